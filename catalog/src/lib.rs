@@ -1,0 +1,28 @@
+//! The nouns of the border post: participants, datasets and their versions, column classes, offers,
+//! agreements, mechanisms, jurisdictions; and the inspection of a corpus.
+//!
+//! Pure: no clock, no files, no network. Bytes and `now` come in as arguments.
+
+pub mod agreement;
+pub mod column;
+pub mod dataset;
+pub mod digest;
+pub mod file_index;
+pub mod id;
+pub mod manifest;
+pub mod mechanism;
+pub mod offer;
+pub mod participant;
+pub mod place;
+
+pub use agreement::{Agreement, AgreementState};
+pub use column::ColumnClass;
+pub use dataset::{Dataset, FileEntry, SourceFile, Version, VersionState};
+pub use digest::Digest;
+pub use file_index::{FileIndex, Region, RegionKind};
+pub use id::{AgreementId, DatasetId, IdError, LeaseId, MechanismId, ParticipantId, Purpose, VersionName};
+pub use manifest::Manifest;
+pub use mechanism::{Mechanism, MechanismKind, MechanismState};
+pub use offer::{Fee, Offer, Price, PriceModel};
+pub use participant::{Participant, ParticipantState, Role};
+pub use place::{Place, PlaceError};

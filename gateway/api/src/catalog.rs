@@ -1,0 +1,169 @@
+//! `/v1/datasets`.
+
+use std::collections::BTreeMap;
+
+use catalog::manifest::Localised;
+use catalog::{ColumnClass, DatasetId, Digest, Offer, ParticipantId, SourceFile, VersionName, VersionState};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `GET /v1/datasets`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetList {
+    /// One page.
+    pub datasets: Vec<DatasetSummary>,
+    /// Counts by `theme`, `language`, `class`, `participant` over all matches.
+    pub facets: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Cursor of the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A dataset in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetSummary {
+    /// Its id.
+    pub id: DatasetId,
+    /// The newest version that the caller may see.
+    pub latest_version: VersionName,
+    /// Title by language.
+    pub title: Localised,
+    /// Description by language.
+    pub description: Localised,
+    /// State of that version.
+    pub state: VersionState,
+    /// Data class.
+    pub class: String,
+    /// The strictest class among its columns.
+    pub columns_class: ColumnClass,
+    /// Whose data these are.
+    pub provider: ParticipantId,
+    /// Themes.
+    pub theme: Vec<String>,
+    /// Languages.
+    pub language: Vec<String>,
+    /// Copyright licence.
+    pub licence: String,
+    /// Rows.
+    pub rows: u64,
+    /// Stored bytes.
+    pub bytes: u64,
+    /// On what terms.
+    pub offer: Offer,
+}
+
+/// `GET /v1/datasets/{id}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetView {
+    /// The newest version's summary.
+    #[serde(flatten)]
+    pub summary: DatasetSummary,
+    /// Every version that the caller may see.
+    pub versions: Vec<VersionRef>,
+}
+
+/// A version in a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRef {
+    /// Its name.
+    pub version: VersionName,
+    /// Where it stands.
+    pub state: VersionState,
+}
+
+/// `GET /v1/datasets/{id}/versions/{v}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VersionView {
+    /// Dataset id.
+    pub dataset: DatasetId,
+    /// Version.
+    pub version: VersionName,
+    /// Where it stands.
+    pub state: VersionState,
+    /// Why it is suspended, withdrawn or quarantined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whose data these are.
+    pub provider: ParticipantId,
+    /// Who registered it.
+    pub registrant: ParticipantId,
+    /// Digest over manifest and files.
+    pub manifest: Digest,
+    /// Stored files.
+    pub files: Vec<FileView>,
+    /// Leaf columns.
+    pub schema: Vec<ColumnView>,
+    /// What inspection found.
+    pub inspection: Value,
+    /// On what terms.
+    pub offer: Offer,
+    /// Digest of the offer.
+    pub offer_digest: Digest,
+    /// The `[dataset]` section of the manifest.
+    pub entry: Value,
+}
+
+/// A stored file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// `x.parquet`.
+    pub name: String,
+    /// SHA-256, hex.
+    pub sha256: String,
+    /// Length.
+    pub bytes: u64,
+    /// Rows.
+    pub rows: u64,
+    /// What was uploaded, when it is not this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceFile>,
+}
+
+/// A leaf column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnView {
+    /// Dotted path.
+    pub name: String,
+    /// Arrow type as text.
+    pub r#type: String,
+    /// Declared class.
+    pub class: ColumnClass,
+    /// Title by language.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub title: Localised,
+}
+
+/// One entry of `GET …/files/{name}/chunks`: a piece of the representation and its digest (SHA-256 of the BLAKE3 hashes
+/// of its 64 KiB blocks). The entries tile the representation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkView {
+    /// Row group; null outside column chunks.
+    pub row_group: Option<u32>,
+    /// Dotted path of the leaf column; null outside column chunks.
+    pub column: Option<String>,
+    /// First byte in the representation.
+    pub offset: u64,
+    /// Length.
+    pub bytes: u64,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// What `POST /v1/datasets` takes as `application/json`; as `application/toml` the body is the manifest itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterDataset {
+    /// The manifest, TOML.
+    pub manifest: String,
+    /// Files to copy from the participant's own root on the node, relative paths.
+    #[serde(default)]
+    pub from: Vec<String>,
+}
+
+/// What `suspend`, `withdraw`, `cut` and their kind take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Why, for those it concerns. 1 to 500 characters.
+    pub reason: String,
+}

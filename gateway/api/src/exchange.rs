@@ -1,0 +1,180 @@
+//! Plans, agreements, mechanisms, leases.
+
+use catalog::offer::Currency;
+use catalog::{AgreementId, AgreementState, DatasetId, Digest, LeaseId, MechanismKind, ParticipantId, Purpose, VersionName};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A selection of columns: `"*"`, or names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Columns {
+    /// `"*"`.
+    All(String),
+    /// Names.
+    Named(Vec<String>),
+}
+
+/// What `POST /v1/plan` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// Dataset id.
+    pub dataset: DatasetId,
+    /// Version; the newest published one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionName>,
+    /// Columns; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// Row filter (refused until it is enforced).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#where: Option<String>,
+    /// Leave out what may not go.
+    #[serde(default)]
+    pub redact: bool,
+    /// What for; needed when no or several agreements cover the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+}
+
+/// Minor units and their currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Decimal string of minor units.
+    pub amount: String,
+    /// ISO 4217.
+    pub currency: Currency,
+}
+
+/// What `POST /v1/plan` answers. Nothing has moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Dataset id.
+    pub dataset: DatasetId,
+    /// Version.
+    pub version: VersionName,
+    /// The decision on the columns that would go (after redaction, if asked).
+    pub decision: Value,
+    /// Those columns.
+    pub columns: Vec<String>,
+    /// Rows.
+    pub rows: Option<u64>,
+    /// Bytes of the representation as files.
+    pub bytes: u64,
+    /// Stored bytes of the units in it.
+    pub unit_bytes: u64,
+    /// What all of it costs.
+    pub price: Money,
+    /// The agreement that covers it, or null: accept the offer first.
+    pub agreement: Option<AgreementId>,
+}
+
+/// What `POST /v1/agreements` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptOffer {
+    /// Dataset id; the offer is that of its newest published version.
+    pub dataset: DatasetId,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// An agreement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreementView {
+    /// Its id.
+    pub id: AgreementId,
+    /// The consumer.
+    pub participant: ParticipantId,
+    /// Of what.
+    pub dataset: DatasetId,
+    /// What for.
+    pub purpose: Purpose,
+    /// Digest of the accepted offer.
+    pub offer: Digest,
+    /// Whether it holds.
+    pub state: AgreementState,
+    /// When it was accepted.
+    pub at: String,
+}
+
+/// `GET /v1/agreements`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreementList {
+    /// Those of the caller's participant, as consumer or provider.
+    pub agreements: Vec<AgreementView>,
+}
+
+/// What `POST /v1/mechanisms` takes. Dates are `YYYY-MM-DD`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddMechanism {
+    /// Which instrument.
+    pub kind: MechanismKind,
+    /// The authority's or the filing's reference.
+    pub reference: String,
+    /// Whose data.
+    pub exporter: ParticipantId,
+    /// To whom.
+    pub recipient: ParticipantId,
+    /// First day in force.
+    pub effective: String,
+    /// Day of filing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filed: Option<String>,
+    /// Last day in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Dataset ids, or `*`.
+    pub datasets: Vec<String>,
+    /// Purposes, or `*`.
+    pub purposes: Vec<String>,
+    /// Approved number of persons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persons_max: Option<u64>,
+}
+
+/// A lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseView {
+    /// Its id.
+    pub id: LeaseId,
+    /// Under which agreement.
+    pub agreement: AgreementId,
+    /// Dataset.
+    pub dataset: DatasetId,
+    /// Version.
+    pub version: VersionName,
+    /// Leaf columns.
+    pub columns: Vec<String>,
+    /// `active`, `closed` or `cut`.
+    pub state: String,
+    /// Log index of its decision.
+    pub leaf: u64,
+    /// Bytes handed to the wire.
+    pub sent_bytes: u64,
+    /// Stored bytes of units delivered under it, each once.
+    pub unit_bytes: u64,
+    /// The consumer.
+    pub participant: ParticipantId,
+    /// What for.
+    pub purpose: Purpose,
+    /// When it was made.
+    pub created: String,
+    /// When it ends by itself.
+    pub expires: String,
+    /// Why it was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `GET /v1/leases`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseList {
+    /// One page, newest first.
+    pub leases: Vec<LeaseView>,
+    /// Cursor of the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

@@ -1,0 +1,100 @@
+//! `/v1/whoami` and `/v1/participants`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalog::participant::{AddressRange, Baseline, Tristate};
+use catalog::{ParticipantId, ParticipantState, Place, Role};
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/whoami`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whoami {
+    /// The SPIFFE id of the certificate.
+    pub principal: String,
+    /// The participant's id.
+    pub participant: ParticipantId,
+    /// The certificate's role.
+    pub role: Role,
+    /// Every role that the participant's record lists.
+    pub roles: BTreeSet<Role>,
+    /// Whether the participant is an authority.
+    pub authority: bool,
+    /// When the certificate ends, RFC 3339.
+    pub certificate_expires: String,
+}
+
+/// What `POST /v1/participants` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddParticipant {
+    /// Short id.
+    pub id: ParticipantId,
+    /// Its trust domain.
+    pub trust_domain: String,
+    /// Legal name by script.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
+    /// Registered place.
+    pub place: Place,
+    /// Roles.
+    pub roles: BTreeSet<Role>,
+    /// Whether it is an authority.
+    #[serde(default)]
+    pub authority: bool,
+    /// Unified social credit code or business registration number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
+    /// Critical information infrastructure operator.
+    #[serde(default)]
+    pub ciio: Tristate,
+    /// Affiliated participants.
+    #[serde(default)]
+    pub affiliates: BTreeSet<ParticipantId>,
+    /// On the list of restricted recipients.
+    #[serde(default)]
+    pub restricted: bool,
+    /// Registered address ranges.
+    #[serde(default)]
+    pub address_ranges: Vec<AddressRange>,
+    /// Yearly baselines; inert until an authority confirms them.
+    #[serde(default)]
+    pub baselines: BTreeMap<i16, Baseline>,
+    /// CA certificates, PEM.
+    pub ca: String,
+    /// Revocation list, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl: Option<String>,
+}
+
+/// A participant as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParticipantView {
+    /// Short id.
+    pub id: ParticipantId,
+    /// Its trust domain.
+    pub trust_domain: String,
+    /// Legal name by script.
+    pub names: BTreeMap<String, String>,
+    /// Registered place.
+    pub place: Place,
+    /// Roles.
+    pub roles: BTreeSet<Role>,
+    /// Whether it is an authority.
+    pub authority: bool,
+    /// Unified social credit code or business registration number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
+    /// Critical information infrastructure operator.
+    pub ciio: Tristate,
+    /// Affiliated participants.
+    pub affiliates: BTreeSet<ParticipantId>,
+    /// On the list of restricted recipients.
+    pub restricted: bool,
+    /// Yearly baselines.
+    pub baselines: BTreeMap<i16, Baseline>,
+    /// Whether it takes part.
+    pub state: ParticipantState,
+    /// Why it is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

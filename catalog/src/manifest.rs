@@ -1,11 +1,24 @@
 //! The dataset manifest (INTERFACE.md, "Dataset manifest"): what a broker says of a version.
 
+mod fault;
+mod parse;
+mod section;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{ColumnClass, DatasetId, Digest, Offer, ParticipantId, Place, VersionName};
+
+pub use fault::ManifestError;
+pub use parse::MANIFEST_BYTES_MAX;
+
+/// The languages of localised texts.
+pub const LANGUAGES: [&str; 3] = ["en", "zh-Hant", "zh-Hans"];
 
 /// Text by language: `en`, `zh-Hant`, `zh-Hans`.
 pub type Localised = BTreeMap<String, String>;

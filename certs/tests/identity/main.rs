@@ -1,0 +1,17 @@
+//! The identity profile from outside: what is refused and why, in the store, in a real
+//! handshake, on disk, and in the eyes of OpenSSL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod bundles;
+mod commands;
+mod development;
+mod handshake;
+mod openssl;
+mod pki;
+mod refusals;

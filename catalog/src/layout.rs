@@ -1,0 +1,698 @@
+//! The layout of a Parquet file, byte by byte (INV-11): magic, column chunks, page indexes, bloom filters and footer
+//! tile it, every page header is walked, every page expands to what it declares, and the footer's sizes and counts are
+//! true. What does not belong to any of them is a gap, and [`pack`] leaves it out; overlaps and untrue footers are
+//! refused with the offset.
+
+mod expand;
+mod footer;
+mod header;
+mod indexes;
+mod levels;
+mod pack;
+mod pages;
+mod shape;
+mod thrift;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::ParquetMetaData;
+use serde::Serialize;
+
+pub use pack::{PackError, pack};
+
+use crate::digest::Hasher;
+use crate::file_index::{BLOCK_BYTES, Leaf, Unit};
+use crate::guard::guarded;
+use crate::{Digest, FileIndex, Region, RegionKind};
+
+/// How much a file may ask of us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest footer. 64 MiB.
+    pub footer_bytes: u64,
+    /// Largest uncompressed page. 256 MiB.
+    pub page_bytes: u64,
+    /// Most uncompressed bytes of a file. 1 TiB.
+    pub uncompressed_bytes: u64,
+    /// A column chunk, and a file, may expand to so many times its stored bytes … 1,000.
+    pub expansion: u64,
+    /// … or to so many bytes, whichever is more. 256 MiB; a file four times that.
+    pub expansion_floor_bytes: u64,
+    /// Most values of one column in one row. 16 Mi.
+    pub row_values: u64,
+    /// Most leaf columns. 4,096.
+    pub columns: usize,
+    /// Longest line or value of a text file on its way in. 16 MiB.
+    pub line_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            footer_bytes: 64 << 20,
+            page_bytes: 256 << 20,
+            uncompressed_bytes: 1 << 40,
+            expansion: 1000,
+            expansion_floor_bytes: 256 << 20,
+            row_values: 16 << 20,
+            columns: 4096,
+            line_bytes: 16 << 20,
+        }
+    }
+}
+
+/// Why a Parquet file is refused. Every reason names the offset of the byte at fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    /// Not Parquet, cut off, or bytes that do not decode.
+    #[error("at byte {offset}: {what}")]
+    Damaged {
+        /// Offset in the file.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The footer, or a page header, says what the bytes do not bear out.
+    #[error("at byte {offset}: {what}")]
+    Untrue {
+        /// Offset in the file.
+        offset: u64,
+        /// What is claimed and what is so.
+        what: String,
+    },
+    /// Two regions claim the same bytes.
+    #[error("at byte {offset}: {second} overlaps {first}")]
+    Overlap {
+        /// Where the second one begins.
+        offset: u64,
+        /// The region that comes first.
+        first: String,
+        /// The region that begins inside it.
+        second: String,
+    },
+    /// Encrypted modules or footer: nothing in it could be inspected.
+    #[error(
+        "at byte {offset}: the file is encrypted, so that it cannot be inspected: upload it decrypted"
+    )]
+    Encrypted {
+        /// Offset in the file.
+        offset: u64,
+    },
+    /// More than [`Limits`] allow.
+    #[error("at byte {offset}: {what}, more than the limit of {limit}")]
+    TooLarge {
+        /// Offset in the file.
+        offset: u64,
+        /// What is too large.
+        what: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// Legal Parquet that we do not read.
+    #[error("at byte {offset}: {what}")]
+    Unsupported {
+        /// Offset in the file.
+        offset: u64,
+        /// What it is, and what to do instead.
+        what: String,
+    },
+}
+
+impl LayoutError {
+    fn damaged(offset: u64, what: impl Into<String>) -> Self {
+        Self::Damaged {
+            offset,
+            what: what.into(),
+        }
+    }
+
+    fn untrue(offset: u64, what: impl Into<String>) -> Self {
+        Self::Untrue {
+            offset,
+            what: what.into(),
+        }
+    }
+
+    /// The byte at fault.
+    pub const fn offset(&self) -> u64 {
+        match self {
+            Self::Damaged { offset, .. }
+            | Self::Untrue { offset, .. }
+            | Self::Overlap { offset, .. }
+            | Self::Encrypted { offset }
+            | Self::TooLarge { offset, .. }
+            | Self::Unsupported { offset, .. } => *offset,
+        }
+    }
+}
+
+/// Bytes that no reader looks at, left out when the file was packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Offset in the file as uploaded.
+    pub offset: u64,
+    /// How many; for an unknown field of the footer, 1.
+    pub bytes: u64,
+}
+
+/// How far a file is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Footer and every page header: enough to lay the file out.
+    Headers,
+    /// Every page expanded too, its checksum, levels and plain values checked.
+    Pages,
+}
+
+/// A file that holds together.
+#[derive(Debug)]
+pub struct Layout {
+    metadata: ParquetMetaData,
+    /// Regions in file order.
+    spans: Vec<(RegionKind, Range<u64>)>,
+    gaps: Vec<Gap>,
+    key_values: BTreeMap<String, u64>,
+    row_bytes_max: u64,
+}
+
+impl Layout {
+    /// Lays `file` out.
+    ///
+    /// # Errors
+    /// [`LayoutError`] names the offset. Gaps are no error: see [`Self::gaps`].
+    pub fn read(file: &[u8], limits: &Limits, depth: Depth) -> Result<Self, LayoutError> {
+        let footer = footer::read(file, limits)?;
+        let end = file.len() as u64;
+        let mut layout = Self {
+            spans: vec![
+                (RegionKind::Magic, 0..4),
+                (RegionKind::Footer, footer.offset..end),
+            ],
+            gaps: footer
+                .unread
+                .iter()
+                .map(|(offset, bytes)| Gap {
+                    offset: *offset,
+                    bytes: *bytes,
+                })
+                .collect(),
+            key_values: footer.key_values,
+            metadata: footer.metadata,
+            row_bytes_max: 0,
+        };
+        layout.counts(footer.offset, limits)?;
+        let mut row_bytes: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut scratch = Vec::new();
+        // All chunks are placed before any is walked: overlapping ones could make us walk the same bytes for ever.
+        let chunks = layout.chunks(footer.offset)?;
+        layout
+            .spans
+            .extend(chunks.iter().map(|(kind, range)| (*kind, range.clone())));
+        layout.spans.retain(|(_, range)| !range.is_empty());
+        layout.overlaps()?;
+        let mut pages = Vec::with_capacity(chunks.len());
+        for (row_group, group) in layout.metadata.row_groups().iter().enumerate() {
+            let rows = group.num_rows().cast_unsigned();
+            for (column, meta) in group.columns().iter().enumerate() {
+                let range = layout.chunk_range(row_group, column)?;
+                let chunk = pages::Chunk {
+                    offset: range.start,
+                    bytes: slice(file, &range)?,
+                    meta,
+                    rows,
+                };
+                let walked = chunk.walk(limits, (depth == Depth::Pages).then_some(&mut scratch))?;
+                if walked.row_values_max > limits.row_values {
+                    let what = format!(
+                        "a row of {} values in column `{}`",
+                        walked.row_values_max,
+                        meta.column_path().string()
+                    );
+                    return Err(LayoutError::TooLarge {
+                        offset: range.start,
+                        what,
+                        limit: limits.row_values,
+                    });
+                }
+                let bytes = walked
+                    .row_values_max
+                    .saturating_mul(walked.dictionary_value_max);
+                let most = row_bytes.entry(column).or_default();
+                *most = bytes.max(*most);
+                pages.push((row_group, column, walked.data_pages));
+            }
+        }
+        layout.row_bytes_max = row_bytes
+            .values()
+            .fold(0, |sum, bytes| sum.saturating_add(*bytes));
+        for (row_group, column, pages) in pages {
+            layout.chunk_indexes(file, footer.offset, (row_group, column), &pages)?;
+        }
+        layout.spans.sort_by_key(|(_, range)| range.start);
+        layout.overlaps()?;
+        layout.find_gaps();
+        Ok(layout)
+    }
+
+    /// Counts and sizes of the footer that need no page to be looked at.
+    fn counts(&self, footer: u64, limits: &Limits) -> Result<(), LayoutError> {
+        let file = self.metadata.file_metadata();
+        let columns = file.schema_descr().num_columns();
+        if columns > limits.columns {
+            let what = format!("{columns} leaf columns");
+            return Err(LayoutError::TooLarge {
+                offset: footer,
+                what,
+                limit: limits.columns as u64,
+            });
+        }
+        if columns == 0 {
+            return Err(LayoutError::damaged(footer, "the file has no columns"));
+        }
+        let (mut rows, mut stored, mut expanded) = (0u64, 0u64, 0u64);
+        for (number, group) in self.metadata.row_groups().iter().enumerate() {
+            let untrue =
+                |what: String| LayoutError::untrue(footer, format!("row group {number} {what}"));
+            let group_rows = u64::try_from(group.num_rows())
+                .map_err(|_| untrue("has a negative number of rows".to_owned()))?;
+            rows = rows.saturating_add(group_rows);
+            let (mut group_stored, mut group_expanded) = (0u64, 0u64);
+            for meta in group.columns() {
+                let path = meta.column_path().string();
+                let sizes = (
+                    u64::try_from(meta.compressed_size()),
+                    u64::try_from(meta.uncompressed_size()),
+                );
+                let (Ok(small), Ok(large)) = sizes else {
+                    return Err(untrue(format!(
+                        "says that column `{path}` has a negative size"
+                    )));
+                };
+                if meta.file_path().is_some() {
+                    return Err(untrue(format!("keeps column `{path}` in another file")));
+                }
+                if !expand::known(meta.compression()) {
+                    let codec = meta.compression();
+                    let what = format!(
+                        "column `{path}` is compressed with {codec}: write it with zstd, snappy, gzip, brotli or LZ4_RAW"
+                    );
+                    return Err(LayoutError::Unsupported {
+                        offset: footer,
+                        what,
+                    });
+                }
+                let limit = small
+                    .saturating_mul(limits.expansion)
+                    .max(limits.expansion_floor_bytes);
+                if large > limit {
+                    let what = format!("column `{path}` would unpack {small} bytes to {large}");
+                    return Err(LayoutError::TooLarge {
+                        offset: footer,
+                        what,
+                        limit,
+                    });
+                }
+                group_stored = group_stored.saturating_add(small);
+                group_expanded = group_expanded.saturating_add(large);
+            }
+            // Some writers put the stored size here; any other number is made up.
+            let total = u64::try_from(group.total_byte_size());
+            if total != Ok(group_expanded) && total != Ok(group_stored) {
+                let said = group.total_byte_size();
+                return Err(untrue(format!(
+                    "says it has {said} bytes, its columns {group_expanded}"
+                )));
+            }
+            stored = stored.saturating_add(group_stored);
+            expanded = expanded.saturating_add(group_expanded);
+        }
+        if u64::try_from(file.num_rows()) != Ok(rows) {
+            let what = format!(
+                "the footer says {} rows, its row groups {rows}",
+                file.num_rows()
+            );
+            return Err(LayoutError::untrue(footer, what));
+        }
+        let limit = stored
+            .saturating_mul(limits.expansion)
+            .max(limits.expansion_floor_bytes.saturating_mul(4));
+        let limit = limit.min(limits.uncompressed_bytes);
+        if expanded > limit {
+            return Err(LayoutError::TooLarge {
+                offset: footer,
+                what: format!("the file would unpack to {expanded} bytes"),
+                limit,
+            });
+        }
+        Ok(())
+    }
+
+    /// Every column chunk's place, each within the file.
+    fn chunks(&self, footer: u64) -> Result<Vec<(RegionKind, Range<u64>)>, LayoutError> {
+        let mut chunks = Vec::new();
+        for row_group in 0..self.metadata.num_row_groups() {
+            for column in 0..self.metadata.file_metadata().schema_descr().num_columns() {
+                let range = self.chunk_range(row_group, column)?;
+                if range.start < 4 || range.end > footer {
+                    let what = format!(
+                        "{} would end at byte {}, outside the data",
+                        name(row_group, column),
+                        range.end
+                    );
+                    return Err(LayoutError::untrue(range.start, what));
+                }
+                chunks.push((
+                    RegionKind::Chunk {
+                        row_group: number(row_group),
+                        column: number(column),
+                    },
+                    range,
+                ));
+            }
+        }
+        Ok(chunks)
+    }
+
+    /// Where a column chunk stands.
+    fn chunk_range(&self, row_group: usize, column: usize) -> Result<Range<u64>, LayoutError> {
+        let meta = self
+            .metadata
+            .row_groups()
+            .get(row_group)
+            .and_then(|group| group.columns().get(column));
+        let missing = || {
+            LayoutError::damaged(
+                0,
+                format!("{} is missing from the footer", name(row_group, column)),
+            )
+        };
+        let meta = meta.ok_or_else(missing)?;
+        let dictionary = meta.dictionary_page_offset().filter(|offset| *offset > 0);
+        let start = dictionary.unwrap_or(meta.data_page_offset());
+        if dictionary.is_some_and(|offset| offset >= meta.data_page_offset()) {
+            let what = format!(
+                "{} says its dictionary comes after its data",
+                name(row_group, column)
+            );
+            return Err(LayoutError::untrue(start.unsigned_abs(), what));
+        }
+        let range = u64::try_from(start)
+            .ok()
+            .zip(u64::try_from(meta.compressed_size()).ok());
+        range
+            .and_then(|(start, bytes)| Some(start..start.checked_add(bytes)?))
+            .ok_or_else(|| {
+                LayoutError::untrue(
+                    0,
+                    format!("{} has a negative offset or size", name(row_group, column)),
+                )
+            })
+    }
+
+    /// Claims the page indexes and the bloom filter of one chunk; one that is not what it says stays a gap.
+    fn chunk_indexes(
+        &mut self,
+        file: &[u8],
+        footer: u64,
+        (row_group, column): (usize, usize),
+        pages: &[(u64, u64)],
+    ) -> Result<(), LayoutError> {
+        let Some(meta) = self
+            .metadata
+            .row_groups()
+            .get(row_group)
+            .and_then(|group| group.columns().get(column))
+        else {
+            return Ok(());
+        };
+        let range =
+            |offset: Option<i64>, bytes: Option<u64>| -> Result<Option<Range<u64>>, LayoutError> {
+                let Some(offset) = offset else {
+                    return Ok(None);
+                };
+                let start = u64::try_from(offset).unwrap_or(u64::MAX);
+                let end = start
+                    .checked_add(bytes.unwrap_or(0))
+                    .filter(|end| *end <= footer && start >= 4);
+                let what = || {
+                    format!(
+                        "an index of {} lies outside the data",
+                        name(row_group, column)
+                    )
+                };
+                end.map(|end| Some(start..end))
+                    .ok_or_else(|| LayoutError::untrue(start, what()))
+            };
+        let length = |bytes: Option<i32>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        let column_index = range(
+            meta.column_index_offset(),
+            length(meta.column_index_length()),
+        )?;
+        let offset_index = range(
+            meta.offset_index_offset(),
+            length(meta.offset_index_length()),
+        )?;
+        let mut bloom = range(
+            meta.bloom_filter_offset(),
+            length(meta.bloom_filter_length()),
+        )?;
+        if let Some(range) = &mut bloom {
+            let filter = slice(file, &(range.start..footer))
+                .ok()
+                .and_then(indexes::bloom_filter);
+            let end = filter
+                .and_then(|bytes| range.start.checked_add(bytes))
+                .filter(|end| *end <= footer);
+            // Older writers give no length; one that is given must be the filter's own.
+            match end {
+                Some(end) if meta.bloom_filter_length().is_none() || end == range.end => {
+                    range.end = end
+                }
+                _ => bloom = None,
+            }
+        }
+        let good = [
+            column_index.filter(|range| slice(file, range).is_ok_and(indexes::column_index)),
+            offset_index.filter(|range| {
+                slice(file, range).is_ok_and(|bytes| indexes::offset_index(bytes, pages))
+            }),
+            bloom,
+        ];
+        let claimed = [
+            meta.column_index_offset(),
+            meta.offset_index_offset(),
+            meta.bloom_filter_offset(),
+        ];
+        for (range, claimed) in good.into_iter().zip(claimed) {
+            match range.filter(|range| !range.is_empty()) {
+                Some(range) => {
+                    let kind = RegionKind::ChunkIndex {
+                        row_group: number(row_group),
+                        column: number(column),
+                    };
+                    self.spans.push((kind, range));
+                }
+                // The footer would go on pointing at it, so the file is packed even if the stretch is claimed twice.
+                None if claimed.is_some() => {
+                    self.gaps.push(Gap {
+                        offset: claimed.unwrap_or_default().unsigned_abs(),
+                        bytes: 1,
+                    });
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn overlaps(&self) -> Result<(), LayoutError> {
+        let mut spans: Vec<_> = self.spans.iter().collect();
+        spans.sort_by_key(|(_, range)| range.start);
+        for pair in spans.windows(2) {
+            if let [(first, before), (second, after)] = pair
+                && after.start < before.end
+            {
+                return Err(LayoutError::Overlap {
+                    offset: after.start,
+                    first: describe(*first, before),
+                    second: describe(*second, after),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn find_gaps(&mut self) {
+        let mut at = 0;
+        for (_, range) in &self.spans {
+            if range.start > at {
+                self.gaps
+                    .retain(|gap| !(at..range.start).contains(&gap.offset));
+                self.gaps.push(Gap {
+                    offset: at,
+                    bytes: range.start - at,
+                });
+            }
+            at = range.end;
+        }
+        self.gaps.sort_by_key(|gap| gap.offset);
+        self.gaps.dedup();
+    }
+
+    /// Bytes that no reader looks at: if there are any, the file must be packed.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// Names of the file's key-value metadata, and the length of each value.
+    pub const fn key_values(&self) -> &BTreeMap<String, u64> {
+        &self.key_values
+    }
+
+    /// How many bytes the dictionary values of one row may unpack to; only [`Depth::Pages`] knows.
+    pub const fn row_bytes_max(&self) -> u64 {
+        self.row_bytes_max
+    }
+
+    /// Hashes `file` into its index.
+    ///
+    /// # Errors
+    /// [`LayoutError::Untrue`] at the first gap: a file with gaps has no index, it is packed first.
+    pub fn index(&self, file: &[u8]) -> Result<FileIndex, LayoutError> {
+        if let Some(gap) = self.gaps.first() {
+            return Err(LayoutError::untrue(
+                gap.offset,
+                "bytes that no reader looks at: the file must be packed",
+            ));
+        }
+        let schema = self.metadata.file_metadata();
+        let arrow =
+            guarded(|| parquet_to_arrow_schema(schema.schema_descr(), schema.key_value_metadata()))
+                .map_err(|error| {
+                    LayoutError::damaged(0, format!("the schema cannot be read: {error}"))
+                })?
+                .map_err(|error| {
+                    LayoutError::damaged(0, format!("the schema cannot be read: {error}"))
+                })?;
+        let leaves =
+            schema
+                .schema_descr()
+                .columns()
+                .iter()
+                .enumerate()
+                .map(|(leaf, descriptor)| {
+                    let root = schema.schema_descr().get_column_root_idx(leaf);
+                    let field = arrow
+                        .fields()
+                        .get(root)
+                        .map(|field| field.data_type().to_string());
+                    Leaf {
+                        path: descriptor.path().string(),
+                        r#type: field.unwrap_or_default(),
+                    }
+                });
+        let mut regions = Vec::with_capacity(self.spans.len());
+        let mut whole = Hasher::default();
+        for (kind, range) in &self.spans {
+            let bytes = slice(file, range)?;
+            let mut hasher = Hasher::default();
+            let mut blocks = Vec::with_capacity(bytes.len().div_ceil(usize_of(BLOCK_BYTES as u32)));
+            for block in bytes.chunks(usize_of(BLOCK_BYTES as u32)) {
+                let hash = blake3::hash(block);
+                whole.update(block);
+                hasher.update(hash.as_bytes());
+                blocks.push(*hash.as_bytes());
+            }
+            let bytes = range.end - range.start;
+            regions.push(Region {
+                kind: *kind,
+                offset: range.start,
+                bytes,
+                digest: hasher.finish(),
+                blocks,
+            });
+        }
+        let mut units = Vec::new();
+        for (row_group, group) in self.metadata.row_groups().iter().enumerate() {
+            for (column, meta) in group.columns().iter().enumerate() {
+                let range = self.chunk_range(row_group, column)?;
+                units.push(Unit {
+                    row_group: number(row_group),
+                    column: number(column),
+                    offset: range.start,
+                    bytes: range.end - range.start,
+                    uncompressed_bytes: meta.uncompressed_size().unsigned_abs(),
+                });
+            }
+        }
+        units.sort_by_key(|unit| (unit.offset, unit.row_group, unit.column));
+        let row_groups = self
+            .metadata
+            .row_groups()
+            .iter()
+            .map(|group| group.num_rows().unsigned_abs())
+            .collect();
+        // The regions tile the file, so that their bytes one after the other are the file.
+        let sha256: Digest = whole.finish();
+        Ok(FileIndex {
+            bytes: file.len() as u64,
+            sha256,
+            row_groups,
+            leaves: leaves.collect(),
+            units,
+            regions,
+        })
+    }
+}
+
+/// Lays `file` out down to every page and hashes it: what a stored file must pass.
+pub fn index(file: &[u8], limits: &Limits) -> Result<FileIndex, LayoutError> {
+    Layout::read(file, limits, Depth::Pages)?.index(file)
+}
+
+fn slice<'a>(file: &'a [u8], range: &Range<u64>) -> Result<&'a [u8], LayoutError> {
+    let bounds = usize::try_from(range.start)
+        .ok()
+        .zip(usize::try_from(range.end).ok());
+    bounds
+        .and_then(|(start, end)| file.get(start..end))
+        .ok_or_else(|| {
+            LayoutError::untrue(
+                range.start,
+                format!("bytes up to {} lie outside the file", range.end),
+            )
+        })
+}
+
+/// A 32-bit size on a machine whose addresses are at least as wide.
+const fn usize_of(size: u32) -> usize {
+    size as usize
+}
+
+/// A row group or column number: both are limited far below 2^32.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+fn name(row_group: usize, column: usize) -> String {
+    format!("the chunk of row group {row_group}, column {column}")
+}
+
+fn describe(kind: RegionKind, range: &Range<u64>) -> String {
+    let what = match kind {
+        RegionKind::Magic => "the magic".to_owned(),
+        RegionKind::Chunk { row_group, column } => {
+            format!("the chunk of row group {row_group}, column {column}")
+        }
+        RegionKind::ChunkIndex { row_group, column } => {
+            format!("an index of row group {row_group}, column {column}")
+        }
+        RegionKind::Footer => "the footer".to_owned(),
+    };
+    format!("{what} (bytes {} to {})", range.start, range.end)
+}

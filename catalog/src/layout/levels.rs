@@ -1,0 +1,134 @@
+//! The RLE / bit-packed hybrid of repetition and definition levels, decoded as far as counting needs.
+
+/// What a run of levels says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// Levels that equal the target.
+    pub(super) equal: u64,
+    /// The longest stretch without the target, the one that goes on from before included.
+    pub(super) stretch_max: u64,
+    /// The stretch that has not ended yet.
+    pub(super) stretch: u64,
+    /// The first level, if there was one.
+    pub(super) first: Option<u64>,
+}
+
+impl Counted {
+    fn add(&mut self, level: u64, times: u64, target: u64) {
+        self.first = self.first.or(Some(level));
+        if level == target {
+            self.equal += times;
+            self.stretch = 0;
+        } else {
+            self.stretch = self.stretch.saturating_add(times);
+            self.stretch_max = self.stretch_max.max(self.stretch);
+        }
+    }
+}
+
+/// Counts among `values` levels of `width` bits those that equal `target`; `stretch` goes on from the page before.
+/// `None` if the bytes end too soon or hold more than the levels.
+pub(super) fn count(
+    bytes: &[u8],
+    width: u32,
+    values: u64,
+    target: u64,
+    stretch: u64,
+) -> Option<Counted> {
+    let mut counted = Counted {
+        stretch,
+        ..Counted::default()
+    };
+    let mut rest = bytes;
+    let mut left = values;
+    while left > 0 {
+        let (header, after) = varint(rest)?;
+        rest = after;
+        let runs = header >> 1;
+        if header & 1 == 0 {
+            // One value, repeated.
+            let length = usize::try_from(width.div_ceil(8)).ok()?;
+            let (value, after) = rest.split_at_checked(length)?;
+            rest = after;
+            let level = value
+                .iter()
+                .rev()
+                .fold(0, |level, byte| level << 8 | u64::from(*byte));
+            if runs == 0 {
+                return None;
+            }
+            let times = runs.min(left);
+            counted.add(level, times, target);
+            left -= times;
+        } else {
+            // Groups of eight values.
+            let length = usize::try_from(runs.checked_mul(u64::from(width))?).ok()?;
+            let (packed, after) = rest.split_at_checked(length)?;
+            rest = after;
+            let held = runs.checked_mul(8)?.min(left);
+            if held == 0 {
+                return None;
+            }
+            left -= held;
+            let mut buffer = 0u64;
+            let mut bits = 0;
+            let mut bytes = packed.iter();
+            for _ in 0..held {
+                while bits < width {
+                    buffer |= u64::from(*bytes.next()?) << bits;
+                    bits += 8;
+                }
+                counted.add(buffer & ((1 << width) - 1), 1, target);
+                buffer >>= width;
+                bits -= width;
+            }
+        }
+    }
+    rest.is_empty().then_some(counted)
+}
+
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0u64;
+    for (number, byte) in bytes.iter().take(9).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * number);
+        if byte & 0x80 == 0 {
+            return Some((value, bytes.get(number + 1..)?));
+        }
+    }
+    None
+}
+
+/// Bits that a level up to `max` takes.
+pub(super) fn width(max: i16) -> u32 {
+    u16::BITS - max.unsigned_abs().leading_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn counts_runs_and_packed_groups() {
+        // Five times 1, then a group of eight alternating bits of which five count.
+        let counted = count(&[5 << 1, 1, 1 << 1 | 1, 0b1010_1010], 1, 10, 0, 2).unwrap();
+        assert_eq!(
+            (counted.equal, counted.stretch_max, counted.first),
+            (3, 7, Some(1))
+        );
+        assert_eq!(count(&[5 << 1], 1, 5, 0, 0), None);
+        assert_eq!(
+            count(&[5 << 1, 1, 0], 1, 5, 0, 0),
+            None,
+            "a byte that belongs to no level"
+        );
+        assert_eq!((width(0), width(1), width(2), width(7)), (0, 1, 2, 3));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, width in 1u32..16, values in 0u64..10_000) {
+            let _ = count(&bytes, width, values, 0, 0);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Keys as text: the verifier key `<name>+<id>+<base64>` that auditors keep.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::tree::{hex, sha256, shorten};
+
+use super::{NoteError, ed25519};
+
+/// Signature type of an Ed25519 signature over the note's text.
+pub(super) const TYPE_ED25519: u8 = 0x01;
+
+/// The four bytes that, with the name, tell keys apart. Not a secure hash of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub [u8; 4]);
+
+impl KeyId {
+    /// The recommended id: SHA-256(name ‖ 0x0A ‖ type ‖ public key), its first four bytes.
+    pub fn of(name: &str, kind: u8, public: &[u8]) -> Self {
+        let bytes = [name.as_bytes(), b"\n", &[kind], public].concat();
+        let [a, b, c, d, ..] = *sha256(&bytes).as_bytes();
+        Self([a, b, c, d])
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+/// An Ed25519 key that checks a log's signatures. Prints and parses as
+/// `<name>+<id in hexadecimal>+base64(0x01 ‖ public key)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifierKey {
+    name: String,
+    id: KeyId,
+    public: [u8; 32],
+}
+
+impl VerifierKey {
+    /// The key `name` with its 32-byte public part (RFC 8032).
+    ///
+    /// # Errors
+    ///
+    /// [`NoteError::KeyName`].
+    pub fn new(name: &str, public: [u8; 32]) -> Result<Self, NoteError> {
+        check_name(name)?;
+        let id = KeyId::of(name, TYPE_ED25519, &public);
+        Ok(Self {
+            name: name.to_owned(),
+            id,
+            public,
+        })
+    }
+
+    /// Its name: the log's origin.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its id.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The public part.
+    pub fn public(&self) -> &[u8; 32] {
+        &self.public
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        ed25519::verifies(&self.public, message, signature)
+    }
+}
+
+impl fmt::Display for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = [&[TYPE_ED25519], self.public.as_slice()].concat();
+        write!(f, "{}+{}+{}", self.name, self.id, STANDARD.encode(key))
+    }
+}
+
+impl FromStr for VerifierKey {
+    type Err = NoteError;
+
+    fn from_str(text: &str) -> Result<Self, NoteError> {
+        let (name, id, public) = parse(text).map_err(NoteError::VerifierKey)?;
+        let key = Self::new(name, public)?;
+        if key.id.to_string() == id {
+            Ok(key)
+        } else {
+            Err(NoteError::VerifierKey(
+                "its id is not that of its name and key",
+            ))
+        }
+    }
+}
+
+/// Splits `<name>+<id>+<base64>` and reads the 32 bytes behind the type byte.
+pub(super) fn parse(text: &str) -> Result<(&str, &str, [u8; 32]), &'static str> {
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("it does not have three parts");
+    };
+    let bytes = STANDARD
+        .decode(encoded)
+        .map_err(|_| "its last part is not base64")?;
+    match bytes.split_first() {
+        Some((&TYPE_ED25519, key)) => {
+            let key = key.try_into().map_err(|_| "an Ed25519 key has 32 bytes")?;
+            Ok((name, id, key))
+        }
+        _ => Err("it is not of type Ed25519 (0x01)"),
+    }
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), NoteError> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '+';
+    if name.is_empty() || name.chars().any(odd) {
+        return Err(NoteError::KeyName(shorten(name)));
+    }
+    Ok(())
+}

@@ -22,8 +22,8 @@ use crate::spiffe::{SpiffeId, TrustDomain};
 
 mod record;
 
-pub use record::{Event, IssuedTo, RecordError};
 use record::Record;
+pub use record::{Event, IssuedTo, RecordError};
 
 const CA_BYTES_MAX: u64 = 1 << 20;
 const KEY_BYTES_MAX: u64 = 64 << 10;
@@ -111,8 +111,7 @@ impl CaDir {
         let key = match files::read_text(&key_path, KEY_BYTES_MAX) {
             Ok(text) => PrivateKey::from_pem(&text).map_err(AuthorityError::from)?,
             Err(FileError::Missing { .. }) => {
-                let key =
-                    PrivateKey::generate(options.algorithm).map_err(AuthorityError::from)?;
+                let key = PrivateKey::generate(options.algorithm).map_err(AuthorityError::from)?;
                 files::write_key_file(&key_path, &key.to_pem())?;
                 key
             }
@@ -290,7 +289,10 @@ impl CaDir {
         let mut newest: Option<CrlFacts> = None;
         for der in pem::crls(&text)? {
             let crl = CrlFacts::read(&der)?;
-            if newest.as_ref().is_none_or(|other| crl.number > other.number) {
+            if newest
+                .as_ref()
+                .is_none_or(|other| crl.number > other.number)
+            {
                 newest = Some(crl);
             }
         }

@@ -336,9 +336,7 @@ fn serial_of(path: &Path, authority: &CaDir) -> Result<Serial, CommandError> {
         error,
     };
     let leaf = certs.first().ok_or(Unreadable::Malformed);
-    let leaf = leaf
-        .and_then(|der| Facts::read(der))
-        .map_err(unreadable)?;
+    let leaf = leaf.and_then(|der| Facts::read(der)).map_err(unreadable)?;
     let ca = pem::certificates(authority.ca().pem()).map_err(AuthorityError::from)?;
     let ca = ca.first().ok_or(Unreadable::Malformed);
     let ca = ca.and_then(|der| Facts::read(der)).map_err(unreadable)?;

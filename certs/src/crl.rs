@@ -141,6 +141,8 @@ impl Crl {
         der: &CertificateRevocationListDer<'_>,
         issuers: impl Iterator<Item = (&'i X509Certificate<'i>, &'i Facts)>,
     ) -> Result<Self, CrlError> {
+        let crl = parse(der)?;
+        let facts = CrlFacts::of(&crl)?;
         // webpki's reader refuses what its `find_serial` could not answer for: delta and
         // indirect lists, partitions by reason, unknown critical extensions of list or entry,
         // and an inner signature algorithm that differs from the outer one.
@@ -154,8 +156,6 @@ impl Crl {
             }
             _ => CrlError::Malformed,
         })?;
-        let crl = parse(der)?;
-        let facts = CrlFacts::of(&crl)?;
         if !signature_is_acceptable(&crl) {
             return Err(CrlError::SignatureAlgorithm);
         }

@@ -294,7 +294,9 @@ impl Shop {
                         | Denied::UnknownIssuer { .. }
                         | Denied::BadSignature,
                     ) => Some(Change::Renewed),
-                    Ok(_) => return Err(unusable(&paths.certificate, "it names another principal")),
+                    Ok(_) => {
+                        return Err(unusable(&paths.certificate, "it names another principal"));
+                    }
                     Err(denied) => return Err(unusable(&paths.certificate, &denied.to_string())),
                 }
             }
@@ -415,9 +417,7 @@ fn unusable(path: &Path, reason: &str) -> DevError {
 /// The key that is there, or a new one.
 fn key_at(path: &Path) -> Result<PrivateKey, DevError> {
     match files::read_text(path, PEM_BYTES_MAX) {
-        Ok(text) => {
-            PrivateKey::from_pem(&text).map_err(|error| unusable(path, &error.to_string()))
-        }
+        Ok(text) => PrivateKey::from_pem(&text).map_err(|error| unusable(path, &error.to_string())),
         Err(FileError::Missing { .. }) => {
             let key = PrivateKey::generate(Algorithm::EcdsaP256)
                 .map_err(|error| unusable(path, &error.to_string()))?;

@@ -112,9 +112,9 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
 }
 
 fn write_draft(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, FileError> {
-    let name = path.file_name().ok_or_else(|| {
-        FileError::io("name", path, io::Error::from(io::ErrorKind::InvalidInput))
-    })?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| FileError::io("name", path, io::Error::from(io::ErrorKind::InvalidInput)))?;
     let mut draft_name = std::ffi::OsString::from(".");
     draft_name.push(name);
     draft_name.push(format!(".{}", std::process::id()));
@@ -195,10 +195,16 @@ mod tests {
         let path = dir.path().join("big");
         write_public_file(&path, "12345").unwrap();
         assert_eq!(read_text(&path, 5).unwrap(), "12345");
-        assert!(matches!(read_text(&path, 4), Err(FileError::TooLarge { .. })));
+        assert!(matches!(
+            read_text(&path, 4),
+            Err(FileError::TooLarge { .. })
+        ));
         let missing = read_text(&dir.path().join("none"), 4);
         assert!(matches!(missing, Err(FileError::Missing { .. })));
         let nowhere = write_key_file(&dir.path().join("no/folder/key"), "x");
-        assert!(matches!(nowhere, Err(FileError::Missing { .. })), "{nowhere:?}");
+        assert!(
+            matches!(nowhere, Err(FileError::Missing { .. })),
+            "{nowhere:?}"
+        );
     }
 }

@@ -27,8 +27,9 @@ pub enum IdentifierError {
 
 /// A certificate's serial number: its DER content bytes, big-endian, as the issuer wrote them.
 ///
-/// Printed as lower-case hexadecimal without the sign byte.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Printed as lower-case hexadecimal without the sign byte; [`fmt::Debug`] shows nothing of it,
+/// since it identifies a person's certificate (INV-10).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial(Vec<u8>);
 
 impl Serial {
@@ -59,6 +60,12 @@ impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let magnitude = self.0.strip_prefix(&[0]).unwrap_or(&self.0);
         hex(f, magnitude)
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Serial(…)")
     }
 }
 
@@ -269,7 +276,7 @@ fn hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 
 fn from_hex(text: &str) -> Result<Vec<u8>, IdentifierError> {
     let digits: Vec<char> = text.chars().filter(|c| *c != ':').collect();
-    if digits.is_empty() || digits.len() > 128 || digits.len() % 2 != 0 {
+    if digits.is_empty() || digits.len() > 128 || !digits.len().is_multiple_of(2) {
         return Err(IdentifierError::Hex);
     }
     digits
@@ -325,14 +332,24 @@ mod tests {
             assert_eq!(serial.to_string().parse::<Serial>().unwrap(), serial);
         }
         for text in ["00", "0000", &"11".repeat(21)] {
-            assert_eq!(text.parse::<Serial>(), Err(IdentifierError::Range), "{text}");
+            assert_eq!(
+                text.parse::<Serial>(),
+                Err(IdentifierError::Range),
+                "{text}"
+            );
         }
         for text in ["", "1", "zz", "+1"] {
             assert_eq!(text.parse::<Serial>(), Err(IdentifierError::Hex), "{text}");
         }
-        assert_eq!(Serial::from_der_content(&[0xff]), Err(IdentifierError::Range));
+        assert_eq!(
+            Serial::from_der_content(&[0xff]),
+            Err(IdentifierError::Range)
+        );
         assert_eq!(Serial::from_der_content(&[]), Err(IdentifierError::Range));
-        assert_eq!(Serial::from_der_content(&[0, 1]), Err(IdentifierError::Range));
+        assert_eq!(
+            Serial::from_der_content(&[0, 1]),
+            Err(IdentifierError::Range)
+        );
     }
 
     #[test]
@@ -341,7 +358,10 @@ mod tests {
         let ten: CrlNumber = "10".parse().unwrap();
         assert!(two < ten);
         assert_eq!(CrlNumber::from(255).next().unwrap(), CrlNumber::from(256));
-        assert_eq!(CrlNumber::from_be_bytes(&[0; 30]).unwrap(), CrlNumber::from(0));
+        assert_eq!(
+            CrlNumber::from_be_bytes(&[0; 30]).unwrap(),
+            CrlNumber::from(0)
+        );
         assert_eq!(CrlNumber::from(u64::MAX).to_string(), u64::MAX.to_string());
         let largest = CrlNumber::from_be_bytes(&[255; 20]).unwrap();
         assert!(largest > ten);

@@ -55,7 +55,9 @@ pub enum KeyError {
     #[error("no randomness from the operating system")]
     Randomness,
     /// Not an unencrypted PKCS#8 private key of RSA, P-256, P-384 or Ed25519.
-    #[error("not an unencrypted PKCS#8 private key (`-----BEGIN PRIVATE KEY-----`) of RSA, P-256, P-384 or Ed25519")]
+    #[error(
+        "not an unencrypted PKCS#8 private key (`-----BEGIN PRIVATE KEY-----`) of RSA, P-256, P-384 or Ed25519"
+    )]
     Unreadable,
 }
 
@@ -140,7 +142,10 @@ mod tests {
             assert_eq!(key.to_pkcs8(), again.to_pkcs8());
             let other = PrivateKey::generate(algorithm).unwrap();
             assert_ne!(key.public_key(), other.public_key());
-            assert_eq!(algorithm.to_string().parse::<Algorithm>().unwrap(), algorithm);
+            assert_eq!(
+                algorithm.to_string().parse::<Algorithm>().unwrap(),
+                algorithm
+            );
         }
         assert_eq!(
             PrivateKey::from_pem("no key").unwrap_err(),

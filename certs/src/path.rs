@@ -20,6 +20,8 @@ use crate::x509::Facts;
 /// The authorities of one trust domain.
 #[derive(Debug, Default)]
 pub(crate) struct Authorities {
+    /// All CA certificates of the bundle, for verifying a list that is offered later.
+    pub bundle: Vec<CertificateDer<'static>>,
     /// Trust anchors; `root_facts` has the same order.
     pub anchors: Vec<TrustAnchor<'static>>,
     pub root_facts: Vec<Facts>,
@@ -121,7 +123,12 @@ impl Authorities {
             .ok_or(Denied::BadPath(webpki::Error::UnknownIssuer))?;
         let intermediates = path
             .intermediate_certificates()
-            .map(|cert| Ok((cert, Facts::read(&cert.der()).map_err(|_| Denied::NotAnIssuer)?)))
+            .map(|cert| {
+                Ok((
+                    cert,
+                    Facts::read(&cert.der()).map_err(|_| Denied::NotAnIssuer)?,
+                ))
+            })
             .collect::<Result<Vec<_>, Denied>>()?;
         let leaf = Facts::read(&path.end_entity().der())?;
 
@@ -132,7 +139,12 @@ impl Authorities {
             if issuer.key_is_weak {
                 return Err(Denied::WeakKey);
             }
-            if !issuer.key_usage.is_some_and(|usage| usage.cert_sign) {
+            let may_sign = issuer.key_usage.is_some_and(|usage| usage.cert_sign);
+            // webpki asks intermediates, but not the root, whether they are meant for clients.
+            let other_purpose = issuer
+                .extended_key_usage
+                .is_some_and(|eku| !eku.client_auth && !eku.any);
+            if !may_sign || other_purpose {
                 return Err(Denied::NotAnIssuer);
             }
         }
@@ -221,8 +233,10 @@ impl Authorities {
 
 fn unix_time(now: Timestamp) -> Result<UnixTime, Denied> {
     // Nothing was valid before 1970.
-    let since_epoch = std::time::Duration::try_from(now.as_duration())
-        .map_err(|_| Denied::NotYetValid { not_before: Timestamp::UNIX_EPOCH })?;
+    let since_epoch =
+        std::time::Duration::try_from(now.as_duration()).map_err(|_| Denied::NotYetValid {
+            not_before: Timestamp::UNIX_EPOCH,
+        })?;
     Ok(UnixTime::since_unix_epoch(since_epoch))
 }
 

@@ -164,7 +164,8 @@ fn certificate_error(denied: Denied) -> CertificateError {
 }
 
 /// [`Denied::code`] of the refusal inside a failed handshake's error, for logs and metrics;
-/// `None` if the handshake failed for another reason.
+/// `None` if the handshake failed for another reason. The three kinds of a wrong extended key
+/// usage are one here, `wrong-eku`: the alert that the peer gets has room for no more.
 pub fn refusal_code(error: &rustls::Error) -> Option<&'static str> {
     match error {
         rustls::Error::NoCertificatesPresented => Some(Denied::NoCertificate.code()),
@@ -177,9 +178,7 @@ pub fn refusal_code(error: &rustls::Error) -> Option<&'static str> {
             CertificateError::UnknownRevocationStatus => Some("crl-missing"),
             CertificateError::ExpiredRevocationList => Some("crl-stale"),
             CertificateError::InvalidPurpose => Some("wrong-eku"),
-            CertificateError::Other(other) => {
-                other.0.downcast_ref::<Denied>().map(Denied::code)
-            }
+            CertificateError::Other(other) => other.0.downcast_ref::<Denied>().map(Denied::code),
             _ => None,
         },
         _ => None,

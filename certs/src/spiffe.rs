@@ -37,13 +37,17 @@ pub enum SpiffeIdError {
     )]
     TrustDomain,
     /// The path is not exactly `/<role>/<name>`.
-    #[error("SPIFFE ID has {segments} path segments, it must be `spiffe://<trust domain>/<role>/<name>`")]
+    #[error(
+        "SPIFFE ID has {segments} path segments, it must be `spiffe://<trust domain>/<role>/<name>`"
+    )]
     Shape {
         /// Number of path segments that were found.
         segments: usize,
     },
     /// A path segment that is empty, `.`, `..`, or has a character outside `[a-zA-Z0-9._-]`.
-    #[error("path segment {position} of the SPIFFE ID is empty, `.`, `..` or has a character outside `a-z`, `A-Z`, `0-9`, `.`, `-`, `_`")]
+    #[error(
+        "path segment {position} of the SPIFFE ID is empty, `.`, `..` or has a character outside `a-z`, `A-Z`, `0-9`, `.`, `-`, `_`"
+    )]
     Segment {
         /// 1 is the role, 2 the name.
         position: usize,
@@ -295,7 +299,12 @@ mod tests {
         let long_name = format!("spiffe://hku.hk/researcher/{}", "a".repeat(2048));
         let long_domain = format!("spiffe://{}/researcher/a", "a".repeat(256));
         let cases: [(&str, SpiffeIdError); 26] = [
-            (&long_name, E::TooLong { bytes: long_name.len() }),
+            (
+                &long_name,
+                E::TooLong {
+                    bytes: long_name.len(),
+                },
+            ),
             ("", E::Scheme),
             ("https://hku.hk/researcher/a", E::Scheme),
             ("SPIFFE://hku.hk/researcher/a", E::Scheme),
@@ -317,8 +326,14 @@ mod tests {
             ("spiffe://hku.hk//a", E::Segment { position: 1 }),
             ("spiffe://hku.hk/researcher/", E::Segment { position: 2 }),
             ("spiffe://hku.hk/researcher/..", E::Segment { position: 2 }),
-            ("spiffe://hku.hk/researcher/a%20b", E::Segment { position: 2 }),
-            ("spiffe://hku.hk/researcher/爱丽丝", E::Segment { position: 2 }),
+            (
+                "spiffe://hku.hk/researcher/a%20b",
+                E::Segment { position: 2 },
+            ),
+            (
+                "spiffe://hku.hk/researcher/爱丽丝",
+                E::Segment { position: 2 },
+            ),
             ("spiffe://hku.hk/Researcher/a", E::Role),
             ("spiffe://hku.hk/root/a", E::Role),
         ];

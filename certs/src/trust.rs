@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
-use crate::crl::CrlError;
+use crate::crl::{Crl, CrlError};
 use crate::denied::Denied;
 use crate::identifiers::{CertSha256, CrlNumber, IssuerKey, Serial};
 use crate::path::{Authorities, Revocation};
@@ -22,12 +22,13 @@ mod builder;
 #[cfg(test)]
 mod limbo_tests;
 
+use builder::Bundle;
 pub use builder::TrustStoreBuilder;
 
 /// Most certificates of a chain that a peer may send, its leaf included.
 pub const CHAIN_CERTIFICATES_MAX: usize = 8;
 /// Most bytes of all certificates of a chain that a peer may send.
-pub const CHAIN_BYTES_MAX: usize = 64 << 10;
+pub const CHAIN_BYTES_MAX: usize = 32 << 10;
 
 /// Why a trust bundle cannot be used. `trust_domain` says whose bundle it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,7 +108,9 @@ pub enum TrustError {
         trust_domain: TrustDomain,
     },
     /// One authority in the bundles of two participants: it could name both (INV-7).
-    #[error("an authority of `{trust_domain}` also belongs to `{other}`: each trust domain needs its own")]
+    #[error(
+        "an authority of `{trust_domain}` also belongs to `{other}`: each trust domain needs its own"
+    )]
     SharedAuthority {
         /// The later one.
         trust_domain: TrustDomain,
@@ -137,6 +140,12 @@ pub enum CaError {
     /// No subject key identifier.
     #[error("no subject key identifier")]
     NoKeyIdentifier,
+    /// Its URI SAN says that it is the authority of another trust domain.
+    #[error("it says that it is the authority of `{0}`")]
+    OtherTrustDomain(TrustDomain),
+    /// Its URI SAN is a SPIFFE ID, but not a trust domain's.
+    #[error("a URI SAN of an authority must be `spiffe://<trust domain>`")]
+    NotATrustDomain,
     /// The subject name is empty: nothing could be issued in it.
     #[error("subject name is empty")]
     EmptySubject,
@@ -217,6 +226,19 @@ pub struct CrlStatus {
     pub revoked: usize,
 }
 
+impl CrlStatus {
+    fn of(trust_domain: &TrustDomain, crl: &Crl) -> Self {
+        Self {
+            trust_domain: trust_domain.clone(),
+            issuer_key: crl.issuer_key,
+            number: crl.number,
+            this_update: crl.this_update,
+            next_update: crl.next_update,
+            revoked: crl.revoked_count,
+        }
+    }
+}
+
 /// A snapshot of all trust domains. Reloading makes a new one.
 #[derive(Debug, Default)]
 pub struct TrustStore {
@@ -229,16 +251,9 @@ impl TrustStore {
     /// # Errors
     ///
     /// The first reason of [`Denied`]'s order that applies.
-    pub fn verify(
-        &self,
-        chain: &[CertificateDer<'_>],
-        now: Timestamp,
-    ) -> Result<Verified, Denied> {
-        let (leaf_der, sent) = chain.split_first().ok_or(Denied::NoCertificate)?;
-        let bytes: usize = chain.iter().map(|cert| cert.len()).sum();
-        if chain.len() > CHAIN_CERTIFICATES_MAX || bytes > CHAIN_BYTES_MAX {
-            return Err(Denied::TooLarge);
-        }
+    pub fn verify(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Verified, Denied> {
+        let now = whole_second(now);
+        let (leaf_der, sent) = split_chain(chain)?;
         let leaf = Facts::read(leaf_der)?;
         let spiffe = profile::principal(&leaf)?;
         let authorities = self
@@ -299,14 +314,10 @@ impl TrustStore {
     /// Every revocation list in use.
     pub fn crls(&self) -> impl Iterator<Item = CrlStatus> + '_ {
         self.domains.iter().flat_map(|(trust_domain, authorities)| {
-            authorities.crls.values().map(|crl| CrlStatus {
-                trust_domain: trust_domain.clone(),
-                issuer_key: crl.issuer_key,
-                number: crl.number,
-                this_update: crl.this_update,
-                next_update: crl.next_update,
-                revoked: crl.revoked_count,
-            })
+            authorities
+                .crls
+                .values()
+                .map(|crl| CrlStatus::of(trust_domain, crl))
         })
     }
 
@@ -328,7 +339,6 @@ impl TrustStore {
     pub fn check_crl(
         &self,
         trust_domain: &TrustDomain,
-        ca_pem: &str,
         crl_pem: &str,
         now: Timestamp,
     ) -> Result<Vec<CrlStatus>, TrustError> {
@@ -338,9 +348,12 @@ impl TrustStore {
                 .ok_or_else(|| TrustError::UnknownTrustDomain {
                     trust_domain: trust_domain.clone(),
                 })?;
-        let mut offered = TrustStoreBuilder::new();
-        offered.add_domain(trust_domain.clone(), ca_pem, Some(crl_pem))?;
-        let offered: Vec<CrlStatus> = offered.build().crls().collect();
+        let bundle = Bundle::read(trust_domain, &authorities.bundle)?;
+        let offered: Vec<CrlStatus> = bundle
+            .newest_crls(trust_domain, crl_pem)?
+            .values()
+            .map(|crl| CrlStatus::of(trust_domain, crl))
+            .collect();
         for crl in &offered {
             if let Some(used) = authorities.crls.get(&crl.issuer_key)
                 && crl.number <= used.number
@@ -360,6 +373,23 @@ impl TrustStore {
         }
         Ok(offered)
     }
+}
+
+/// The leaf and what was sent with it, within their limits.
+fn split_chain<'c, 'd>(
+    chain: &'c [CertificateDer<'d>],
+) -> Result<(&'c CertificateDer<'d>, &'c [CertificateDer<'d>]), Denied> {
+    let bytes: usize = chain.iter().map(|cert| cert.len()).sum();
+    if chain.len() > CHAIN_CERTIFICATES_MAX || bytes > CHAIN_BYTES_MAX {
+        return Err(Denied::TooLarge);
+    }
+    chain.split_first().ok_or(Denied::NoCertificate)
+}
+
+/// X.509 and rustls count whole seconds. A finer clock would judge a certificate differently
+/// in the handshake and, within the same second, after it.
+fn whole_second(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// The certificates of a PEM text, for callers that verify what they have on disk.

@@ -5,6 +5,7 @@
 //! facts are for our own checks of them.
 
 use jiff::Timestamp;
+use x509_parser::asn1_rs::Any;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::{
@@ -103,21 +104,19 @@ impl Facts {
         {
             return Err(Unreadable::Malformed);
         }
-        let basic_constraints = cert.basic_constraints().map_err(malformed)?.map(|found| {
-            BasicConstraints {
-                critical: found.critical,
-                ca: found.value.ca,
-                path_len: found.value.path_len_constraint,
-            }
+        let basic_constraints =
+            cert.basic_constraints()
+                .map_err(malformed)?
+                .map(|found| BasicConstraints {
+                    critical: found.critical,
+                    ca: found.value.ca,
+                    path_len: found.value.path_len_constraint,
+                });
+        let key_usage = cert.key_usage().map_err(malformed)?.map(|found| KeyUsage {
+            digital_signature: found.value.digital_signature(),
+            cert_sign: found.value.key_cert_sign(),
+            crl_sign: found.value.crl_sign(),
         });
-        let key_usage = cert
-            .key_usage()
-            .map_err(malformed)?
-            .map(|found| KeyUsage {
-                digital_signature: found.value.digital_signature(),
-                cert_sign: found.value.key_cert_sign(),
-                crl_sign: found.value.crl_sign(),
-            });
         let extended_key_usage =
             cert.extended_key_usage()
                 .map_err(malformed)?
@@ -215,7 +214,7 @@ fn is_weak(spki: &SubjectPublicKeyInfo<'_>) -> bool {
     }
     if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
         // An explicit curve has a SEQUENCE where a named one has its OID (CVE-2020-0601).
-        let curve = spki.algorithm.parameters.as_ref().map(|any| any.as_oid());
+        let curve = spki.algorithm.parameters.as_ref().map(Any::as_oid);
         return !matches!(curve, Some(Ok(oid)) if oid == OID_EC_P256 || oid == OID_NIST_EC_P384);
     }
     if *algorithm == OID_PKCS1_RSAENCRYPTION {

@@ -68,9 +68,20 @@ impl TrustStoreBuilder {
             });
         }
         let crls = match crl_pem {
-            Some(text) => self.newest_crls(&trust_domain, text, &bundle)?,
+            Some(text) => bundle.newest_crls(&trust_domain, text)?,
             None => BTreeMap::new(),
         };
+        for crl in crls.values() {
+            if let Some(have) = self.known.get(&crl.issuer_key)
+                && crl.number < *have
+            {
+                return Err(TrustError::CrlNotNewer {
+                    trust_domain,
+                    have: *have,
+                    got: crl.number,
+                });
+            }
+        }
         for member in &bundle.members {
             self.owners.insert(member.facts.key, trust_domain.clone());
         }
@@ -85,12 +96,47 @@ impl TrustStoreBuilder {
             domains: self.domains,
         }
     }
+}
 
-    fn newest_crls(
+/// The CA certificates of one trust domain, each read and checked.
+pub(super) struct Bundle<'a> {
+    members: Vec<Member<'a>>,
+}
+
+struct Member<'a> {
+    der: &'a CertificateDer<'static>,
+    cert: x509_parser::certificate::X509Certificate<'a>,
+    facts: Facts,
+    anchor: Option<TrustAnchor<'static>>,
+}
+
+impl<'a> Bundle<'a> {
+    pub(super) fn read(
+        trust_domain: &TrustDomain,
+        ders: &'a [CertificateDer<'static>],
+    ) -> Result<Self, TrustError> {
+        let mut members = Vec::with_capacity(ders.len());
+        for (position, der) in ders.iter().enumerate() {
+            let member = Member::read(trust_domain, der).map_err(|error| TrustError::Ca {
+                trust_domain: trust_domain.clone(),
+                index: position + 1,
+                error,
+            })?;
+            members.push(member);
+        }
+        if members.iter().all(|member| member.anchor.is_none()) {
+            return Err(TrustError::NoRoot {
+                trust_domain: trust_domain.clone(),
+            });
+        }
+        Ok(Self { members })
+    }
+
+    /// The newest list of each issuer in `text`, each verified with a key of the bundle.
+    pub(super) fn newest_crls(
         &self,
         trust_domain: &TrustDomain,
         text: &str,
-        bundle: &Bundle<'_>,
     ) -> Result<BTreeMap<IssuerKey, Crl>, TrustError> {
         let ders = pem::crls(text).map_err(|error| TrustError::CrlPem {
             trust_domain: trust_domain.clone(),
@@ -98,7 +144,7 @@ impl TrustStoreBuilder {
         })?;
         let mut newest: BTreeMap<IssuerKey, (Crl, usize)> = BTreeMap::new();
         for (position, der) in ders.iter().enumerate() {
-            let issuers = bundle
+            let issuers = self
                 .members
                 .iter()
                 .map(|member| (&member.cert, &member.facts));
@@ -120,60 +166,19 @@ impl TrustStoreBuilder {
             }
             newest.insert(crl.issuer_key, (crl, position));
         }
-        for (crl, _) in newest.values() {
-            if let Some(have) = self.known.get(&crl.issuer_key)
-                && crl.number < *have
-            {
-                return Err(TrustError::CrlNotNewer {
-                    trust_domain: trust_domain.clone(),
-                    have: *have,
-                    got: crl.number,
-                });
-            }
-        }
         Ok(newest
             .into_iter()
             .map(|(key, (crl, _))| (key, crl))
             .collect())
     }
-}
-
-/// The CA certificates of one trust domain, each read and checked.
-struct Bundle<'a> {
-    members: Vec<Member<'a>>,
-}
-
-struct Member<'a> {
-    der: &'a CertificateDer<'static>,
-    cert: x509_parser::certificate::X509Certificate<'a>,
-    facts: Facts,
-    anchor: Option<TrustAnchor<'static>>,
-}
-
-impl<'a> Bundle<'a> {
-    fn read(
-        trust_domain: &TrustDomain,
-        ders: &'a [CertificateDer<'static>],
-    ) -> Result<Self, TrustError> {
-        let mut members = Vec::with_capacity(ders.len());
-        for (position, der) in ders.iter().enumerate() {
-            let member = Member::read(der).map_err(|error| TrustError::Ca {
-                trust_domain: trust_domain.clone(),
-                index: position + 1,
-                error,
-            })?;
-            members.push(member);
-        }
-        if members.iter().all(|member| member.anchor.is_none()) {
-            return Err(TrustError::NoRoot {
-                trust_domain: trust_domain.clone(),
-            });
-        }
-        Ok(Self { members })
-    }
 
     fn into_authorities(self, crls: BTreeMap<IssuerKey, Crl>) -> Authorities {
         let mut authorities = Authorities {
+            bundle: self
+                .members
+                .iter()
+                .map(|member| member.der.clone())
+                .collect(),
             crls,
             ..Authorities::default()
         };
@@ -190,7 +195,7 @@ impl<'a> Bundle<'a> {
 }
 
 impl<'a> Member<'a> {
-    fn read(der: &'a CertificateDer<'static>) -> Result<Self, CaError> {
+    fn read(trust_domain: &TrustDomain, der: &'a CertificateDer<'static>) -> Result<Self, CaError> {
         let cert = x509::parse(der)?;
         let facts = Facts::of(&cert)?;
         let is_ca = facts
@@ -209,6 +214,16 @@ impl<'a> Member<'a> {
         if cert.subject().iter_attributes().next().is_none() {
             return Err(CaError::EmptySubject);
         }
+        // A bundle given to the wrong participant would let one name the other (INV-7). An
+        // authority need not say whose it is (X.509-SVID §4.1), but must not say otherwise.
+        let uris = facts.names.as_ref().map_or(&[][..], |names| &names.uris);
+        for said in uris.iter().filter_map(|uri| uri.strip_prefix("spiffe://")) {
+            match said.parse::<TrustDomain>() {
+                Ok(said) if said == *trust_domain => {}
+                Ok(said) => return Err(CaError::OtherTrustDomain(said)),
+                Err(_) => return Err(CaError::NotATrustDomain),
+            }
+        }
         if facts.key_is_weak {
             return Err(CaError::WeakKey);
         }
@@ -217,8 +232,7 @@ impl<'a> Member<'a> {
             return Err(CaError::UnknownCriticalExtension);
         }
         let anchor = if x509::is_self_signed(&cert) {
-            let anchor =
-                anchor_from_trusted_cert(der).map_err(|_| x509::Unreadable::Malformed)?;
+            let anchor = anchor_from_trusted_cert(der).map_err(|_| x509::Unreadable::Malformed)?;
             Some(anchor.to_owned())
         } else {
             None

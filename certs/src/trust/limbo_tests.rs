@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
@@ -92,17 +91,16 @@ fn path_validation_agrees_with_x509_limbo() {
 fn judge(case: &Case) -> Result<(), String> {
     let shown = |error: &dyn std::fmt::Display| error.to_string();
     let time = case.validation_time.as_deref().unwrap_or(DEFAULT_TIME);
-    let now: Timestamp = time.parse().unwrap();
+    let now = super::whole_second(time.parse().unwrap());
     let der = |pem: &String| {
         CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string())
     };
-    let leaf_der = der(&case.peer_certificate)?;
-    let sent = case
-        .untrusted_intermediates
-        .iter()
+    let chain = std::iter::once(&case.peer_certificate)
+        .chain(&case.untrusted_intermediates)
         .map(der)
         .collect::<Result<Vec<_>, _>>()?;
-    let leaf = Facts::read(&leaf_der).map_err(|error| shown(&error))?;
+    let (leaf_der, sent) = super::split_chain(&chain).map_err(|error| shown(&error))?;
+    let leaf = Facts::read(leaf_der).map_err(|error| shown(&error))?;
 
     let domain: TrustDomain = "limbo.example".parse().unwrap();
     let crls = case.crls.join("\n");
@@ -119,7 +117,7 @@ fn judge(case: &Case) -> Result<(), String> {
         Some(_) => Revocation::Enforced,
         None => Revocation::NotChecked,
     };
-    match authorities.validate(&leaf_der, &sent, now, revocation) {
+    match authorities.validate(leaf_der, sent, now, revocation) {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err("no path".to_owned()),
         Err(denied) => Err(shown(&denied)),

@@ -1,14 +1,14 @@
 //! Trust bundles and revocation lists: what is taken, what is not, and what a list decides.
 
-use certs::trust::{CaError, TrustError};
 use certs::crl::CrlError;
+use certs::trust::{CaError, TrustError};
 use certs::{CrlNumber, Denied, TrustStoreBuilder};
 use rcgen::{
     CertificateParams, CrlDistributionPoint, CrlIssuingDistributionPoint, CustomExtension, IsCa,
     KeyUsagePurpose, SerialNumber,
 };
 
-use crate::pki::{ALICE, days, der, domain, hku, now, root, root_with};
+use crate::pki::{ALICE, days, der, domain, hku, now, root, root_with, uri_san};
 
 fn add(ca_pem: &str, crl_pem: Option<&str>) -> Result<(), TrustError> {
     TrustStoreBuilder::new()
@@ -35,14 +35,8 @@ fn a_list_decides_by_serial_and_only_while_it_is_fresh() {
     // A serial with its top bit set has a sign byte in DER, in the list as in the certificate.
     let store = hku(&ca.pem(), Some(&ca.crl(1, &[&[0x41, 2], &[0x81, 3]])));
     assert!(store.verify(&leaf(&[0x41, 1]), now()).is_ok());
-    assert_eq!(
-        store.verify(&leaf(&[0x41, 2]), now()),
-        Err(Denied::Revoked)
-    );
-    assert_eq!(
-        store.verify(&leaf(&[0x81, 3]), now()),
-        Err(Denied::Revoked)
-    );
+    assert_eq!(store.verify(&leaf(&[0x41, 2]), now()), Err(Denied::Revoked));
+    assert_eq!(store.verify(&leaf(&[0x81, 3]), now()), Err(Denied::Revoked));
     assert_eq!(store.crls().next().unwrap().revoked, 2);
 
     let at = |time: &str| {
@@ -122,7 +116,11 @@ fn a_renewed_root_beside_the_ended_one() {
         .issue_client(&ALICE.parse().unwrap(), &leaf_key, current)
         .unwrap();
     let crl = new
-        .sign_crl(1.into(), validity("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"), &[])
+        .sign_crl(
+            1.into(),
+            validity("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
+            &[],
+        )
         .unwrap();
     let chain = certs::trust::certificates_from_pem(&leaf.pem).unwrap();
     for bundle in [
@@ -173,7 +171,7 @@ fn the_newest_list_counts_and_an_older_one_is_never_taken_again() {
         .unwrap();
 
     // Offered over the API, it must be higher.
-    let offer = |crl: &str, now| used.check_crl(&domain("hku.hk"), &ca.pem(), crl, now);
+    let offer = |crl: &str, now| used.check_crl(&domain("hku.hk"), crl, now);
     for stale in [&old, &new] {
         let refused = offer(stale, now()).unwrap_err();
         assert!(matches!(refused, TrustError::CrlNotNewer { .. }));
@@ -181,7 +179,7 @@ fn the_newest_list_counts_and_an_older_one_is_never_taken_again() {
     assert_eq!(offer(&ca.crl(6, &[]), now()).unwrap()[0].number, 6.into());
     let late = offer(&ca.crl(6, &[]), now() + days(30)).unwrap_err();
     assert!(matches!(late, TrustError::CrlStale { .. }), "{late}");
-    let nobody = used.check_crl(&domain("nobody.example"), &ca.pem(), &new, now());
+    let nobody = used.check_crl(&domain("nobody.example"), &new, now());
     assert!(matches!(nobody, Err(TrustError::UnknownTrustDomain { .. })));
 }
 
@@ -205,6 +203,10 @@ fn lists_that_are_not_taken() {
         }
         other => panic!("{other}"),
     };
+    // An offered list is verified as strictly as a loaded one.
+    let offered =
+        hku(&ca.pem(), None).check_crl(&domain("hku.hk"), &root("HKU").crl(1, &[]), now());
+    assert!(matches!(offered, Err(TrustError::Crl { .. })));
     let other = root("CUHK");
     let twin = root("HKU");
     for stranger in [&other, &twin] {
@@ -248,12 +250,13 @@ fn lists_that_are_not_taken() {
 
 #[test]
 fn bundles_that_are_not_taken() {
-    let reason = |change: fn(&mut CertificateParams)| {
-        match add(&root_with("HKU", change).pem(), None).unwrap_err() {
+    let reason =
+        |change: fn(&mut CertificateParams)| match add(&root_with("HKU", change).pem(), None)
+            .unwrap_err()
+        {
             TrustError::Ca { error, .. } => error,
             other => panic!("{other}"),
-        }
-    };
+        };
     assert_eq!(reason(|ca| ca.is_ca = IsCa::ExplicitNoCa), CaError::NotCa);
     assert_eq!(reason(|ca| ca.is_ca = IsCa::NoCa), CaError::NotCa);
     assert_eq!(reason(|ca| ca.key_usages.clear()), CaError::KeyUsage);
@@ -264,6 +267,15 @@ fn bundles_that_are_not_taken() {
     assert_eq!(
         reason(|ca| ca.distinguished_name = rcgen::DistinguishedName::new()),
         CaError::EmptySubject
+    );
+    assert_eq!(
+        reason(|ca| ca.subject_alt_names = vec![uri_san("spiffe://cuhk.edu.hk")]),
+        CaError::OtherTrustDomain(domain("cuhk.edu.hk"))
+    );
+    // A principal is no authority.
+    assert_eq!(
+        reason(|ca| ca.subject_alt_names = vec![uri_san(ALICE)]),
+        CaError::NotATrustDomain
     );
     // webpki ignores critical extensions of a trust anchor.
     assert_eq!(
@@ -316,4 +328,17 @@ fn no_authority_belongs_to_two_trust_domains() {
     let store = builder.build();
     let names: Vec<_> = store.trust_domains().map(ToString::to_string).collect();
     assert_eq!(names, ["cuhk.edu.hk", "hku.hk"]);
+}
+
+/// A list speaks for the name in it too: one key under two names needs two lists, of which one
+/// is kept, so that the other name's leaves are denied.
+#[test]
+fn a_list_does_not_cover_another_name_of_its_key() {
+    let ca = root("HKU");
+    let alias = ca.renamed("HKU too");
+    let store = hku(&(ca.pem() + &alias.pem()), Some(&ca.crl(1, &[])));
+    let own = ca.leaf(ALICE, |_| {});
+    let other = alias.leaf(ALICE, |_| {});
+    assert!(store.verify(&[own], now()).is_ok());
+    assert_eq!(store.verify(&[other], now()), Err(Denied::CrlMissing));
 }

@@ -5,9 +5,7 @@ use std::path::Path;
 
 use certs::authority::{AuthorityError, RevocationReason, ServerNames};
 use certs::ca_dir::CaDirError;
-use certs::command::{
-    self, CertificateKind, CommandError, CreateCa, Issue, MakeP12, Target,
-};
+use certs::command::{self, CertificateKind, CommandError, CreateCa, Issue, MakeP12, Target};
 use certs::files::FileError;
 use certs::keys::Algorithm;
 use certs::{Denied, SpiffeId};
@@ -162,7 +160,10 @@ fn what_is_refused_changes_nothing() {
     create(dir, "hku.hk").unwrap();
     let ca = read(dir, "ca.pem");
     let again = create(dir, "hku.hk").unwrap_err();
-    assert!(matches!(again, CommandError::CaDir(CaDirError::Taken { .. })));
+    assert!(matches!(
+        again,
+        CommandError::CaDir(CaDirError::Taken { .. })
+    ));
     assert_eq!(read(dir, "ca.pem"), ca);
 
     let foreign = issue(dir, "spiffe://cuhk.edu.hk/researcher/bob").unwrap_err();
@@ -240,7 +241,11 @@ fn showing() {
     };
     let server = command::issue_server(&args, &names, now()).unwrap();
     assert!(server.certificate.ends_with("server.pem"));
-    assert_eq!(server.not_after, now() + days(365), "cut to the authority's end");
+    assert_eq!(
+        server.not_after,
+        now() + days(365),
+        "cut to the authority's end"
+    );
     let target = Target::Serial(alice.serial.clone());
     let reason = RevocationReason::KeyCompromise;
     command::revoke(dir, &target, reason, days(30), now()).unwrap();
@@ -259,7 +264,13 @@ fn showing() {
     assert_eq!((shown.dns, shown.ips), (names.dns, names.ips));
     let late = command::show(&alice.certificate, now() + days(100)).unwrap();
     assert!(!late.certificates[0].in_validity);
-    assert!(late.certificates[0].refused.as_ref().unwrap().contains("expired"));
+    assert!(
+        late.certificates[0]
+            .refused
+            .as_ref()
+            .unwrap()
+            .contains("expired")
+    );
 
     let shown = command::show(&dir.join("crl.pem"), now()).unwrap();
     assert!(shown.certificates.is_empty());

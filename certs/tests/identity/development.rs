@@ -115,7 +115,8 @@ fn leaves_behind_what_the_contract_lists() {
             .unwrap_or_else(|error| panic!("{name}: {error}"))
             .permissions()
             .mode();
-        let want = if name.ends_with(".key") { 0o600 } else { 0o644 };
+        let is_key = path.extension().is_some_and(|ending| ending == "key");
+        let want = if is_key { 0o600 } else { 0o644 };
         assert_eq!(mode & 0o777, want, "{name}");
     }
     for principal in pki.participants.iter().flat_map(|p| &p.principals) {

@@ -23,7 +23,9 @@ struct Fixed;
 impl TimeProvider for Fixed {
     fn current_time(&self) -> Option<UnixTime> {
         let seconds = u64::try_from(now().as_second()).unwrap();
-        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            seconds,
+        )))
     }
 }
 
@@ -49,7 +51,9 @@ fn localhost() -> ServerNames {
 
 fn server_pair(servers: &Ca, algorithm: Algorithm) -> (String, String) {
     let key = PrivateKey::generate(algorithm).unwrap();
-    let issued = servers.issue_server(&localhost(), &key, validity()).unwrap();
+    let issued = servers
+        .issue_server(&localhost(), &key, validity())
+        .unwrap();
     (issued.pem, key.to_pem())
 }
 
@@ -247,16 +251,15 @@ fn revocation_reaches_the_next_handshake_and_the_live_session() {
             reason: certs::authority::RevocationReason::KeyCompromise,
         }],
     ));
-    let error = shake(world.client(), server_config).map(|_| ()).unwrap_err();
+    let error = shake(world.client(), server_config)
+        .map(|_| ())
+        .unwrap_err();
     assert_eq!(refusal_code(&error), Some("revoked"));
     assert_eq!(
         world.trust.peer(server.peer_certificates(), now()),
         Err(Denied::Revoked)
     );
-    assert_eq!(
-        world.trust.peer(None, now()),
-        Err(Denied::NoCertificate)
-    );
+    assert_eq!(world.trust.peer(None, now()), Err(Denied::NoCertificate));
 }
 
 #[test]
@@ -286,7 +289,9 @@ fn refusals_reach_the_log_with_their_code() {
         )
         .unwrap();
         world.trust.store(store(&ca, 1, &[]));
-        let issued = ca.issue_client(&ALICE.parse().unwrap(), &key, when).unwrap();
+        let issued = ca
+            .issue_client(&ALICE.parse().unwrap(), &key, when)
+            .unwrap();
         let error = refused(world.client_with(&issued.pem, &key.to_pem()), &world);
         assert_eq!(refusal_code(&error), Some(code));
     }
@@ -317,7 +322,10 @@ fn the_server_certificate_is_exchanged_without_a_new_listener() {
     let (cert, key) = server_pair(&world.servers, Algorithm::Ed25519);
     let (_, other_key) = server_pair(&world.servers, Algorithm::Ed25519);
     let mismatch = world.identity.replace(&cert, &other_key);
-    assert!(matches!(mismatch, Err(TlsError::Unusable(_))), "{mismatch:?}");
+    assert!(
+        matches!(mismatch, Err(TlsError::Unusable(_))),
+        "{mismatch:?}"
+    );
     assert_eq!(shown(&server_config), before, "the old one stays");
     world.identity.replace(&cert, &key).unwrap();
     assert_ne!(shown(&server_config), before);
@@ -349,7 +357,11 @@ fn inputs_that_make_no_configuration() {
         ("", cert.as_str(), key.as_str()),
         (trust, "", key),
         (trust, cert, ""),
-        (trust, cert, &PrivateKey::generate(Algorithm::EcdsaP256).unwrap().to_pem()),
+        (
+            trust,
+            cert,
+            &PrivateKey::generate(Algorithm::EcdsaP256).unwrap().to_pem(),
+        ),
     ] {
         assert!(client_config(trust, cert, key, &[]).is_err());
     }

@@ -12,6 +12,7 @@ mod bundles;
 mod commands;
 mod development;
 mod handshake;
+mod lists;
 mod openssl;
 mod pki;
 mod refusals;

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
-    RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
+    RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm, SigningKey as _,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -57,6 +57,21 @@ impl Authority {
             cert,
             issuer: Issuer::new(params, key),
         }
+    }
+
+    /// A second name for this authority's key.
+    pub fn renamed(&self, name: &str) -> Self {
+        let params = ca_params(name);
+        let key = KeyPair::try_from(self.issuer.key().serialized_der()).unwrap();
+        let cert = params.self_signed(&key).unwrap();
+        Self {
+            cert,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.issuer.key().sign(message).unwrap()
     }
 
     pub fn pem(&self) -> String {
@@ -182,12 +197,11 @@ impl PublicKeyData for RsaPublicKey {
 
 pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
-    match u8::try_from(content.len()) {
-        Ok(short) if short < 128 => out.push(short),
-        _ => {
-            let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-            out.extend([0x82, length[0], length[1]]);
-        }
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    match (high, low) {
+        (0, 0..128) => out.push(low),
+        (0, _) => out.extend([0x81, low]),
+        _ => out.extend([0x82, high, low]),
     }
     out.extend_from_slice(content);
     out

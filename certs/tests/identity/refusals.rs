@@ -196,8 +196,14 @@ fn names() {
 
 #[test]
 fn usages() {
+    use ExtendedKeyUsagePurpose as Extended;
     use KeyUsagePurpose as Usage;
-    for usages in [vec![], vec![Usage::KeyAgreement], vec![Usage::KeyEncipherment]] {
+
+    for usages in [
+        vec![],
+        vec![Usage::KeyAgreement],
+        vec![Usage::KeyEncipherment],
+    ] {
         assert_eq!(
             judge(|params| params.key_usages = usages),
             Err(Denied::KeyUsage)
@@ -210,7 +216,6 @@ fn usages() {
             Err(Denied::CaAsClient)
         );
     }
-    use ExtendedKeyUsagePurpose as Extended;
     for (usages, want) in [
         (vec![], Denied::NoEku),
         (vec![Extended::ServerAuth], Denied::ServerCertAsClient),

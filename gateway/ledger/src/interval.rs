@@ -38,7 +38,7 @@ impl IntervalSet {
     }
 
     /// The intervals in ascending order, none touching the next.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Range<u64>> + '_ {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> + ExactSizeIterator + '_ {
         self.intervals.iter().cloned()
     }
 

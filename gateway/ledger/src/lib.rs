@@ -4,5 +4,11 @@
 //! 128-bit integers, floored once per entitlement (agreement × version), never rounded in between.
 
 pub mod interval;
+pub mod month;
+pub mod price;
+pub mod statement;
 
 pub use interval::{IntervalError, IntervalSet};
+pub use month::{Month, MonthError};
+pub use price::{AmountError, ExactSum, Usage, due, fee, quote};
+pub use statement::{AgreementUse, Delivery, Evidence, Line, Pull, Statement, StatementError, statements};

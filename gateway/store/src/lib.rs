@@ -1,0 +1,39 @@
+//! Durable records: the one writer over SQLite, the published log, and the files of corpora.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`transaction`] | what one commit may contain, what it may expect, and how it fails |
+//! | [`records`] | opening a data directory; committing and reading |
+//! | [`reader`] | what can be read back |
+//! | [`publisher`] | new leaves into tiles, a signed checkpoint within a second |
+//! | [`objects`], [`uploads`] | content-addressed files, and files on their way in |
+//! | [`durable`] | files that are whole and on disk, or not there |
+//!
+//! *Recorded* means: the future of [`Records::commit`] resolved, so the transaction is synced under leaf indices that
+//! are never reused. Nothing else counts as recorded. A failed sync ends the process with status 74: what the kernel
+//! dropped cannot be asked for again, and the next start recovers from what is really there.
+
+pub mod durable;
+pub mod lease;
+pub mod objects;
+pub mod publisher;
+pub mod reader;
+pub mod records;
+mod schema;
+pub mod transaction;
+pub mod uploads;
+mod writer;
+
+pub use lease::{Lease, LeaseState};
+pub use objects::{ObjectError, Objects, Spool};
+pub use publisher::{PublishError, Published, Publisher, PublisherOptions};
+pub use reader::{
+    ContributionRow, Contributions, CrlRow, DeliveredFilter, DeliveredRow, DenialRow, DocRow,
+    GrantRow, LeaseFilter, LeaseRow, Reader, StoredResponse,
+};
+pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
+pub use transaction::{
+    Commit, CommitError, Committed, DocChange, DocKind, Expect, Idempotency, LeafRef, Transaction,
+    Write,
+};
+pub use uploads::{UploadError, Uploads};

@@ -1,0 +1,280 @@
+//! New leaves into tiles, facts beside them, and a signed checkpoint over both, within a second of their commit.
+//!
+//! The order is what makes a crash harmless at every step: facts and tiles are durable before the guard, the guard
+//! (outside the data directory first, then in it) before the signature, the signature before the file. Every file is
+//! created or compared, so repeating a step changes nothing (INV-6).
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use gateway_audit::note::NoteError;
+use gateway_audit::tiles::TileError;
+use gateway_audit::{NodeHash, Signer as _, VerifierKey};
+use tokio::sync::watch;
+
+use crate::durable;
+use crate::records::{ReadError, Records};
+use crate::transaction::CommitError;
+
+mod guard;
+mod key;
+mod log;
+mod thread;
+
+pub use log::{FACTS_DIR, LOG_DIR};
+
+/// How the log is published.
+#[derive(Debug, Clone)]
+pub struct PublisherOptions {
+    /// The signing key, `PRIVATE+KEY+<origin>+…`, mode 0600. Its name is the log's origin.
+    pub key_file: PathBuf,
+    /// Last signed size and root, outside the data directory, so that restoring that as a whole is noticed.
+    pub guard_file: PathBuf,
+    /// Write `guard_file` anew if it is missing although checkpoints were signed. An operator's decision: it gives up
+    /// that protection once.
+    pub adopt_missing_guard: bool,
+    /// Shortest time between two checkpoints.
+    pub interval: Duration,
+}
+
+impl PublisherOptions {
+    /// The usual options: a checkpoint at most every 200 ms.
+    pub const fn new(key_file: PathBuf, guard_file: PathBuf) -> Self {
+        Self {
+            key_file,
+            guard_file,
+            adopt_missing_guard: false,
+            interval: Duration::from_millis(200),
+        }
+    }
+}
+
+/// Why nothing is published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The log is shorter than what was signed: it was restored from a backup, or its tail is lost.
+    #[error(
+        "{record} says that a checkpoint of {signed} entries was signed, and this log has {size}: it was restored from \
+         a backup or lost its end. Restore the newer log; a smaller one is never signed again"
+    )]
+    Behind {
+        /// Who says so.
+        record: String,
+        /// The signed size.
+        signed: u64,
+        /// Ours.
+        size: u64,
+    },
+    /// The log is not a continuation of what was signed.
+    #[error(
+        "{record} says that the first {signed} entries have the root {expected}, and here they have {got}: this log was \
+         altered or is another one. It is not signed"
+    )]
+    Root {
+        /// Who says so.
+        record: String,
+        /// The signed size.
+        signed: u64,
+        /// The signed root.
+        expected: NodeHash,
+        /// Ours.
+        got: NodeHash,
+    },
+    /// The file outside the data directory is gone.
+    #[error(
+        "`{}` is missing, which remembers the last signed checkpoint of {signed} entries: put it back, or allow it to be \
+         written anew", path.display()
+    )]
+    GuardMissing {
+        /// Where it should be.
+        path: PathBuf,
+        /// The size signed last.
+        signed: u64,
+    },
+    /// The file outside the data directory cannot be understood, or is another log's.
+    #[error("`{}` is not the guard of `{origin}`: {why}", path.display())]
+    Guard {
+        /// Where it is.
+        path: PathBuf,
+        /// Our log.
+        origin: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The published entries are not the recorded ones.
+    #[error("the published bundle of entries from {0} on is not what is recorded")]
+    Diverged(u64),
+    /// The signing key cannot be used.
+    #[error("the signing key `{}`: {why}", path.display())]
+    Key {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The published checkpoint is not ours.
+    #[error("the published checkpoint: {0}")]
+    Checkpoint(#[from] NoteError),
+    /// The published tiles are not the log's.
+    #[error("the published tiles: {0}")]
+    Tile(#[from] TileError),
+    /// A file cannot be used.
+    #[error("`{}` cannot be used: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store did not take the guard.
+    #[error("the guard was not recorded: {0}")]
+    Record(#[from] CommitError),
+    /// The publisher has stopped.
+    #[error("the log is no longer published: {0}")]
+    Stopped(String),
+}
+
+impl PublishError {
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        |source| Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// Whether the same may work later: no room now, or the store refuses for a moment. Anything else is for a person.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::File { source, .. } => durable::is_full(source),
+            Self::Record(error) => matches!(error, CommitError::Full | CommitError::Unavailable(_)),
+            _ => false,
+        }
+    }
+}
+
+/// The checkpoint that is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Entries it covers.
+    pub size: u64,
+    /// Their root.
+    pub root: NodeHash,
+    /// The signed note, as in `DIR/log/checkpoint`.
+    pub checkpoint: Arc<str>,
+}
+
+/// Publishes the log of one data directory until it is closed or dropped.
+pub struct Publisher {
+    published: watch::Receiver<Published>,
+    problem: watch::Receiver<Option<String>>,
+    key: VerifierKey,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("origin", &self.key.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Publisher {
+    /// Continues the published log of `records`: compares what was signed with what is recorded, publishes what is
+    /// new, and goes on by itself. An empty log has a checkpoint too.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: nothing was signed.
+    pub fn start(records: &Records, options: &PublisherOptions) -> Result<Self, PublishError> {
+        let signer = key::load(&options.key_file)?;
+        let key = signer.verifier().clone();
+        let mut log = log::Log::resume(records, signer, options)?;
+        let first = log.publish()?;
+        let (published_to, published) = watch::channel(first);
+        let (problem_to, problem) = watch::channel(None);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
+        let thread = thread::Thread {
+            log,
+            published: published_to,
+            problem: problem_to,
+            stop: stopping,
+        };
+        let interval = options.interval;
+        let spawned = std::thread::Builder::new()
+            .name("kouan-publisher".to_owned())
+            .spawn(move || thread.run(interval));
+        let thread = spawned.map_err(PublishError::at(records.dir()))?;
+        let worker = thread.thread().clone();
+        records.on_commit(move |commit| {
+            if commit.committed.leaves > 0 {
+                worker.unpark();
+            }
+        });
+        Ok(Self {
+            published,
+            problem,
+            key,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// The published checkpoint, and each later one.
+    pub fn published(&self) -> watch::Receiver<Published> {
+        self.published.clone()
+    }
+
+    /// Why nothing has been published lately, if so; it is tried again unless [`Publisher::wait`] fails.
+    pub fn problem(&self) -> watch::Receiver<Option<String>> {
+        self.problem.clone()
+    }
+
+    /// The key that verifies the checkpoints.
+    pub fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// The first published checkpoint that covers the leaf with this index.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Stopped`]: none will.
+    pub async fn wait(&self, index: u64) -> Result<Published, PublishError> {
+        let mut published = self.published();
+        let covering = published.wait_for(|published| published.size > index).await;
+        covering.map(|published| published.clone()).map_err(|_| {
+            let why = self.problem.borrow().clone();
+            PublishError::Stopped(why.unwrap_or_else(|| "it was closed".to_owned()))
+        })
+    }
+
+    /// Publishes what is recorded by now and stops.
+    pub fn close(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

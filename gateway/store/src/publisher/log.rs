@@ -1,0 +1,304 @@
+//! The published log's files, and their way from the recorded entries.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gateway_audit::tiles::{TILE_WIDTH, TileLevel, TileWrites, encode_entry};
+use gateway_audit::tree::{Frontier, leaf_hash};
+use gateway_audit::verify::CHECKPOINT_FILE;
+use gateway_audit::{
+    Checkpoint, Ed25519Signer, NodeHash, SignedCheckpoint, Signer as _, TileBuilder, TilePath,
+};
+
+use super::guard::{self, Signed};
+use super::{PublishError, Published, PublisherOptions};
+use crate::durable;
+use crate::records::Records;
+
+/// The published log's folder in the data directory: exactly what `/log/…` serves.
+pub const LOG_DIR: &str = "log";
+
+/// The folder of facts blobs in the data directory.
+pub const FACTS_DIR: &str = "facts";
+
+/// Entries that are read and made into tiles at a time; a multiple of a tile's width.
+const BATCH: u64 = 16 * TILE_WIDTH as u64;
+
+/// Facts blobs that are exported at a time.
+const FACTS_BATCH: usize = 1024;
+
+pub(super) struct Log {
+    records: Records,
+    signer: Ed25519Signer,
+    dir: PathBuf,
+    facts_dir: PathBuf,
+    guard_file: PathBuf,
+    builder: TileBuilder,
+    /// Facts up to this row are exported.
+    facts: u64,
+}
+
+impl Log {
+    /// Takes up the log where it was, and compares it with everything that remembers what was signed.
+    pub(super) fn resume(
+        records: &Records,
+        signer: Ed25519Signer,
+        options: &PublisherOptions,
+    ) -> Result<Self, PublishError> {
+        let (size, row) = records.read(|reader| Ok((reader.log_size()?, reader.guard()?)))?;
+        let dir = records.dir().join(LOG_DIR);
+        let origin = signer.verifier().name().to_owned();
+        let checkpoint = published(&dir, &signer)?;
+        let outside = guard::read(&options.guard_file, &origin)?;
+        let row_signed = row.map(|row| Signed {
+            record: "the database".to_owned(),
+            size: row.size,
+            root: row.root,
+        });
+        if let (Some(row), None, false) = (&row_signed, &outside, options.adopt_missing_guard) {
+            return Err(PublishError::GuardMissing {
+                path: options.guard_file.clone(),
+                signed: row.size,
+            });
+        }
+        for signed in [&row_signed, &outside, &checkpoint].into_iter().flatten() {
+            if signed.size > size {
+                let (record, signed) = (signed.record.clone(), signed.size);
+                return Err(PublishError::Behind {
+                    record,
+                    signed,
+                    size,
+                });
+            }
+        }
+        let facts_dir = records.dir().join(FACTS_DIR);
+        let mut log = Self {
+            records: records.clone(),
+            signer,
+            dir,
+            facts_dir,
+            guard_file: options.guard_file.clone(),
+            builder: TileBuilder::new(),
+            facts: row.map_or(0, |row| row.facts),
+        };
+        if let Some(row) = &row_signed {
+            log.builder = log.edge(row)?;
+        }
+        // The outside guard is written before the row: it may be ahead of it. An older one is somebody's restored copy,
+        // and the checkpoint lags behind both.
+        for signed in [outside, checkpoint].into_iter().flatten() {
+            let got = if signed.size < log.builder.size() {
+                log.root_of(signed.size)?
+            } else {
+                log.integrate(signed.size)?;
+                log.builder.root()
+            };
+            same_root(&signed, got)?;
+        }
+        Ok(log)
+    }
+
+    /// The builder at the size signed last: from the tiles, or from the entries when tiles are gone.
+    fn edge(&self, signed: &Signed) -> Result<TileBuilder, PublishError> {
+        let resumed = TileBuilder::resume(signed.size, |path| self.read_tile(path));
+        let builder = match resumed {
+            Err(PublishError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(
+                    size = signed.size,
+                    "published tiles are missing; making them again from the entries"
+                );
+                let mut builder = TileBuilder::new();
+                while builder.size() < signed.size {
+                    self.extend(&mut builder, signed.size)?;
+                }
+                builder
+            }
+            resumed => resumed?,
+        };
+        same_root(signed, builder.root())?;
+        // The bundle on the edge is what readers of the log see: it must hold the entries we recorded.
+        let (first, width) = (
+            signed.size / u64::from(TILE_WIDTH) * u64::from(TILE_WIDTH),
+            signed.size % u64::from(TILE_WIDTH),
+        );
+        if let Some(path) = TilePath::in_tree(
+            TileLevel::Entries,
+            first / u64::from(TILE_WIDTH),
+            signed.size,
+        )
+        .filter(|_| width > 0)
+        {
+            let mut bundle = Vec::new();
+            for leaf in self.leaves(first, width)? {
+                encode_entry(&mut bundle, &leaf)?;
+            }
+            if !self.read_tile(&path)?.starts_with(&bundle) {
+                return Err(PublishError::Diverged(first));
+            }
+        }
+        Ok(builder)
+    }
+
+    /// The file of a tile or, when only that is left, of the full tile that replaced it.
+    fn read_tile(&self, path: &TilePath) -> Result<Vec<u8>, PublishError> {
+        let file = self.dir.join(path.to_string());
+        match fs::read(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_full() => {
+                let full = self.dir.join(path.as_full().to_string());
+                fs::read(&full).map_err(PublishError::at(&full))
+            }
+            bytes => bytes.map_err(PublishError::at(&file)),
+        }
+    }
+
+    /// The root of the first `size` entries, from the entries themselves.
+    fn root_of(&self, size: u64) -> Result<NodeHash, PublishError> {
+        let mut tree = Frontier::new();
+        while tree.size() < size {
+            for leaf in self.leaves(tree.size(), (size - tree.size()).min(BATCH))? {
+                tree.push(leaf_hash(&leaf));
+            }
+        }
+        Ok(tree.root())
+    }
+
+    fn leaves(&self, from: u64, count: u64) -> Result<Vec<Vec<u8>>, PublishError> {
+        let limit = usize::try_from(count).unwrap_or(usize::MAX);
+        let leaves = self.records.read(|reader| reader.leaves(from, limit))?;
+        if leaves.len() < limit {
+            // Every caller asks for entries below a size that was read before.
+            return Err(PublishError::Diverged(from));
+        }
+        Ok(leaves)
+    }
+
+    /// Everything recorded by now: into facts and tiles, guarded, signed, published.
+    pub(super) fn publish(&mut self) -> Result<Published, PublishError> {
+        // A leaf's facts are recorded with it or before it, so what is read after the size covers it.
+        let size = self.records.read(|reader| reader.log_size())?;
+        self.export_facts()?;
+        self.integrate(size)?;
+        let origin = self.signer.verifier().name().to_owned();
+        let checkpoint = Checkpoint {
+            origin,
+            size,
+            root: self.builder.root(),
+        };
+        guard::write(&self.guard_file, &checkpoint)?;
+        self.records
+            .guard_blocking(size, checkpoint.root, self.facts)?;
+        let signed = checkpoint.sign(&[&self.signer])?.to_text();
+        let path = self.dir.join(CHECKPOINT_FILE);
+        durable::create_dir(&self.dir).map_err(PublishError::at(&self.dir))?;
+        durable::replace(&path, signed.as_bytes(), 0o600).map_err(PublishError::at(&path))?;
+        Ok(Published {
+            size,
+            root: checkpoint.root,
+            checkpoint: Arc::from(signed),
+        })
+    }
+
+    fn export_facts(&mut self) -> Result<(), PublishError> {
+        loop {
+            let after = self.facts;
+            let rows = self
+                .records
+                .read(|reader| reader.facts_after(after, FACTS_BATCH))?;
+            let Some((last, ..)) = rows.last() else {
+                return Ok(());
+            };
+            let last = *last;
+            let files: Vec<_> = rows
+                .into_iter()
+                .map(|(_, digest, body)| {
+                    (self.facts_dir.join(format!("{}.json", digest.hex())), body)
+                })
+                .collect();
+            durable::create_all(&files, 0o400).map_err(PublishError::at(&self.facts_dir))?;
+            self.facts = last;
+        }
+    }
+
+    /// Makes and writes the tiles up to `size`. On an error the builder is where it was: the same can be tried again.
+    fn integrate(&mut self, size: u64) -> Result<(), PublishError> {
+        while self.builder.size() < size {
+            let mut builder = self.builder.clone();
+            self.extend(&mut builder, size)?;
+            self.builder = builder;
+        }
+        Ok(())
+    }
+
+    /// Appends the next batch of entries to `builder` and makes its files durable.
+    fn extend(&self, builder: &mut TileBuilder, size: u64) -> Result<(), PublishError> {
+        let from = builder.size();
+        // Batches end with a full tile, so that catching up leaves no partial ones behind.
+        let leaves = self.leaves(
+            from,
+            (size - from).min(BATCH - from % u64::from(TILE_WIDTH)),
+        )?;
+        let writes = builder.append(&leaves)?;
+        self.write(&writes)
+    }
+
+    fn write(&self, writes: &TileWrites) -> Result<(), PublishError> {
+        let files: Vec<(PathBuf, &[u8])> = writes
+            .files
+            .iter()
+            .map(|file| (self.dir.join(file.path.to_string()), file.bytes.as_slice()))
+            .collect();
+        durable::create_all(&files, 0o400).map_err(PublishError::at(&self.dir))?;
+        // Before the guard moves: after a crash the same append names the same tiles again, so none is forgotten.
+        for tile in &writes.completed {
+            let partial = self.dir.join(tile.partial_dir());
+            match fs::remove_dir_all(&partial) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(PublishError::at(&partial)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries in the tiles.
+    pub(super) fn size(&self) -> u64 {
+        self.builder.size()
+    }
+
+    /// Entries recorded.
+    pub(super) fn recorded(&self) -> u64 {
+        *self.records.recorded().borrow()
+    }
+}
+
+/// What the published checkpoint says, if there is one.
+fn published(dir: &Path, signer: &Ed25519Signer) -> Result<Option<Signed>, PublishError> {
+    let path = dir.join(CHECKPOINT_FILE);
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(PublishError::at(&path))?,
+    };
+    let signed = SignedCheckpoint::parse(&bytes)?;
+    let checkpoint = signed.verify(signer.verifier())?;
+    Ok(Some(Signed {
+        record: "the published checkpoint".to_owned(),
+        size: checkpoint.size,
+        root: checkpoint.root,
+    }))
+}
+
+fn same_root(signed: &Signed, got: NodeHash) -> Result<(), PublishError> {
+    if signed.root == got {
+        return Ok(());
+    }
+    let (record, expected) = (signed.record.clone(), signed.root);
+    Err(PublishError::Root {
+        record,
+        signed: signed.size,
+        expected,
+        got,
+    })
+}

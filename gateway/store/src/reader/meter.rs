@@ -1,0 +1,136 @@
+//! What was delivered, and whose data a year's exports concern.
+
+use catalog::{AgreementId, DatasetId, Digest, ParticipantId, VersionName};
+use gateway_ledger::{IntervalSet, Month};
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{Reader, digest, number, optional_number, parsed, wrong};
+use crate::records::ReadError;
+
+/// What one entitlement was first delivered of one file in one period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveredRow {
+    /// Its place in the order of first deliveries.
+    pub seq: u64,
+    /// Under which agreement.
+    pub agreement: AgreementId,
+    /// Of which dataset.
+    pub dataset: DatasetId,
+    /// Which version.
+    pub version: VersionName,
+    /// SHA-256 of the stored file.
+    pub file: Digest,
+    /// Month in Asia/Shanghai.
+    pub period: Month,
+    /// Who received it.
+    pub consumer: ParticipantId,
+    /// Whose data.
+    pub provider: ParticipantId,
+    /// Unit bytes that no earlier period had covered.
+    pub intervals: IntervalSet,
+    /// Their number.
+    pub unit_bytes: u64,
+    /// Unit bytes sent in the period, repeats included.
+    pub data_bytes: u64,
+    /// Rows that streams counted.
+    pub rows: Option<u64>,
+    /// Bytes on the wire, retries included.
+    pub wire_bytes: u64,
+}
+
+/// Which deliveries; every condition that is given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveredFilter {
+    /// Under which agreement.
+    pub agreement: Option<AgreementId>,
+    /// As consumer or provider. (Brokers: by the agreements they are the broker of.)
+    pub party: Option<ParticipantId>,
+    /// Up to and including this month.
+    pub through: Option<Month>,
+}
+
+/// A year's counter of an exporter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contributions {
+    /// For [`crate::Expect::Contributions`].
+    pub revision: u64,
+    /// One a dataset.
+    pub rows: Vec<ContributionRow>,
+}
+
+/// What one dataset adds to a counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContributionRow {
+    /// Which dataset.
+    pub dataset: DatasetId,
+    /// Persons.
+    pub persons: u64,
+    /// Persons with sensitive information.
+    pub sensitive: u64,
+}
+
+impl Reader<'_> {
+    /// Deliveries in the order in which each entitlement, file and period first had one.
+    pub fn delivered(&self, filter: &DeliveredFilter) -> Result<Vec<DeliveredRow>, ReadError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT seq, agreement, dataset, version, file, period, consumer, provider, intervals, unit_bytes,
+                 data_bytes, rows, wire_bytes
+             FROM delivered
+             WHERE (?1 IS NULL OR agreement = ?1) AND (?2 IS NULL OR consumer = ?2 OR provider = ?2)
+                 AND (?3 IS NULL OR period <= ?3)
+             ORDER BY seq",
+        )?;
+        let conditions = params![
+            filter.agreement.as_ref().map(AgreementId::as_str),
+            filter.party.as_ref().map(ParticipantId::as_str),
+            filter.through.map(|month| month.to_string()),
+        ];
+        let rows = query.query_map(conditions, |row| {
+            let intervals: Vec<u8> = row.get(8)?;
+            Ok(DeliveredRow {
+                seq: number(row, 0)?,
+                agreement: parsed(row, 1)?,
+                dataset: parsed(row, 2)?,
+                version: parsed(row, 3)?,
+                file: digest(row, 4)?,
+                period: parsed(row, 5)?,
+                consumer: parsed(row, 6)?,
+                provider: parsed(row, 7)?,
+                intervals: IntervalSet::from_bytes(&intervals).map_err(|error| wrong(8, error))?,
+                unit_bytes: number(row, 9)?,
+                data_bytes: number(row, 10)?,
+                rows: optional_number(row, 11)?,
+                wire_bytes: number(row, 12)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// An exporter's counter of a year, and the revision to expect when adding to it.
+    pub fn contributions(
+        &self,
+        exporter: &ParticipantId,
+        year: i16,
+    ) -> Result<Contributions, ReadError> {
+        let revision = self
+            .connection
+            .prepare_cached("SELECT revision FROM counter WHERE exporter = ?1 AND year = ?2")?
+            .query_row(params![exporter.as_str(), year], |row| number(row, 0))
+            .optional()?
+            .unwrap_or(0);
+        let mut query = self.connection.prepare_cached(
+            "SELECT dataset, persons, sensitive FROM contribution WHERE exporter = ?1 AND year = ?2 ORDER BY dataset",
+        )?;
+        let rows = query.query_map(params![exporter.as_str(), year], |row| {
+            Ok(ContributionRow {
+                dataset: parsed(row, 0)?,
+                persons: number(row, 1)?,
+                sensitive: number(row, 2)?,
+            })
+        })?;
+        Ok(Contributions {
+            revision,
+            rows: rows.collect::<Result<_, _>>()?,
+        })
+    }
+}

@@ -1,0 +1,300 @@
+//! A data directory, opened: the handle through which everything is committed and read.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use catalog::LeaseId;
+use gateway_audit::NodeHash;
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
+
+use crate::reader::{Reader, ReaderPool};
+use crate::transaction::{Commit, CommitError, Committed, Transaction};
+use crate::writer::{Job, Listeners, Queue, Reply, Work, Writer};
+
+mod open;
+
+/// The database's name in the data directory.
+pub const DATABASE_FILE: &str = "kouan.db";
+
+/// The name of the lock in the data directory.
+pub const LOCK_FILE: &str = "lock";
+
+/// How to open a data directory.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// The wall clock, for the `recovery` leaf.
+    pub now: Timestamp,
+    /// Largest database; beyond it commits fail with [`CommitError::Full`]. `None`: the disk's size.
+    pub database_bytes_max: Option<u64>,
+}
+
+impl OpenOptions {
+    /// The usual options at `now`.
+    pub const fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            database_bytes_max: None,
+        }
+    }
+}
+
+/// Why a data directory cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("`{}` is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// It was written by a later version of this program.
+    #[error(
+        "the database is of version {found}, this program knows up to {known}: use the newer program"
+    )]
+    Newer {
+        /// Its version.
+        found: usize,
+        /// Ours.
+        known: usize,
+    },
+    /// The database does not hold together.
+    #[error("the database is damaged ({0}): restore a backup or repair the log from a mirror")]
+    Damaged(String),
+    /// A file or folder cannot be used.
+    #[error("`{}` cannot be used: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database cannot be used.
+    #[error("the database cannot be used: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// What is stored cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The `recovery` leaf could not be recorded.
+    #[error("recovery could not be recorded: {0}")]
+    Recovery(#[from] CommitError),
+}
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The database failed, or holds what it cannot hold.
+    #[error("the database cannot be read: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// A stored value is not of its form: the database was changed by something else.
+    #[error("stored {what} is damaged")]
+    Damaged {
+        /// Which.
+        what: String,
+    },
+    /// The caller's task was cancelled.
+    #[error("reading was cancelled")]
+    Cancelled,
+}
+
+/// A lease with grants that no delivery accounts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InDoubt {
+    /// Which.
+    pub lease: LeaseId,
+    /// Bytes granted: the upper bound of what left.
+    pub granted_bytes: u64,
+    /// Bytes recorded as sent.
+    pub sent_bytes: u64,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// The directory was new.
+    pub created: bool,
+    /// The last run closed it. If not, a `recovery` leaf was written.
+    pub clean: bool,
+    /// Leaves in the log, that one included.
+    pub log_size: u64,
+    /// Active leases granted beyond what was recorded as sent.
+    pub in_doubt: Vec<InDoubt>,
+    /// Index of the `recovery` leaf.
+    pub leaf: Option<u64>,
+}
+
+/// The records of a gateway. Clones share one writer.
+///
+/// The writer stops, and marks the directory as cleanly closed, at [`Records::close`] or when the last clone is gone.
+#[derive(Clone)]
+pub struct Records(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    queue: Arc<Queue>,
+    readers: ReaderPool,
+    listeners: Listeners,
+    recorded: watch::Receiver<u64>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    // Held for as long as anybody may write.
+    _lock: File,
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records")
+            .field("dir", &self.0.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    /// Opens `dir`, creating it if need be, and recovers it if the last run did not close it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; nothing was changed but, at most, that the schema was brought up to date.
+    pub fn open(dir: &Path, options: OpenOptions) -> Result<(Self, Recovered), OpenError> {
+        let opened = open::open(dir, &options)?;
+        let (size, recorded) = watch::channel(opened.head.next_leaf);
+        let (queue, listeners) = (Arc::new(Queue::default()), Listeners::default());
+        let writer = Writer::new(
+            opened.connection,
+            opened.head,
+            Arc::clone(&queue),
+            listeners.clone(),
+            size,
+        );
+        let thread = std::thread::Builder::new()
+            .name("kouan-writer".to_owned())
+            .spawn(move || writer.run());
+        let writer = thread.map_err(|source| OpenError::File {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let records = Self(Arc::new(Inner {
+            dir: dir.to_owned(),
+            queue,
+            readers: ReaderPool::new(dir.join(DATABASE_FILE)),
+            listeners,
+            recorded,
+            writer: Mutex::new(Some(writer)),
+            _lock: opened.lock,
+        }));
+        let recovered = records.recover(&options, opened.created, opened.clean)?;
+        Ok((records, recovered))
+    }
+
+    /// Records `transaction`: on success it is synced, its leaves have their indices for ever, and every listener has
+    /// heard of it. No checkpoint covers it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]: nothing of it is recorded.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, the transaction may or may not be recorded.
+    pub async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.queue.push(Job::new(
+            Work::Commit(Box::new(transaction)),
+            Reply::Async(reply),
+        ))?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// [`Records::commit`] for a thread that may block.
+    pub fn commit_blocking(&self, transaction: Transaction) -> Result<Committed, CommitError> {
+        self.submit_blocking(Work::Commit(Box::new(transaction)))
+    }
+
+    /// Records that a checkpoint is about to be signed, and up to which row facts are exported.
+    pub(crate) fn guard_blocking(
+        &self,
+        size: u64,
+        root: NodeHash,
+        facts: u64,
+    ) -> Result<(), CommitError> {
+        self.submit_blocking(Work::Guard { size, root, facts })
+            .map(drop)
+    }
+
+    fn submit_blocking(&self, work: Work) -> Result<Committed, CommitError> {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        self.0.queue.push(Job::new(work, Reply::Blocking(reply)))?;
+        answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Reads on the calling thread. Everything `read` does sees one state of the store, which includes every commit
+    /// that has resolved.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        self.0.readers.read(read)
+    }
+
+    /// [`Records::read`] on a thread that may block.
+    pub async fn read_async<T, F>(&self, read: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader<'_>) -> Result<T, ReadError> + Send + 'static,
+    {
+        let records = self.clone();
+        let task = tokio::task::spawn_blocking(move || records.read(read));
+        task.await.unwrap_or(Err(ReadError::Cancelled))
+    }
+
+    /// Calls `listener` for every transaction in commit order, after it is durable and before its future resolves.
+    ///
+    /// It runs on the writer's thread: it must be quick, must not commit, and should not hold a `Records`. To keep a
+    /// copy of documents, register first and read afterwards, and take a document only if its revision is newer.
+    pub fn on_commit(&self, listener: impl Fn(&Commit) + Send + Sync + 'static) {
+        self.0.listeners.add(Box::new(listener));
+    }
+
+    /// Leaves recorded so far; changes at each group.
+    pub fn recorded(&self) -> watch::Receiver<u64> {
+        self.0.recorded.clone()
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// Records what is waiting, refuses what comes later, and marks the directory as cleanly closed.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        self.queue.close();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // A listener that held the last clone lets go of it on the writer's own thread.
+        if let Some(writer) =
+            writer.filter(|writer| writer.thread().id() != std::thread::current().id())
+        {
+            self.readers.clear();
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn gone() -> CommitError {
+    CommitError::Unavailable("the writer has stopped".to_owned())
+}

@@ -1,0 +1,155 @@
+//! Opening a data directory: lock, settings, schema, check, and what the last run left.
+
+use std::fs::{File, OpenOptions as FileOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use gateway_audit::leaf::LeafHead;
+use rusqlite::{Connection, OptionalExtension as _};
+use serde_json::{Map, Value};
+
+use super::{
+    DATABASE_FILE, InDoubt, LOCK_FILE, OpenError, OpenOptions, ReadError, Records, Recovered,
+};
+use crate::transaction::Transaction;
+use crate::writer::Head;
+use crate::{durable, schema};
+
+/// A directory that is ours, before its writer runs.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) head: Head,
+    pub(super) lock: File,
+    pub(super) created: bool,
+    pub(super) clean: bool,
+}
+
+pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenError> {
+    let fault = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::File { path, source }
+    };
+    durable::create_dir(dir).map_err(fault(dir))?;
+    let lock = lock(dir)?;
+
+    let path = dir.join(DATABASE_FILE);
+    let mut connection = Connection::open(&path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // EXTRA syncs the folder too, which a database that is being created needs.
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    // SQLite ignores errors of its automatic checkpoints, a failed sync among them: the writer makes its own.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    if let Some(bytes) = options.database_bytes_max {
+        let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
+        connection.pragma_update(None, "max_page_count", pages)?;
+    }
+    let created = schema::migrate(&mut connection)?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(OpenError::Damaged(verdict));
+    }
+    durable::sync_dir(dir).map_err(fault(dir))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+
+    let (revision, clean): (i64, bool) =
+        connection.query_row("SELECT revision, clean FROM head", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    connection.execute("UPDATE head SET clean = 0", [])?;
+    let head = head(&connection, revision)?;
+    Ok(Opened {
+        connection,
+        head,
+        lock,
+        created,
+        clean,
+    })
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join(LOCK_FILE);
+    let open = FileOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
+    let file = open.map_err(|source| OpenError::File {
+        path: path.clone(),
+        source,
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(OpenError::File { path, source }),
+    }
+}
+
+/// Where the log stands: every index below the last one was given before it (the writer gives no other).
+fn head(connection: &Connection, revision: i64) -> Result<Head, OpenError> {
+    let last: Option<(u64, Vec<u8>)> = connection
+        .query_row(
+            "SELECT idx, body FROM entry ORDER BY idx DESC LIMIT 1",
+            [],
+            |row| Ok((crate::reader::number(row, 0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let mut head = Head {
+        next_leaf: 0,
+        at_ms: i64::MIN,
+        revision: u64::try_from(revision).unwrap_or(0),
+    };
+    if let Some((index, body)) = last {
+        let leaf = LeafHead::read(&body)
+            .map_err(|error| OpenError::Damaged(format!("log entry {index}: {error}")))?;
+        head.next_leaf = index + 1;
+        head.at_ms = leaf.at.as_millisecond();
+    }
+    Ok(head)
+}
+
+impl Records {
+    /// Finds the leases in doubt and, after a run that did not close, says so in the log.
+    pub(super) fn recover(
+        &self,
+        options: &OpenOptions,
+        created: bool,
+        clean: bool,
+    ) -> Result<Recovered, OpenError> {
+        let (in_doubt, size): (Vec<InDoubt>, u64) =
+            self.read(|reader| Ok((reader.in_doubt()?, reader.log_size()?)))?;
+        let leaf = if clean {
+            None
+        } else {
+            let mut transaction = Transaction::new(options.now);
+            let mut members = Map::new();
+            members.insert("kind".to_owned(), "recovery".into());
+            members.insert("leases".to_owned(), Value::from(in_doubt.len()));
+            members.insert("size".to_owned(), size.into());
+            transaction.leaf(members);
+            Some(self.commit_blocking(transaction)?.first_leaf)
+        };
+        let log_size = leaf.map_or(size, |leaf| leaf + 1);
+        Ok(Recovered {
+            created,
+            clean,
+            log_size,
+            in_doubt,
+            leaf,
+        })
+    }
+}
+
+impl From<serde_json::Error> for ReadError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Damaged {
+            what: format!("JSON ({error})"),
+        }
+    }
+}

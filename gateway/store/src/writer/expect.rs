@@ -1,0 +1,50 @@
+//! Expectations, checked inside the transaction that depends on them.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::Refusal;
+use super::apply::{open_denial, stored};
+use crate::transaction::{CommitError, Expect};
+
+pub(super) fn check(connection: &Connection, expect: Expect) -> Result<(), Refusal> {
+    if holds(connection, &expect)? {
+        Ok(())
+    } else {
+        Err(CommitError::Conflict(expect).into())
+    }
+}
+
+fn holds(connection: &Connection, expect: &Expect) -> Result<bool, rusqlite::Error> {
+    match expect {
+        Expect::Doc { kind, id, revision } => {
+            let held: Option<i64> = connection
+                .prepare_cached("SELECT revision FROM doc WHERE kind = ?1 AND id = ?2")?
+                .query_row(params![kind.as_str(), id], |row| row.get(0))
+                .optional()?;
+            Ok(held == revision.map(stored))
+        }
+        Expect::Contributions { exporter, year, revision } => {
+            let held: Option<i64> = connection
+                .prepare_cached("SELECT revision FROM counter WHERE exporter = ?1 AND year = ?2")?
+                .query_row(params![exporter.as_str(), year], |row| row.get(0))
+                .optional()?;
+            Ok(held.unwrap_or(0) == stored(*revision))
+        }
+        Expect::NoLiveLease { key, at } => connection
+            .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM lease WHERE key = ?1 AND state = 'active' AND expires > ?2)")?
+            .query_row(params![key.as_bytes(), at.as_millisecond()], |row| row.get(0)),
+        Expect::LeaseActive { lease } => connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE id = ?1 AND state = 'active')")?
+            .query_row([lease.as_str()], |row| row.get(0)),
+        Expect::NoDenial { key, at } => Ok(open_denial(connection, *key, at.as_millisecond())?.is_none()),
+        Expect::Denied { key, at } => Ok(open_denial(connection, *key, at.as_millisecond())?.is_some()),
+        Expect::CrlNotNewer { issuer, number } => {
+            let held: Option<Vec<u8>> = connection
+                .prepare_cached("SELECT number FROM crl WHERE issuer = ?1")?
+                .query_row([issuer], |row| row.get(0))
+                .optional()?;
+            let bare: Vec<u8> = number.iter().copied().skip_while(|byte| *byte == 0).collect();
+            Ok(held.is_none_or(|held| (held.len(), &held) <= (bare.len(), &bare)))
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Leases and grants.
+
+use std::ops::Range;
+
+use catalog::LeaseId;
+use rusqlite::params;
+
+use super::Refusal;
+use super::apply::{Scope, bounded, invalid};
+use crate::lease::{Lease, LeaseState};
+use crate::transaction::{CommitError, Expect, LeafRef};
+
+pub(super) fn put(scope: &Scope<'_>, lease: &Lease, leaf: LeafRef) -> Result<(), Refusal> {
+    let connection = scope.connection;
+    let json = |error: serde_json::Error| invalid(format!("the lease's JSON: {error}"));
+    // Only one active lease has a key: an expired one makes room, and gets its leaf from the sweeper.
+    connection
+        .prepare_cached(
+            "UPDATE lease SET state = 'closed', reason = 'expired' WHERE key = ?1 AND state = 'active' AND expires <= ?2",
+        )?
+        .execute(params![lease.key.as_bytes(), scope.at_ms])?;
+    let taken: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE key = ?1 AND state = 'active')")?
+        .query_row([lease.key.as_bytes()], |row| row.get(0))?;
+    if taken {
+        let (key, at) = (lease.key, lease.created);
+        return Err(CommitError::Conflict(Expect::NoLiveLease { key, at }).into());
+    }
+    let known: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE id = ?1)")?
+        .query_row([lease.id.as_str()], |row| row.get(0))?;
+    if known {
+        return Err(invalid(format!("lease `{}` exists already", lease.id)));
+    }
+    let columns = serde_json::to_string(&lease.columns).map_err(json)?;
+    let price = lease
+        .price
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(json)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO lease (id, key, principal, certificate, participant, agreement, provider, dataset, version,
+                 columns, redact, purpose, price, state, leaf, created, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'active', ?14, ?15, ?16)",
+        )?
+        .execute(params![
+            lease.id.as_str(),
+            lease.key.as_bytes(),
+            lease.principal,
+            lease.certificate,
+            lease.participant.as_str(),
+            lease.agreement.as_str(),
+            lease.provider.as_str(),
+            lease.dataset.as_str(),
+            lease.version.as_str(),
+            columns,
+            lease.redact,
+            lease.purpose.as_str(),
+            price,
+            scope.index(leaf)?,
+            lease.created.as_millisecond(),
+            lease.expires.as_millisecond(),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn grant(
+    scope: &Scope<'_>,
+    lease: &LeaseId,
+    representation: &str,
+    range: &Range<u64>,
+) -> Result<(), Refusal> {
+    if range.is_empty() {
+        return Err(invalid(format!(
+            "a grant of {}..{} is empty",
+            range.start, range.end
+        )));
+    }
+    let (first, past) = (
+        bounded("a grant's start", range.start)?,
+        bounded("a grant's end", range.end)?,
+    );
+    // INV-2: an expired lease grants nothing, even before the sweeper has closed it.
+    let granted = scope
+        .connection
+        .prepare_cached(
+            "UPDATE lease SET granted_bytes = granted_bytes + ?3 WHERE id = ?1 AND state = 'active' AND expires > ?2",
+        )?
+        .execute(params![lease.as_str(), scope.at_ms, past - first])?;
+    if granted == 0 {
+        return Err(not_active(lease));
+    }
+    scope
+        .connection
+        .prepare_cached(
+            "INSERT INTO egress_grant (lease, representation, first, past, at)
+             VALUES ((SELECT seq FROM lease WHERE id = ?1), ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            lease.as_str(),
+            representation,
+            first,
+            past,
+            scope.at_ms
+        ])?;
+    Ok(())
+}
+
+pub(super) fn end(
+    scope: &Scope<'_>,
+    lease: &LeaseId,
+    state: LeaseState,
+    reason: Option<&str>,
+    leaf: Option<LeafRef>,
+) -> Result<(), Refusal> {
+    if state == LeaseState::Active {
+        return Err(invalid(format!(
+            "lease `{lease}` cannot be made active again"
+        )));
+    }
+    let leaf = leaf.map(|leaf| scope.index(leaf)).transpose()?;
+    let ended = scope
+        .connection
+        .prepare_cached(
+            "UPDATE lease SET state = ?2, reason = ?3, closed_leaf = ?4 WHERE id = ?1 AND state = 'active'",
+        )?
+        .execute(params![lease.as_str(), state.as_str(), reason, leaf])?;
+    if ended == 0 {
+        Err(not_active(lease))
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn set_closing_leaf(
+    scope: &Scope<'_>,
+    lease: &LeaseId,
+    leaf: LeafRef,
+) -> Result<(), Refusal> {
+    let set = scope
+        .connection
+        .prepare_cached(
+            "UPDATE lease SET closed_leaf = ?2 WHERE id = ?1 AND state <> 'active' AND closed_leaf IS NULL",
+        )?
+        .execute(params![lease.as_str(), scope.index(leaf)?])?;
+    if set == 0 {
+        Err(invalid(format!(
+            "lease `{lease}` has not ended or has its closing leaf"
+        )))
+    } else {
+        Ok(())
+    }
+}
+
+fn not_active(lease: &LeaseId) -> Refusal {
+    CommitError::Conflict(Expect::LeaseActive {
+        lease: lease.clone(),
+    })
+    .into()
+}

@@ -1,0 +1,163 @@
+//! What waits for the writer, and how much of it makes a group.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Reply, Work};
+use crate::transaction::{CommitError, Transaction, Write};
+
+/// Most transactions of one group.
+const GROUP_MAX: usize = 512;
+
+/// Payload after which a group is full.
+const GROUP_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest wait for a group that others were in a moment ago; an idle writer does not wait at all.
+const LINGER_MAX: Duration = Duration::from_millis(2);
+
+/// A quiet gap of this length ends the wait.
+const LINGER_GAP: Duration = Duration::from_micros(250);
+
+/// Most transactions that wait. Beyond it a caller is told at once, rather than kept until it has given up.
+const WAITING_MAX: usize = 16 * 1024;
+
+/// Most payload that waits.
+const WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+pub(crate) struct Job {
+    work: Work,
+    reply: Reply,
+    bytes: usize,
+}
+
+impl Job {
+    pub(crate) fn new(work: Work, reply: Reply) -> Self {
+        let bytes = match &work {
+            Work::Commit(transaction) => payload(transaction),
+            Work::Guard { .. } => 64,
+        };
+        Self { work, reply, bytes }
+    }
+
+    pub(super) fn into_parts(self) -> (Work, Reply) {
+        (self.work, self.reply)
+    }
+}
+
+/// A rough size: leaves count as a kilobyte, blobs as they are.
+fn payload(transaction: &Transaction) -> usize {
+    let facts: usize = transaction.facts.iter().map(|(_, body)| body.len()).sum();
+    let bodies: usize = transaction
+        .writes
+        .iter()
+        .map(|write| match write {
+            Write::PutDoc { body, .. } => body.len(),
+            Write::Opening { sealed, .. } => sealed.len(),
+            _ => 256,
+        })
+        .sum();
+    let response = transaction
+        .idempotency
+        .as_ref()
+        .map_or(0, |idempotency| idempotency.response.len());
+    transaction.leaves.len() * 1024 + facts + bodies + response + 256
+}
+
+/// Jobs taken together.
+pub(super) struct Group {
+    pub(super) jobs: Vec<Job>,
+    pub(super) bytes: usize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    closed: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn push(&self, job: Job) -> Result<(), CommitError> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(CommitError::Unavailable(
+                "the records are closed".to_owned(),
+            ));
+        }
+        if waiting.jobs.len() >= WAITING_MAX || waiting.bytes >= WAITING_BYTES_MAX {
+            return Err(CommitError::Unavailable(
+                "too much waits to be recorded".to_owned(),
+            ));
+        }
+        waiting.bytes += job.bytes;
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// The next group; nothing once the queue is closed and empty. `expected` is the last group's size.
+    pub(super) fn take(&self, expected: usize) -> Option<Group> {
+        let mut waiting = self.lock();
+        while waiting.jobs.is_empty() {
+            if waiting.closed {
+                return None;
+            }
+            waiting = self
+                .arrived
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        // Callers that were answered together come back together, but not at the same instant: without a short wait
+        // the first would get a sync for itself and hold up the rest.
+        let (begun, expected) = (Instant::now(), expected.min(GROUP_MAX));
+        while waiting.jobs.len() < expected && waiting.bytes < GROUP_BYTES_MAX && !waiting.closed {
+            let seen = waiting.jobs.len();
+            let left = LINGER_MAX.saturating_sub(begun.elapsed()).min(LINGER_GAP);
+            let (woken, _) = self
+                .arrived
+                .wait_timeout(waiting, left)
+                .unwrap_or_else(PoisonError::into_inner);
+            waiting = woken;
+            if waiting.jobs.len() == seen || begun.elapsed() >= LINGER_MAX {
+                break;
+            }
+        }
+        let mut group = Group {
+            jobs: Vec::new(),
+            bytes: 0,
+        };
+        while group.jobs.len() < GROUP_MAX && group.bytes < GROUP_BYTES_MAX {
+            let Some(job) = waiting.jobs.pop_front() else {
+                break;
+            };
+            waiting.bytes -= job.bytes;
+            group.bytes += job.bytes;
+            group.jobs.push(job);
+        }
+        Some(group)
+    }
+
+    /// Refuses what comes from now on; what waits is still written.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+    }
+
+    /// Drops what waits, which tells its callers that the writer is gone.
+    pub(super) fn abandon(&self) {
+        let jobs = std::mem::take(&mut self.lock().jobs);
+        drop(jobs);
+    }
+}

@@ -6,13 +6,11 @@
 //! trust domain is the gateway's [`crate::trust::TrustStore`].
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    NameConstraints, RevokedCertParams, SanType, SerialNumber,
+    CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
@@ -24,12 +22,21 @@ use crate::pem::{self, PemError};
 use crate::spiffe::{SpiffeId, TrustDomain};
 use crate::x509::{self, Facts, Unreadable};
 
+mod params;
+mod revocation;
+#[cfg(test)]
+mod tests;
+
+use params::{
+    blank_params, ca_params, check_server_names, ia5, push_name, server_constraints, since_epoch,
+    trust_domain_of, whole_second,
+};
+pub use revocation::{Revocation, RevocationReason};
+
 /// How far back a validity begins, so that a peer whose clock is a little slow takes it.
 pub const BACKDATED: SignedDuration = SignedDuration::from_mins(5);
 /// Longest validity that can be asked for.
 pub const VALIDITY_MAX: SignedDuration = SignedDuration::from_hours(24 * 365 * 50);
-/// Longest common name (RFC 5280 appendix A, `ub-common-name`).
-const COMMON_NAME_MAX: usize = 64;
 
 /// Why an authority cannot be loaded or will not sign.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,89 +139,6 @@ pub struct Issued {
     pub cert_sha256: CertSha256,
     /// When it is valid; cut to the authority's own end.
     pub validity: Validity,
-}
-
-/// Why a certificate was revoked (RFC 5280 §5.3.1; those that make sense for a leaf).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RevocationReason {
-    /// Not said.
-    #[default]
-    Unspecified,
-    /// The key is or may be in other hands.
-    KeyCompromise,
-    /// The person left or changed role.
-    AffiliationChanged,
-    /// Replaced by a new certificate.
-    Superseded,
-    /// No longer needed.
-    CessationOfOperation,
-    /// The right to it was taken back.
-    PrivilegeWithdrawn,
-}
-
-impl RevocationReason {
-    /// All of them, for a command line's help.
-    pub const ALL: [Self; 6] = [
-        Self::Unspecified,
-        Self::KeyCompromise,
-        Self::AffiliationChanged,
-        Self::Superseded,
-        Self::CessationOfOperation,
-        Self::PrivilegeWithdrawn,
-    ];
-
-    /// The name by which flags and JSON know it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::KeyCompromise => "key-compromise",
-            Self::AffiliationChanged => "affiliation-changed",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessation-of-operation",
-            Self::PrivilegeWithdrawn => "privilege-withdrawn",
-        }
-    }
-
-    const fn to_rcgen(self) -> Option<rcgen::RevocationReason> {
-        match self {
-            // RFC 5280 §5.3.1: an unspecified reason is left out.
-            Self::Unspecified => None,
-            Self::KeyCompromise => Some(rcgen::RevocationReason::KeyCompromise),
-            Self::AffiliationChanged => Some(rcgen::RevocationReason::AffiliationChanged),
-            Self::Superseded => Some(rcgen::RevocationReason::Superseded),
-            Self::CessationOfOperation => Some(rcgen::RevocationReason::CessationOfOperation),
-            Self::PrivilegeWithdrawn => Some(rcgen::RevocationReason::PrivilegeWithdrawn),
-        }
-    }
-}
-
-impl std::fmt::Display for RevocationReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl std::str::FromStr for RevocationReason {
-    type Err = AuthorityError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|reason| reason.as_str() == text)
-            .ok_or_else(|| AuthorityError::UnknownReason(text.to_owned()))
-    }
-}
-
-/// One line of a revocation list to be signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revocation {
-    /// Whose certificate.
-    pub serial: Serial,
-    /// Since when.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: RevocationReason,
 }
 
 /// A certificate authority with its key.
@@ -480,209 +404,5 @@ impl Ca {
                 not_after: facts.not_after,
             },
         })
-    }
-}
-
-fn ca_params(
-    organization: &str,
-    purpose: &str,
-    validity: Validity,
-) -> Result<CertificateParams, AuthorityError> {
-    let mut params = blank_params(validity)?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.use_authority_key_identifier_extension = true;
-    push_name(&mut params, DnType::OrganizationName, organization);
-    push_name(&mut params, DnType::CommonName, &format!("Kouan {purpose}"));
-    Ok(params)
-}
-
-fn blank_params(validity: Validity) -> Result<CertificateParams, AuthorityError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.not_before = rcgen::date_time_ymd(1970, 1, 1) + since_epoch(validity.not_before);
-    params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_epoch(validity.not_after);
-    params.serial_number = Some(SerialNumber::from_slice(&random_serial()?));
-    Ok(params)
-}
-
-/// 16 bytes, of which 126 bits are random: positive, and never shorter in DER.
-fn random_serial() -> Result<[u8; 16], KeyError> {
-    let mut serial = [0; 16];
-    getrandom::fill(&mut serial).map_err(|_| KeyError::Randomness)?;
-    if let Some(first) = serial.first_mut() {
-        *first = (*first & 0x7f) | 0x40;
-    }
-    Ok(serial)
-}
-
-/// A name that would be too long is left out: nothing depends on it.
-fn push_name(params: &mut CertificateParams, kind: DnType, value: &str) {
-    if value.len() <= COMMON_NAME_MAX {
-        params.distinguished_name.push(kind, value);
-    }
-}
-
-fn check_server_names(names: &ServerNames) -> Result<&str, AuthorityError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'*');
-    let is_name =
-        |name: &String| !name.is_empty() && name.len() <= 253 && name.bytes().all(allowed);
-    match names.dns.first() {
-        Some(first) if names.dns.iter().all(is_name) => Ok(first),
-        _ => Err(AuthorityError::ServerNames),
-    }
-}
-
-fn server_constraints(names: &ServerNames) -> NameConstraints {
-    let dns = names.dns.iter().cloned().map(GeneralSubtree::DnsName);
-    let ips = names.ips.iter().map(|ip| {
-        let prefix = if ip.is_ipv4() { 32 } else { 128 };
-        GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*ip, prefix))
-    });
-    let excluded_subtrees = if names.ips.is_empty() {
-        vec![
-            GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([0; 4], 0)),
-            GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix([0; 16], 0)),
-        ]
-    } else {
-        Vec::new()
-    };
-    NameConstraints {
-        permitted_subtrees: dns.chain(ips).collect(),
-        excluded_subtrees,
-    }
-}
-
-fn trust_domain_of(ca: &Facts) -> Result<Option<TrustDomain>, AuthorityError> {
-    let uris = ca.names.as_ref().map_or(&[][..], |names| &names.uris);
-    match uris {
-        [] => Ok(None),
-        [uri] => uri
-            .strip_prefix("spiffe://")
-            .and_then(|domain| domain.parse().ok())
-            .map(Some)
-            .ok_or(AuthorityError::TrustDomain),
-        _ => Err(AuthorityError::TrustDomain),
-    }
-}
-
-fn ia5(text: &str) -> Result<rcgen::string::Ia5String, AuthorityError> {
-    text.try_into().map_err(AuthorityError::Encoding)
-}
-
-fn whole_second(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-fn since_epoch(time: Timestamp) -> Duration {
-    Duration::from_secs(u64::try_from(time.as_second()).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn reasons_have_one_name_in_flags_and_json() {
-        for reason in RevocationReason::ALL {
-            let json = serde_json::to_string(&reason).unwrap();
-            assert_eq!(json, format!("\"{reason}\""));
-            assert_eq!(reason.to_string().parse(), Ok(reason));
-        }
-        assert!("lost".parse::<RevocationReason>().is_err());
-    }
-
-    #[test]
-    fn serials_are_positive_and_of_full_length() {
-        let mut seen = std::collections::BTreeSet::new();
-        for _ in 0..1000 {
-            let serial = random_serial().unwrap();
-            assert!((0x40..0x80).contains(&serial.first().copied().unwrap()));
-            assert!(seen.insert(serial));
-        }
-    }
-
-    #[test]
-    fn validity_has_limits() {
-        let now: Timestamp = "2026-11-22T08:00:00.75Z".parse().unwrap();
-        let hour = SignedDuration::from_hours(1);
-        let validity = Validity::starting(now, hour).unwrap();
-        assert_eq!(validity.not_before.to_string(), "2026-11-22T07:55:00Z");
-        assert_eq!(validity.not_after.to_string(), "2026-11-22T09:00:00Z");
-        for (now, length) in [
-            (now, SignedDuration::ZERO),
-            (now, VALIDITY_MAX + hour),
-            (Timestamp::UNIX_EPOCH, hour),
-            (Timestamp::MAX, hour),
-        ] {
-            assert_eq!(
-                Validity::starting(now, length),
-                Err(AuthorityError::Validity)
-            );
-        }
-    }
-
-    #[test]
-    fn server_authorities_name_no_principals_and_no_other_servers() {
-        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
-        let validity = Validity::starting(now, SignedDuration::from_hours(24)).unwrap();
-        let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
-        let names = ServerNames {
-            dns: vec!["localhost".to_owned()],
-            ips: Vec::new(),
-        };
-        let ca = Ca::self_sign_for_servers(&names, &key, validity).unwrap();
-        assert_eq!(ca.trust_domain(), None);
-        let alice = "spiffe://hku.hk/researcher/alice".parse().unwrap();
-        assert_eq!(
-            ca.issue_client(&alice, &key, validity),
-            Err(AuthorityError::ServersOnly)
-        );
-        let anchors = [webpki::anchor_from_trusted_cert(&ca.certificate).unwrap()];
-        let verifies = |names: &ServerNames| {
-            let issued = ca.issue_server(names, &key, validity).unwrap();
-            let der = pem::certificates(&issued.pem).unwrap().remove(0);
-            let seconds = u64::try_from(now.as_second()).unwrap();
-            let time = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-            webpki::EndEntityCert::try_from(&der)
-                .unwrap()
-                .verify_for_usage(
-                    webpki::ALL_VERIFICATION_ALGS,
-                    &anchors,
-                    &[],
-                    time,
-                    webpki::KeyUsage::server_auth(),
-                    None,
-                    None,
-                )
-                .map(|_| ())
-        };
-        assert_eq!(verifies(&names), Ok(()));
-        let elsewhere = ServerNames {
-            dns: vec!["bank.example".to_owned()],
-            ips: Vec::new(),
-        };
-        let with_address = ServerNames {
-            ips: vec!["127.0.0.1".parse().unwrap()],
-            ..names.clone()
-        };
-        for other in [elsewhere, with_address] {
-            assert_eq!(
-                verifies(&other),
-                Err(webpki::Error::NameConstraintViolation)
-            );
-        }
-        for bad in [vec![], vec![String::new()], vec!["港大.hk".to_owned()]] {
-            let names = ServerNames {
-                dns: bad,
-                ips: Vec::new(),
-            };
-            assert_eq!(
-                ca.issue_server(&names, &key, validity),
-                Err(AuthorityError::ServerNames)
-            );
-        }
     }
 }

@@ -14,5 +14,6 @@ mod development;
 mod handshake;
 mod lists;
 mod openssl;
+mod paths;
 mod pki;
 mod refusals;

@@ -1,6 +1,6 @@
 //! How fast the offline verifier is: builds a log in memory and verifies it on one thread.
 //!
-//! `cargo run --release -p gateway-audit --example verify_speed [ENTRIES]`
+//! `cargo run --release -p gateway-audit --example verify_speed [ENTRIES [PASSES]]`
 
 #![allow(clippy::cast_precision_loss, reason = "figures are printed, not kept")]
 
@@ -30,9 +30,9 @@ impl LogFiles for Memory {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let entries = std::env::args()
-        .nth(1)
-        .map_or(Ok(ENTRIES), |text| text.parse())?;
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse());
+    let entries: u64 = arguments.next().unwrap_or(Ok(ENTRIES))?;
+    let passes = arguments.next().unwrap_or(Ok(3))?;
     let mut files = HashMap::new();
     let mut builder = TileBuilder::new();
     let mut bytes = 0;
@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         key: Some(signer.verifier()),
         since: None,
     };
-    for _ in 0..3 {
+    for _ in 0..passes {
         let start = cpu_seconds();
         let report = verify_log(&files, &options, &mut |_, _| ())?;
         let seconds = cpu_seconds() - start;

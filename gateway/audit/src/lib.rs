@@ -15,6 +15,52 @@
 //! | [`proof`] | a self-contained `.tlog-proof` of one entry |
 //! | [`verify`] | the offline verifier of a whole log |
 //! | [`search`] | filters, and which participants an entry names |
+//!
+//! What the store does with it, from a decision to a proof:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use gateway_audit::{
+//!     Checkpoint, Ed25519Signer, LeafDraft, LeafKind, LogProof, Signer, TileBuilder, TilePath,
+//!     TileReader,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut files = BTreeMap::new(); // stands for the log's folder
+//! let signer = Ed25519Signer::from_seed("gw.example/audit", &[1; 32])?;
+//!
+//! // Record: the bytes go into the store's transaction, with the sealed openings.
+//! let at = "2026-11-22T08:13:45Z".parse()?;
+//! let salt = [2; 32]; // fresh and random in truth
+//! let built = LeafDraft::new(LeafKind::Decision, at)
+//!     .participant("hku")
+//!     .person("spiffe://hku.hk/researcher/alice", salt)
+//!     .dataset("yue-speech")
+//!     .effect("allow")
+//!     .build()?;
+//! assert_eq!(built.openings.len(), 1);
+//!
+//! // Integrate: write and sync the files, in this order.
+//! let mut builder = TileBuilder::new(); // or `TileBuilder::resume` after a start
+//! let writes = builder.append(&[built.leaf.bytes()])?;
+//! for file in writes.files {
+//!     files.insert(file.path.to_string(), file.bytes);
+//! }
+//!
+//! // Publish: first make durable that this size and root are signed, then sign.
+//! let checkpoint =
+//!     Checkpoint { origin: "gw.example/audit".into(), size: writes.size, root: writes.root };
+//! let checkpoint = checkpoint.sign(&[&signer])?;
+//! files.insert("checkpoint".into(), checkpoint.to_text().into_bytes());
+//!
+//! // Prove.
+//! let read = |path: &TilePath| Ok::<_, std::io::Error>(files.get(&path.to_string()).cloned());
+//! let hashes = TileReader::new(checkpoint.checkpoint().size, read).inclusion(0)?;
+//! let proof = LogProof { extra: None, index: 0, hashes, checkpoint };
+//! proof.verify(built.leaf.bytes(), Some(signer.verifier()))?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod checkpoint;
 pub mod leaf;

@@ -130,11 +130,7 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         let start = self.at;
         loop {
-            let rest = self.rest();
-            let plain = rest
-                .iter()
-                .position(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\'));
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain_length(self.rest());
             match self.peek() {
                 Some(b'"') => {
                     let content = self.since(start);
@@ -188,6 +184,28 @@ impl<'a> Scanner<'a> {
         self.at += word.ok_or_else(|| self.fault("a value"))?.len();
         Ok(())
     }
+}
+
+/// How many bytes come before the next quote, backslash or control character.
+///
+/// Eight at a time, since most of a leaf is strings: a byte below `n` borrows when `n` is taken
+/// from it, which sets its top bit. Bytes above the first hit may be wrong, so the lowest counts.
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (mut rest, mut plain) = (bytes, 0);
+    while let Some((block, after)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*block);
+        let hits = (below(word, 0x20) | equal(word, b'"') | equal(word, b'\\')) & TOPS;
+        if hits != 0 {
+            return plain + (hits.trailing_zeros() / 8) as usize;
+        }
+        (rest, plain) = (after, plain + 8);
+    }
+    let special = |byte: &u8| matches!(byte, 0..=0x1f | b'"' | b'\\');
+    plain + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 /// Whether `\u00` and these two digits are how a control character has to be written.

@@ -1,7 +1,7 @@
 //! What the verifier says of logs that were rewritten, shortened or badly written.
 
 use gateway_audit::tiles::{TileBuilder, TileError, TilePath, bundle_entries, encode_entry};
-use gateway_audit::verify::{Fault, Trust};
+use gateway_audit::verify::{Fault, LogFiles, Trust, VerifyOptions, verify_log};
 use gateway_audit::{Ed25519Signer, Signer as _, VerifyReport};
 
 use super::memory_log::{Files, MemoryLog, ORIGIN, decision, small_leaf, verify};
@@ -202,4 +202,76 @@ fn resume_refuses_an_edge_that_contradicts_itself() {
     files.all.insert(path.to_string(), bundle);
     assert!(resume(300, &files).is_err());
     assert!(resume(300, &log.files).is_ok());
+}
+
+#[test]
+fn of_two_faults_the_earlier_is_named_though_the_later_ends_the_pass() {
+    let log = log_of(&leaves(600));
+    let mut files = log.files.clone();
+    files.all.remove("tile/entries/001");
+    let report = verify(&files, Some(&log.key), None);
+    assert_eq!(
+        found(&report),
+        (Fault::Missing, "tile/entries/001", Some(256))
+    );
+    // The tile's entries are right, and the tiles no longer give the root: the tile is wrong.
+    files.all.get_mut("tile/0/000").unwrap()[32 * 9] ^= 1;
+    files.all.get_mut("tile/1/000.p/2").unwrap()[0] ^= 1;
+    let report = verify(&files, Some(&log.key), None);
+    assert_eq!(found(&report), (Fault::Tile, "tile/0/000", Some(9)));
+    // The tiles give the root, so the entry under them was changed.
+    let mut files = log.files.clone();
+    files.all.remove("tile/entries/001");
+    let bundle = files.all.get_mut("tile/entries/000").unwrap();
+    let at = bundle
+        .windows(4)
+        .position(|window| window == b"halt")
+        .unwrap();
+    bundle[at] = b'm';
+    let report = verify(&files, Some(&log.key), None);
+    assert_eq!(found(&report), (Fault::Entry, "tile/entries/000", Some(0)));
+}
+
+/// A folder of which one file cannot be read.
+struct Unreadable(Files, &'static str);
+
+impl LogFiles for Unreadable {
+    type Error = &'static str;
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, &'static str> {
+        if path == self.1 {
+            Err("permission denied")
+        } else {
+            Ok(self.0.all.get(path).cloned())
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_no_finding() {
+    let log = log_of(&leaves(300));
+    let options = VerifyOptions {
+        key: Some(&log.key),
+        since: None,
+    };
+    for path in [
+        "checkpoint",
+        "tile/entries/000",
+        "tile/0/001.p/44",
+        "tile/1/000.p/1",
+    ] {
+        let files = Unreadable(log.files.clone(), path);
+        let error = verify_log(&files, &options, &mut |_, _| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("`{path}` could not be read: permission denied")
+        );
+    }
+    // Progress counts up to the log's size.
+    let mut seen = Vec::new();
+    verify_log(&log.files, &options, &mut |done, all| {
+        seen.push((done, all));
+    })
+    .unwrap();
+    assert_eq!(seen, [(256, 300), (300, 300)]);
 }

@@ -117,6 +117,8 @@ fn judge(case: &Case) -> Result<(), String> {
         Some(_) => Revocation::Enforced,
         None => Revocation::NotChecked,
     };
+    // What the exceptions about host names say: none of these leaves names a principal.
+    assert!(crate::profile::principal(&leaf).is_err(), "{}", case.id);
     match authorities.validate(leaf_der, sent, now, revocation) {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err("no path".to_owned()),

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use certs::authority::RevocationReason;
 use certs::command::{self, CreateCa, Issue, MakeP12, Target};
 use certs::keys::Algorithm;
+use certs::trust::{CaError, TrustError};
 use jiff::Timestamp;
 
 use crate::pki::{ALICE, RsaPublicKey, days, domain, hku, now};
@@ -295,4 +296,43 @@ fn an_authority_made_by_openssl_can_be_used() {
     let store = hku(&read("ca.pem"), Some(&read("crl.pem")));
     let verified = store.verify(&chain, now).unwrap();
     assert_eq!(*verified.serial(), issued.serial);
+}
+
+#[test]
+fn a_weak_root_made_by_openssl_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (bits, weak) in [("rsa:1024", true), ("rsa:2048", false)] {
+        let make = [
+            "req",
+            "-x509",
+            "-newkey",
+            bits,
+            "-nodes",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+            "-subj",
+            "/CN=HKU Root",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        ];
+        let Some(output) = openssl(dir, &make) else {
+            return;
+        };
+        assert!(output.status.success(), "{}", text(&output));
+        let pem = std::fs::read_to_string(dir.join("ca.pem")).unwrap();
+        let mut builder = certs::TrustStoreBuilder::new();
+        let outcome = builder.add_domain(domain("hku.hk"), &pem, None).map(|_| ());
+        let refused = matches!(
+            outcome,
+            Err(TrustError::Ca {
+                error: CaError::WeakKey,
+                ..
+            })
+        );
+        assert_eq!(refused, weak, "{bits}: {outcome:?}");
+        assert_eq!(outcome.is_ok(), !weak, "{bits}: {outcome:?}");
+    }
 }

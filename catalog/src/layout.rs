@@ -3,18 +3,20 @@
 //! true. What does not belong to any of them is a gap, and [`pack`] leaves it out; overlaps and untrue footers are
 //! refused with the offset.
 
+mod error;
 mod expand;
 mod footer;
 mod header;
 mod indexes;
 mod levels;
+mod limits;
 mod pack;
 mod pages;
 mod shape;
 mod thrift;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,133 +25,14 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 use serde::Serialize;
 
+pub use error::LayoutError;
+pub use limits::Limits;
 pub use pack::{PackError, pack};
 
 use crate::digest::Hasher;
 use crate::file_index::{BLOCK_BYTES, Leaf, Unit};
 use crate::guard::guarded;
 use crate::{Digest, FileIndex, Region, RegionKind};
-
-/// How much a file may ask of us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Longest footer. 64 MiB.
-    pub footer_bytes: u64,
-    /// Largest uncompressed page. 256 MiB.
-    pub page_bytes: u64,
-    /// Most uncompressed bytes of a file. 1 TiB.
-    pub uncompressed_bytes: u64,
-    /// A column chunk, and a file, may expand to so many times its stored bytes … 1,000.
-    pub expansion: u64,
-    /// … or to so many bytes, whichever is more. 256 MiB; a file four times that.
-    pub expansion_floor_bytes: u64,
-    /// Most values of one column in one row. 16 Mi.
-    pub row_values: u64,
-    /// Most leaf columns. 4,096.
-    pub columns: usize,
-    /// Longest line or value of a text file on its way in. 16 MiB.
-    pub line_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            footer_bytes: 64 << 20,
-            page_bytes: 256 << 20,
-            uncompressed_bytes: 1 << 40,
-            expansion: 1000,
-            expansion_floor_bytes: 256 << 20,
-            row_values: 16 << 20,
-            columns: 4096,
-            line_bytes: 16 << 20,
-        }
-    }
-}
-
-/// Why a Parquet file is refused. Every reason names the offset of the byte at fault.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LayoutError {
-    /// Not Parquet, cut off, or bytes that do not decode.
-    #[error("at byte {offset}: {what}")]
-    Damaged {
-        /// Offset in the file.
-        offset: u64,
-        /// What is wrong.
-        what: String,
-    },
-    /// The footer, or a page header, says what the bytes do not bear out.
-    #[error("at byte {offset}: {what}")]
-    Untrue {
-        /// Offset in the file.
-        offset: u64,
-        /// What is claimed and what is so.
-        what: String,
-    },
-    /// Two regions claim the same bytes.
-    #[error("at byte {offset}: {second} overlaps {first}")]
-    Overlap {
-        /// Where the second one begins.
-        offset: u64,
-        /// The region that comes first.
-        first: String,
-        /// The region that begins inside it.
-        second: String,
-    },
-    /// Encrypted modules or footer: nothing in it could be inspected.
-    #[error(
-        "at byte {offset}: the file is encrypted, so that it cannot be inspected: upload it decrypted"
-    )]
-    Encrypted {
-        /// Offset in the file.
-        offset: u64,
-    },
-    /// More than [`Limits`] allow.
-    #[error("at byte {offset}: {what}, more than the limit of {limit}")]
-    TooLarge {
-        /// Offset in the file.
-        offset: u64,
-        /// What is too large.
-        what: String,
-        /// The limit.
-        limit: u64,
-    },
-    /// Legal Parquet that we do not read.
-    #[error("at byte {offset}: {what}")]
-    Unsupported {
-        /// Offset in the file.
-        offset: u64,
-        /// What it is, and what to do instead.
-        what: String,
-    },
-}
-
-impl LayoutError {
-    fn damaged(offset: u64, what: impl Into<String>) -> Self {
-        Self::Damaged {
-            offset,
-            what: what.into(),
-        }
-    }
-
-    fn untrue(offset: u64, what: impl Into<String>) -> Self {
-        Self::Untrue {
-            offset,
-            what: what.into(),
-        }
-    }
-
-    /// The byte at fault.
-    pub const fn offset(&self) -> u64 {
-        match self {
-            Self::Damaged { offset, .. }
-            | Self::Untrue { offset, .. }
-            | Self::Overlap { offset, .. }
-            | Self::Encrypted { offset }
-            | Self::TooLarge { offset, .. }
-            | Self::Unsupported { offset, .. } => *offset,
-        }
-    }
-}
 
 /// Bytes that no reader looks at, left out when the file was packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

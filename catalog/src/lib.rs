@@ -3,13 +3,16 @@
 //!
 //! Pure: no clock, no files, no network. Bytes and `now` come in as arguments.
 
+pub mod admit;
 pub mod agreement;
 pub mod column;
+pub mod convert;
 pub mod dataset;
 pub mod digest;
 pub mod file_index;
 mod guard;
 pub mod id;
+pub mod inspect;
 pub mod layout;
 pub mod manifest;
 pub mod mechanism;

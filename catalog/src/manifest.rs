@@ -1,6 +1,7 @@
 //! The dataset manifest (INTERFACE.md, "Dataset manifest"): what a broker says of a version.
 
 mod fault;
+mod offer;
 mod parse;
 mod section;
 

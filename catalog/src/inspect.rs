@@ -1,0 +1,345 @@
+//! Inspection of a version (INTERFACE.md, "Inspection result"): streams every row of its stored files once, in bounded
+//! memory, and says what is in them.
+
+mod consumer;
+mod declared;
+mod distinct;
+mod leaves;
+mod measure;
+mod script;
+mod suggest;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use arrow::array::{RecordBatch, RecordBatchReader as _};
+use arrow::datatypes::SchemaRef;
+use arrow::row::{RowConverter, SortField};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use serde_json::{Value, json};
+
+use self::distinct::Distinct;
+use self::measure::Measure;
+use self::script::Scripts;
+use crate::admit::Admitted;
+use crate::guard::guarded;
+use crate::layout::Gap;
+use crate::{FileIndex, Manifest};
+
+pub use consumer::inspection_for_consumer;
+pub use declared::{DeclaredError, check_columns};
+
+/// Rows of which duplicates are counted exactly.
+const EXACT_ROWS: usize = 1 << 20;
+
+/// Why a file was not inspected.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// The files of one version must have the same columns.
+    #[error("file `{file}`: column `{column}` {what}")]
+    Columns {
+        /// The file at fault.
+        file: String,
+        /// Its column, or the missing one.
+        column: String,
+        /// How it differs.
+        what: String,
+    },
+    /// The file's values cannot be read although its layout is right.
+    #[error("file `{file}` cannot be read: {what}")]
+    Unreadable {
+        /// The file at fault.
+        file: String,
+        /// What the reader says.
+        what: String,
+    },
+}
+
+/// Parts per million, rounded down; a part of nothing is whole.
+fn ppm(part: u64, whole: u64) -> u64 {
+    let ppm = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
+    if whole == 0 {
+        1_000_000
+    } else {
+        u64::try_from(ppm).unwrap_or(1_000_000)
+    }
+}
+
+/// Collects what the files of one version hold.
+#[derive(Debug)]
+pub struct Inspector<'a> {
+    manifest: Option<&'a Manifest>,
+    /// Path and type of each leaf column, from the first file.
+    leaves: Vec<(String, String)>,
+    measures: Vec<Measure>,
+    /// Distinct rows; `None` when the columns have a type whose rows cannot be compared.
+    distinct_rows: Option<Distinct>,
+    files: Vec<Value>,
+    packed: BTreeMap<String, Vec<Gap>>,
+    key_values: BTreeMap<String, u64>,
+    rows: u64,
+    bytes: u64,
+}
+
+impl<'a> Inspector<'a> {
+    /// With the manifest, declared classes stand beside suggested ones, and its subject key is counted.
+    pub fn new(manifest: Option<&'a Manifest>) -> Self {
+        Self {
+            manifest,
+            leaves: Vec::new(),
+            measures: Vec::new(),
+            distinct_rows: Some(Distinct::new(EXACT_ROWS)),
+            files: Vec::new(),
+            packed: BTreeMap::new(),
+            key_values: BTreeMap::new(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Adds a stored file: its bytes, what [`crate::admit::admit`] found, and the gaps that packing left out of it.
+    ///
+    /// # Errors
+    /// [`InspectError`] names the column that the other files do not have, or what cannot be read. After an error the
+    /// inspector is of no more use.
+    pub fn add(
+        &mut self,
+        name: &str,
+        bytes: Bytes,
+        admitted: &Admitted,
+        packed: &[Gap],
+    ) -> Result<(), InspectError> {
+        self.same_columns(name, &admitted.index)?;
+        let unreadable = |what: String| InspectError::Unreadable {
+            file: name.to_owned(),
+            what,
+        };
+        let mut reader = guarded(|| open(bytes, admitted.batch_rows))
+            .map_err(|error| unreadable(error.to_string()))?
+            .map_err(|error| unreadable(error.to_string()))?;
+        let mut converter = self
+            .distinct_rows
+            .as_ref()
+            .and_then(|_| row_converter(&reader.schema()));
+        if converter.is_none() {
+            self.distinct_rows = None;
+        }
+        let mut rows = 0u64;
+        loop {
+            // The reader, and whatever looks at what it gives, meets bytes from outside.
+            let step = guarded(|| {
+                let Some(batch) = reader.next() else {
+                    return Ok(None);
+                };
+                let batch = batch.map_err(|error| error.to_string())?;
+                self.batch(&batch, converter.as_mut())
+                    .map(|()| Some(batch.num_rows() as u64))
+            });
+            match step
+                .map_err(|error| unreadable(error.to_string()))?
+                .map_err(unreadable)?
+            {
+                Some(more) => rows += more,
+                None => break,
+            }
+        }
+        if rows != admitted.index.rows() {
+            return Err(unreadable(format!(
+                "it has {rows} rows, but its footer says {}",
+                admitted.index.rows()
+            )));
+        }
+        self.rows += rows;
+        self.bytes += admitted.index.bytes;
+        self.files.push(json!({
+            "name": name, "sha256": admitted.index.sha256.hex(), "rows": rows, "bytes": admitted.index.bytes,
+        }));
+        if !packed.is_empty() {
+            self.packed.insert(name.to_owned(), packed.to_vec());
+        }
+        for (key, length) in &admitted.key_values {
+            let longest = self.key_values.entry(key.clone()).or_default();
+            *longest = (*longest).max(*length);
+        }
+        Ok(())
+    }
+
+    fn same_columns(&mut self, file: &str, index: &FileIndex) -> Result<(), InspectError> {
+        let leaves = index
+            .leaves
+            .iter()
+            .map(|leaf| (leaf.path.clone(), leaf.r#type.clone()));
+        if self.files.is_empty() {
+            self.leaves = leaves.collect();
+            let key = self
+                .manifest
+                .and_then(|manifest| manifest.dataset.subject_key.as_deref());
+            self.measures = self
+                .leaves
+                .iter()
+                .map(|(path, _)| Measure::new(key == Some(path)))
+                .collect();
+            return Ok(());
+        }
+        let wrong = |column: &str, what: String| {
+            Err(InspectError::Columns {
+                file: file.to_owned(),
+                column: column.to_owned(),
+                what,
+            })
+        };
+        let mut expected = self.leaves.iter();
+        for (path, kind) in leaves {
+            match expected.next() {
+                None => return wrong(&path, "is not in the other files of the version".to_owned()),
+                Some((other, _)) if *other != path => {
+                    return wrong(
+                        &path,
+                        format!("stands where the other files have `{other}`"),
+                    );
+                }
+                Some((_, other)) if *other != kind => {
+                    return wrong(
+                        &path,
+                        format!("is {kind}, but {other} in the other files of the version"),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        match expected.next() {
+            Some((missing, _)) => wrong(
+                missing,
+                "is missing, but in the other files of the version".to_owned(),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn batch(
+        &mut self,
+        batch: &RecordBatch,
+        converter: Option<&mut RowConverter>,
+    ) -> Result<(), String> {
+        let mut arrays = Vec::with_capacity(self.measures.len());
+        for column in batch.columns() {
+            leaves::collect(column, None, &mut arrays);
+        }
+        if arrays.len() != self.measures.len() {
+            return Err(format!(
+                "it has {} leaf columns, but its schema {}",
+                arrays.len(),
+                self.measures.len()
+            ));
+        }
+        for ((measure, array), (path, _)) in self.measures.iter_mut().zip(&arrays).zip(&self.leaves)
+        {
+            measure
+                .add(array)
+                .map_err(|error| format!("column `{path}`: {error}"))?;
+        }
+        if let (Some(distinct), Some(converter)) = (&mut self.distinct_rows, converter) {
+            let rows = converter
+                .convert_columns(batch.columns())
+                .map_err(|error| error.to_string())?;
+            for row in &rows {
+                distinct.add(distinct::hash(row.as_ref()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The inspection result. It holds cell values in `values` of a column: what a consumer gets is
+    /// [`inspection_for_consumer`].
+    pub fn finish(self) -> Value {
+        let mut scripts = Scripts::default();
+        let mut columns = Vec::with_capacity(self.leaves.len());
+        let mut completeness = serde_json::Map::new();
+        let mut persons = None;
+        for ((path, kind), measure) in self.leaves.iter().zip(&self.measures) {
+            let mut column = json!({
+                "name": path,
+                "type": kind,
+                "suggested": suggest::class(path),
+                "nulls": measure.nulls,
+                "distinct_estimate": measure.distinct.estimate(),
+                "identifiers": [],
+                "values": measure.cells(),
+            });
+            if let (Some(column), Some(declared)) = (
+                column.as_object_mut(),
+                self.manifest.and_then(|manifest| manifest.class_of(path)),
+            ) {
+                column.insert("declared".to_owned(), json!(declared));
+            }
+            if let (Some(column), true) = (column.as_object_mut(), measure.is_text) {
+                column.insert("scripts".to_owned(), measure.scripts.shares());
+                column.insert("empty".to_owned(), measure.empty.into());
+                scripts.merge(&measure.scripts);
+            }
+            completeness.insert(
+                path.clone(),
+                ppm(measure.values, measure.values + measure.nulls).into(),
+            );
+            if self
+                .manifest
+                .and_then(|manifest| manifest.dataset.subject_key.as_ref())
+                == Some(path)
+            {
+                persons = Some(measure.distinct.estimate());
+            }
+            columns.push(column);
+        }
+        let declared = self
+            .manifest
+            .and_then(|manifest| manifest.dataset.subjects)
+            .map(|subjects| subjects.persons);
+        let duplicates = self.distinct_rows.as_ref().map(|distinct| {
+            let missing = self.rows.saturating_sub(distinct.estimate());
+            // Three standard errors of the estimate prove nothing.
+            if distinct.is_exact() || missing > self.rows / 40 {
+                missing
+            } else {
+                0
+            }
+        });
+        json!({
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "files": self.files,
+            "columns": columns,
+            "persons_estimate": persons.or(declared),
+            "quality": {
+                "completeness_ppm": completeness,
+                "duplicate_rows_estimate": duplicates,
+                "scripts_ppm": scripts.shares(),
+            },
+            "packed": self.packed,
+            "key_value_metadata": self.key_values,
+        })
+    }
+}
+
+fn open(
+    bytes: Bytes,
+    batch_rows: usize,
+) -> Result<ParquetRecordBatchReader, parquet::errors::ParquetError> {
+    ParquetRecordBatchReaderBuilder::try_new(bytes)?
+        .with_batch_size(batch_rows)
+        .build()
+}
+
+fn row_converter(schema: &SchemaRef) -> Option<RowConverter> {
+    let fields: Vec<SortField> = schema
+        .fields()
+        .iter()
+        .map(|field| SortField::new(field.data_type().clone()))
+        .collect();
+    if !RowConverter::supports_fields(&fields) {
+        return None;
+    }
+    RowConverter::new(fields).ok()
+}

@@ -35,7 +35,9 @@ impl ChunkEntry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkListError {
     /// Two entries overlap, or bytes between them are in none.
-    #[error("entry {entry} of the chunk list starts at {found}, the entry before ends at {expected}")]
+    #[error(
+        "entry {entry} of the chunk list starts at {found}, the entry before ends at {expected}"
+    )]
     Gap {
         /// Which entry, from 0.
         entry: usize,
@@ -104,11 +106,22 @@ pub fn check(list: &[ChunkEntry], bytes: u64) -> Result<(), ChunkListError> {
     let mut expected = 0_u64;
     for (number, entry) in list.iter().enumerate() {
         if entry.offset != expected {
-            return Err(ChunkListError::Gap { entry: number, expected, found: entry.offset });
+            return Err(ChunkListError::Gap {
+                entry: number,
+                expected,
+                found: entry.offset,
+            });
         }
         expected = entry.range().end;
     }
-    if expected == bytes { Ok(()) } else { Err(ChunkListError::Length { covered: expected, bytes }) }
+    if expected == bytes {
+        Ok(())
+    } else {
+        Err(ChunkListError::Length {
+            covered: expected,
+            bytes,
+        })
+    }
 }
 
 /// Whether the bytes of `entry`, which `read(offset, buffer)` fills in, have its digest.
@@ -121,7 +134,9 @@ pub fn verify_entry<E>(
     mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
 ) -> Result<bool, E> {
     const BUFFER_BYTES: u64 = 4 * BLOCK_BYTES;
-    let Some(end) = entry.offset.checked_add(entry.bytes) else { return Ok(false) };
+    let Some(end) = entry.offset.checked_add(entry.bytes) else {
+        return Ok(false);
+    };
     let mut buffer = vec![0; usize::try_from(BUFFER_BYTES.min(entry.bytes)).unwrap_or_default()];
     let mut hasher = ChunkHasher::default();
     let mut at = entry.offset;
@@ -162,9 +177,12 @@ pub fn plan_parts(list: &[ChunkEntry], parallel: usize) -> Vec<Range<u64>> {
     let near = bytes / parts / 4;
     let mut edges: Vec<u64> = Vec::new();
     for number in 1..parts {
-        let ideal = u64::try_from(u128::from(bytes) * u128::from(number) / u128::from(parts)).unwrap_or(bytes);
+        let ideal = u64::try_from(u128::from(bytes) * u128::from(number) / u128::from(parts))
+            .unwrap_or(bytes);
         let first_after = list.partition_point(|entry| entry.range().end <= ideal);
-        let Some(entry) = list.get(first_after) else { break };
+        let Some(entry) = list.get(first_after) else {
+            break;
+        };
         let range = entry.range();
         let edge = if ideal.abs_diff(range.start) <= near {
             range.start

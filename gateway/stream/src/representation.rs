@@ -62,7 +62,9 @@ pub struct Delivered {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RepresentationError {
     /// A source segment does not consist of whole regions.
-    #[error("the segment from {start} to {end} does not consist of whole regions of the stored file")]
+    #[error(
+        "the segment from {start} to {end} does not consist of whole regions of the stored file"
+    )]
     NotWholeRegions {
         /// First byte.
         start: u64,
@@ -91,12 +93,21 @@ impl Representation {
         if bytes > 0 {
             segments.push((0, Segment::Source(0..bytes)));
         }
-        Self { index, segments, bytes, etag, original: true }
+        Self {
+            index,
+            segments,
+            bytes,
+            etag,
+            original: true,
+        }
     }
 
     /// A virtual file. Its entity tag is a hash over the source's SHA-256 and what stands where: chunk list and inline
     /// bytes. Neighbouring source segments are joined.
-    pub fn of(index: Arc<FileIndex>, parts: impl IntoIterator<Item = Segment>) -> Result<Self, RepresentationError> {
+    pub fn of(
+        index: Arc<FileIndex>,
+        parts: impl IntoIterator<Item = Segment>,
+    ) -> Result<Self, RepresentationError> {
         let mut segments: Vec<(u64, Segment)> = Vec::new();
         let mut bytes = 0_u64;
         for part in parts {
@@ -105,20 +116,37 @@ impl Representation {
             }
             if let Segment::Source(range) = &part {
                 let regions = index.touched(range);
-                let starts = regions.first().is_some_and(|region| region.offset == range.start);
-                let ends = regions.last().is_some_and(|region| region.range().end == range.end);
+                let starts = regions
+                    .first()
+                    .is_some_and(|region| region.offset == range.start);
+                let ends = regions
+                    .last()
+                    .is_some_and(|region| region.range().end == range.end);
                 if !(starts && ends) {
-                    return Err(RepresentationError::NotWholeRegions { start: range.start, end: range.end });
+                    return Err(RepresentationError::NotWholeRegions {
+                        start: range.start,
+                        end: range.end,
+                    });
                 }
             }
             let at = bytes;
             bytes = bytes.saturating_add(part.bytes());
             match (segments.last_mut(), &part) {
-                (Some((_, Segment::Source(last))), Segment::Source(next)) if last.end == next.start => last.end = next.end,
+                (Some((_, Segment::Source(last))), Segment::Source(next))
+                    if last.end == next.start =>
+                {
+                    last.end = next.end;
+                }
                 _ => segments.push((at, part)),
             }
         }
-        let mut representation = Self { index, segments, bytes, etag: String::new(), original: false };
+        let mut representation = Self {
+            index,
+            segments,
+            bytes,
+            etag: String::new(),
+            original: false,
+        };
         representation.etag = representation.tag();
         Ok(representation)
     }
@@ -179,15 +207,24 @@ impl Representation {
         if range.start >= range.end.min(self.bytes) {
             return None;
         }
-        let number = self.segments.partition_point(|(at, _)| *at <= range.start).checked_sub(1)?;
+        let number = self
+            .segments
+            .partition_point(|(at, _)| *at <= range.start)
+            .checked_sub(1)?;
         let (at, segment) = self.segments.get(number)?;
         let from = range.start - at;
         let to = (range.end - at).min(segment.bytes());
         Some(match segment {
-            Segment::Source(source) => Piece::Source { at: range.start, range: source.start + from..source.start + to },
+            Segment::Source(source) => Piece::Source {
+                at: range.start,
+                range: source.start + from..source.start + to,
+            },
             Segment::Inline(bytes) => {
                 let (from, to) = (usize::try_from(from).ok()?, usize::try_from(to).ok()?);
-                Piece::Inline { at: range.start, bytes: bytes.slice(from..to) }
+                Piece::Inline {
+                    at: range.start,
+                    bytes: bytes.slice(from..to),
+                }
             }
         })
     }
@@ -197,10 +234,14 @@ impl Representation {
     pub fn source_blocks(&self, range: Range<u64>) -> Vec<Range<u64>> {
         let mut blocks: Vec<Range<u64>> = Vec::new();
         for piece in self.slice(range) {
-            let Piece::Source { range, .. } = piece else { continue };
+            let Piece::Source { range, .. } = piece else {
+                continue;
+            };
             let aligned = self.index.aligned(&range);
             match blocks.last_mut() {
-                Some(last) if last.start <= aligned.start && aligned.start <= last.end => last.end = last.end.max(aligned.end),
+                Some(last) if last.start <= aligned.start && aligned.start <= last.end => {
+                    last.end = last.end.max(aligned.end);
+                }
                 _ => blocks.push(aligned),
             }
         }
@@ -221,7 +262,10 @@ impl Representation {
     /// Stored bytes of all units in it: what the meter can count.
     pub fn unit_bytes(&self) -> u64 {
         let chunk = |region: &&Region| matches!(region.kind, RegionKind::Chunk { .. });
-        self.regions().filter(chunk).map(|region| region.bytes).sum()
+        self.regions()
+            .filter(chunk)
+            .map(|region| region.bytes)
+            .sum()
     }
 
     /// The chunk list: every byte is in exactly one entry.
@@ -236,17 +280,25 @@ impl Representation {
                     bytes: bytes.len() as u64,
                     digest: chunks::digest(bytes),
                 }),
-                Segment::Source(range) => entries.extend(self.index.touched(range).iter().map(|region| {
-                    let (row_group, column) = match region.kind {
-                        RegionKind::Chunk { row_group, column } => {
-                            let leaf = self.index.leaves.get(column as usize);
-                            (Some(row_group), leaf.map(|leaf| leaf.path.clone()))
+                Segment::Source(range) => {
+                    entries.extend(self.index.touched(range).iter().map(|region| {
+                        let (row_group, column) = match region.kind {
+                            RegionKind::Chunk { row_group, column } => {
+                                let leaf = self.index.leaves.get(column as usize);
+                                (Some(row_group), leaf.map(|leaf| leaf.path.clone()))
+                            }
+                            _ => (None, None),
+                        };
+                        let offset = at + (region.offset - range.start);
+                        ChunkEntry {
+                            row_group,
+                            column,
+                            offset,
+                            bytes: region.bytes,
+                            digest: region.digest,
                         }
-                        _ => (None, None),
-                    };
-                    let offset = at + (region.offset - range.start);
-                    ChunkEntry { row_group, column, offset, bytes: region.bytes, digest: region.digest }
-                })),
+                    }));
+                }
             }
         }
         entries
@@ -264,13 +316,22 @@ impl Representation {
 /// Adds the parts of units in `range` of the stored file, joined with the last one where they meet.
 pub(crate) fn deliver(index: &FileIndex, range: &Range<u64>, delivered: &mut Vec<Delivered>) {
     for region in index.touched(range) {
-        let RegionKind::Chunk { row_group, column } = region.kind else { continue };
+        let RegionKind::Chunk { row_group, column } = region.kind else {
+            continue;
+        };
         let part = region.offset.max(range.start)..region.range().end.min(range.end);
         match delivered.last_mut() {
-            Some(last) if (last.row_group, last.column) == (row_group, column) && last.range.end == part.start => {
+            Some(last)
+                if (last.row_group, last.column) == (row_group, column)
+                    && last.range.end == part.start =>
+            {
                 last.range.end = part.end;
             }
-            _ => delivered.push(Delivered { row_group, column, range: part }),
+            _ => delivered.push(Delivered {
+                row_group,
+                column,
+                range: part,
+            }),
         }
     }
 }

@@ -14,7 +14,9 @@ use bytes::Bytes;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// CSV has no lists, structs or maps.
-    #[error("column `{column}` is nested, which csv cannot hold: ask for json lines, arrow or parquet, or leave it out")]
+    #[error(
+        "column `{column}` is nested, which csv cannot hold: ask for json lines, arrow or parquet, or leave it out"
+    )]
     Nested {
         /// Name of the column.
         column: String,
@@ -39,8 +41,14 @@ pub struct CsvEncoder {
 impl CsvEncoder {
     /// For batches of `schema`.
     pub fn new(schema: &Schema) -> Result<Self, TextError> {
-        if let Some(field) = schema.fields().iter().find(|field| is_nested(field.data_type())) {
-            return Err(TextError::Nested { column: field.name().clone() });
+        if let Some(field) = schema
+            .fields()
+            .iter()
+            .find(|field| is_nested(field.data_type()))
+        {
+            return Err(TextError::Nested {
+                column: field.name().clone(),
+            });
         }
         let schema = Arc::new(Schema::new(texts(schema.fields())));
         let header = csv(&RecordBatch::new_empty(schema), true)?;
@@ -69,7 +77,9 @@ fn csv(records: &RecordBatch, header: bool) -> Result<Bytes, TextError> {
 /// The lines of a batch as JSON Lines: one object a row, nulls written out.
 pub fn json_lines(records: &RecordBatch) -> Result<Bytes, TextError> {
     let mut lines = Vec::new();
-    let mut writer = JsonBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut lines);
+    let mut writer = JsonBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, LineDelimited>(&mut lines);
     writer.write(&textual(records)?)?;
     writer.finish()?;
     drop(writer);
@@ -91,9 +101,16 @@ fn textual(records: &RecordBatch) -> Result<RecordBatch, TextError> {
     if fields == *schema.fields() {
         return Ok(records.clone());
     }
-    let columns: Result<Vec<ArrayRef>, ArrowError> =
-        records.columns().iter().zip(&fields).map(|(column, field)| cast(column, field.data_type())).collect();
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns?)?)
+    let columns: Result<Vec<ArrayRef>, ArrowError> = records
+        .columns()
+        .iter()
+        .zip(&fields)
+        .map(|(column, field)| cast(column, field.data_type()))
+        .collect();
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns?,
+    )?)
 }
 
 fn texts(fields: &Fields) -> Fields {
@@ -108,7 +125,10 @@ fn text(field: &FieldRef) -> FieldRef {
         DataType::Struct(fields) => DataType::Struct(texts(fields)),
         _ => return Arc::clone(field),
     };
-    Arc::new(Field::new(field.name(), data_type, field.is_nullable()).with_metadata(field.metadata().clone()))
+    Arc::new(
+        Field::new(field.name(), data_type, field.is_nullable())
+            .with_metadata(field.metadata().clone()),
+    )
 }
 
 #[cfg(test)]

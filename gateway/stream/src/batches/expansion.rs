@@ -23,13 +23,21 @@ const DICTIONARY_BYTES: u64 = 64 * 1024 * 1024;
 const DELTA_ROWS: u64 = 4096;
 
 /// Rows to decode at once of a row group.
-pub(super) fn rows_at_once(projection: &Projection, file: &Bytes, row_group: usize) -> Result<usize, String> {
-    let Some(group) = projection.footer.metadata().row_groups().get(row_group) else { return Ok(BATCH_ROWS) };
+pub(super) fn rows_at_once(
+    projection: &Projection,
+    file: &Bytes,
+    row_group: usize,
+) -> Result<usize, String> {
+    let Some(group) = projection.footer.metadata().row_groups().get(row_group) else {
+        return Ok(BATCH_ROWS);
+    };
     let rows = u64::try_from(group.num_rows()).unwrap_or_default().max(1);
     let mut most = BATCH_ROWS as u64;
     let mut stored = 0_u64;
     for leaf in &projection.leaves {
-        let Some(chunk) = group.columns().get(*leaf) else { continue };
+        let Some(chunk) = group.columns().get(*leaf) else {
+            continue;
+        };
         let uncompressed = u64::try_from(chunk.uncompressed_size()).unwrap_or_default();
         let values = u64::try_from(chunk.num_values()).unwrap_or_default();
         // A value becomes at least its fixed width, however short its keys and levels are.
@@ -38,13 +46,18 @@ pub(super) fn rows_at_once(projection: &Projection, file: &Bytes, row_group: usi
             Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
             Type::INT64 | Type::DOUBLE => 8,
             Type::INT96 => 12,
-            Type::FIXED_LEN_BYTE_ARRAY => u64::try_from(chunk.column_descr().type_length()).unwrap_or_default(),
+            Type::FIXED_LEN_BYTE_ARRAY => {
+                u64::try_from(chunk.column_descr().type_length()).unwrap_or_default()
+            }
         };
         stored = stored.saturating_add(uncompressed.max(values.saturating_mul(width)));
         if chunk.column_type() != Type::BYTE_ARRAY {
             continue;
         }
-        if chunk.encodings().any(|encoding| encoding == Encoding::DELTA_BYTE_ARRAY) {
+        if chunk
+            .encodings()
+            .any(|encoding| encoding == Encoding::DELTA_BYTE_ARRAY)
+        {
             most = most.min(DELTA_ROWS);
         }
         let per_row = values.div_ceil(rows).max(1);
@@ -58,21 +71,36 @@ pub(super) fn rows_at_once(projection: &Projection, file: &Bytes, row_group: usi
 }
 
 /// Length of the longest entry of a byte array column's dictionary, if it has one.
-fn longest_entry(projection: &Projection, file: &Bytes, row_group: usize, leaf: usize) -> Result<Option<u64>, String> {
+fn longest_entry(
+    projection: &Projection,
+    file: &Bytes,
+    row_group: usize,
+    leaf: usize,
+) -> Result<Option<u64>, String> {
     let metadata = projection.footer.metadata();
-    let (Some(group), Some(unit)) = (metadata.row_groups().get(row_group), projection.footer.unit(row_group, leaf)) else {
+    let (Some(group), Some(unit)) = (
+        metadata.row_groups().get(row_group),
+        projection.footer.unit(row_group, leaf),
+    ) else {
         return Ok(None);
     };
-    let Some(chunk) = group.columns().get(leaf) else { return Ok(None) };
+    let Some(chunk) = group.columns().get(leaf) else {
+        return Ok(None);
+    };
     if unit.bytes == 0 || chunk.dictionary_page_offset().is_none() {
         return Ok(None);
     }
     let rows = usize::try_from(group.num_rows()).unwrap_or_default();
     let page = guarded(|| {
-        SerializedPageReader::new(Arc::new(file.clone()), chunk, rows, None).and_then(|mut pages| pages.get_next_page())
+        SerializedPageReader::new(Arc::new(file.clone()), chunk, rows, None)
+            .and_then(|mut pages| pages.get_next_page())
     });
-    let page = page.map_err(|_| "a dictionary page does not decode".to_owned())?.map_err(|error| error.to_string())?;
-    let Some(Page::DictionaryPage { buf, .. }) = page else { return Ok(None) };
+    let page = page
+        .map_err(|_| "a dictionary page does not decode".to_owned())?
+        .map_err(|error| error.to_string())?;
+    let Some(Page::DictionaryPage { buf, .. }) = page else {
+        return Ok(None);
+    };
     // Plain byte arrays: a length of four bytes, then the value.
     let mut rest: &[u8] = &buf;
     let mut longest = 0;

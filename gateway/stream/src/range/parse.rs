@@ -18,7 +18,9 @@ pub(super) enum Parsed {
 /// Parses `field` for a representation of `bytes` bytes.
 pub(super) fn parse(field: &str, bytes: u64) -> Parsed {
     const UNIT: &str = "bytes=";
-    let Some((unit, set)) = field.split_at_checked(UNIT.len()) else { return Parsed::Whole };
+    let Some((unit, set)) = field.split_at_checked(UNIT.len()) else {
+        return Parsed::Whole;
+    };
     // An unknown unit must be ignored (§14.2); unit names are case-insensitive (§14.1).
     if !unit.eq_ignore_ascii_case(UNIT) || set.is_empty() {
         return Parsed::Whole;
@@ -32,7 +34,9 @@ pub(super) fn parse(field: &str, bytes: u64) -> Parsed {
             continue;
         }
         specs += 1;
-        let Some(spec) = Spec::parse(element) else { return Parsed::Unsatisfiable };
+        let Some(spec) = Spec::parse(element) else {
+            return Parsed::Unsatisfiable;
+        };
         let Some(range) = spec.resolve(bytes) else {
             if bytes == 0 && matches!(spec, Spec::Suffix(1..)) {
                 // Satisfiable by §14.1.2, yet no Content-Range can say so.

@@ -33,14 +33,20 @@ pub(crate) enum Adapt {
 /// The file's Arrow schema; `None` if it has none or one that does not decode.
 pub(crate) fn of(metadata: &ParquetMetaData) -> Option<Schema> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
-    let value = pairs.iter().find(|pair| pair.key == KEY)?.value.as_deref()?;
+    let value = pairs
+        .iter()
+        .find(|pair| pair.key == KEY)?
+        .value
+        .as_deref()?;
     let bytes = BASE64_STANDARD.decode(value).ok()?;
     // Older writers omit the continuation marker and length.
     let message = match bytes.split_first_chunk::<8>() {
         Some(([0xff, 0xff, 0xff, 0xff, ..], message)) => message,
         _ => bytes.as_slice(),
     };
-    guarded(|| try_schema_from_flatbuffer_bytes(message)).ok()?.ok()
+    guarded(|| try_schema_from_flatbuffer_bytes(message))
+        .ok()?
+        .ok()
 }
 
 /// Encodes a schema as the value of [`KEY`].
@@ -49,14 +55,26 @@ pub(crate) fn encode(schema: &Schema) -> String {
 }
 
 /// The schema of the leaves `kept` (sorted) of a file with `leaves` leaves; `None` if it does not describe that file.
-pub(crate) fn project(schema: &Schema, kept: &[usize], leaves: usize, adapt: Adapt) -> Option<Schema> {
-    let mut walk = Walk { kept, leaf: 0, adapt };
+pub(crate) fn project(
+    schema: &Schema,
+    kept: &[usize],
+    leaves: usize,
+    adapt: Adapt,
+) -> Option<Schema> {
+    let mut walk = Walk {
+        kept,
+        leaf: 0,
+        adapt,
+    };
     let mut fields: Vec<FieldRef> = Vec::new();
     for field in schema.fields() {
-        fields.extend(walk.field(field, 0)?);
+        fields.extend(walk.field(field, 0).ok()?);
     }
     (walk.leaf == leaves).then(|| Schema::new(fields))
 }
+
+/// A type that Parquet has no leaves for, or too deep a nesting.
+struct Untold;
 
 struct Walk<'a> {
     kept: &'a [usize],
@@ -65,13 +83,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The field as far as it is kept, `Some(None)` if nothing of it is; `None` where it cannot be told.
-    fn field(&mut self, field: &Field, depth: usize) -> Option<Option<FieldRef>> {
+    /// The field as far as it is kept, `None` if nothing of it is.
+    fn field(&mut self, field: &Field, depth: usize) -> Result<Option<FieldRef>, Untold> {
         if depth > DEPTH_MAX {
-            return None;
+            return Err(Untold);
         }
         let first = self.leaf;
-        let Some(data_type) = self.data_type(field.data_type(), depth)? else { return Some(None) };
+        let Some(data_type) = self.data_type(field.data_type(), depth)? else {
+            return Ok(None);
+        };
         let whole = (first..self.leaf).all(|leaf| self.kept.binary_search(&leaf).is_ok());
         let metadata: HashMap<String, String> = field
             .metadata()
@@ -79,20 +99,32 @@ impl Walk<'_> {
             .filter(|(key, _)| whole && key.starts_with("ARROW:extension:"))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        Some(Some(Arc::new(Field::new(field.name(), data_type, field.is_nullable()).with_metadata(metadata))))
+        Ok(Some(Arc::new(
+            // A clone, for the order of a dictionary has no public setter.
+            field
+                .clone()
+                .with_data_type(data_type)
+                .with_metadata(metadata),
+        )))
     }
 
-    fn data_type(&mut self, data_type: &DataType, depth: usize) -> Option<Option<DataType>> {
+    fn data_type(
+        &mut self,
+        data_type: &DataType,
+        depth: usize,
+    ) -> Result<Option<DataType>, Untold> {
         let depth = depth + 1;
-        Some(match data_type {
+        Ok(match data_type {
             DataType::List(item) => self.field(item, depth)?.map(DataType::List),
             DataType::LargeList(item) => self.field(item, depth)?.map(DataType::LargeList),
             DataType::ListView(item) => self.field(item, depth)?.map(DataType::ListView),
             DataType::LargeListView(item) => self.field(item, depth)?.map(DataType::LargeListView),
-            DataType::FixedSizeList(item, size) => {
-                self.field(item, depth)?.map(|item| DataType::FixedSizeList(item, *size))
-            }
-            DataType::Map(entries, sorted) => self.field(entries, depth)?.map(|entries| DataType::Map(entries, *sorted)),
+            DataType::FixedSizeList(item, size) => self
+                .field(item, depth)?
+                .map(|item| DataType::FixedSizeList(item, *size)),
+            DataType::Map(entries, sorted) => self
+                .field(entries, depth)?
+                .map(|entries| DataType::Map(entries, *sorted)),
             DataType::Struct(fields) => {
                 let mut left: Vec<FieldRef> = Vec::new();
                 for field in fields {
@@ -100,8 +132,8 @@ impl Walk<'_> {
                 }
                 (!left.is_empty()).then(|| DataType::Struct(Fields::from(left)))
             }
-            DataType::Union(..) => return None,
-            DataType::Dictionary(_, values) if values.is_nested() => return None,
+            DataType::Union(..) => return Err(Untold),
+            DataType::Dictionary(_, values) if values.is_nested() => return Err(Untold),
             leaf => {
                 let kept = self.kept.binary_search(&self.leaf).is_ok();
                 self.leaf += 1;
@@ -114,7 +146,9 @@ impl Walk<'_> {
         match leaf {
             DataType::Utf8View if self.adapt == Adapt::Streams => DataType::Utf8,
             DataType::BinaryView if self.adapt == Adapt::Streams => DataType::Binary,
-            DataType::Dictionary(_, values) if self.adapt == Adapt::Streams && depth > 1 => values.as_ref().clone(),
+            DataType::Dictionary(_, values) if self.adapt == Adapt::Streams && depth > 1 => {
+                values.as_ref().clone()
+            }
             leaf => leaf.clone(),
         }
     }

@@ -144,6 +144,8 @@ impl Metrics {
     /// Installs the recorder, once per process: a second call gives the same one. Describes the
     /// listener's metrics and those of `tables`.
     ///
+    /// Call it before the first connection: what is counted earlier is lost.
+    ///
     /// # Errors
     ///
     /// [`MetricsError::Install`] if somebody else was first.

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 /// Open connections in all.
 pub const DEFAULT_CONNECTIONS_MAX: usize = 2048;
-/// Connections of one address that have not shown a valid certificate yet.
-pub const DEFAULT_UNVERIFIED_PER_ADDRESS_MAX: usize = 64;
+/// Connections of one address that have not shown a valid certificate yet. A whole institution
+/// may stand behind one address and reconnect at once.
+pub const DEFAULT_UNVERIFIED_PER_ADDRESS_MAX: usize = 512;
 /// Connections of one trust domain.
 pub const DEFAULT_PER_TRUST_DOMAIN_MAX: usize = 1024;
 /// From accept to the end of the TLS handshake.

@@ -191,3 +191,51 @@ async fn a_foreign_page_is_refused_over_the_wire() {
         assert!(!head.contains("access-control"), "{head}");
     }
 }
+
+#[tokio::test]
+async fn what_happens_is_counted_under_documented_names_and_names_nobody() {
+    use crate::admin::Metrics;
+    use crate::admin::metrics::LISTENER_METRICS;
+
+    // Other parts of the gateway count in the same process.
+    const OURS: [&str; 6] = [
+        "kouan_connection",
+        "kouan_handshake",
+        "kouan_request",
+        "kouan_sent",
+        "kouan_received",
+        "kouan_accept",
+    ];
+    let metrics = Metrics::install(&[]).unwrap();
+    let gate = gate(ListenerOptions::default());
+    let (mut tls, _) = gate.ask("/hello").await;
+    let mut body = [0; 5];
+    tls.read_exact(&mut body).await.unwrap();
+    drop(tls);
+    gate.until_open(0).await;
+    let text = metrics.render();
+    for line in [
+        "kouan_requests_total{door=\"other\",status=\"200\"} ",
+        "kouan_handshakes_total{result=\"ok\"} ",
+        "kouan_request_seconds_count{door=\"other\"} ",
+        "kouan_sent_bytes_total ",
+        "kouan_connections ",
+    ] {
+        let value = text.lines().find_map(|found| found.strip_prefix(line));
+        assert!(value.is_some(), "{line} is missing in\n{text}");
+    }
+    let of_ours = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter(|line| OURS.iter().any(|prefix| line.starts_with(prefix)));
+    for line in of_ours {
+        let name = line.split(' ').next().unwrap();
+        assert!(
+            LISTENER_METRICS.iter().any(|metric| metric.name == name),
+            "{name} is in no table"
+        );
+    }
+    for secret in ["canary", "hku.hk", "127.0.0.1", "spiffe"] {
+        assert!(!text.contains(secret), "{secret} in\n{text}");
+    }
+}

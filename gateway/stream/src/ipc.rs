@@ -66,6 +66,21 @@ impl Message {
         self.body.iter().map(Bytes::len).sum()
     }
 
+    /// The body in one piece, for a protobuf field: copied unless it is in one piece already.
+    pub fn body_joined(&self) -> Bytes {
+        match self.body.as_slice() {
+            [] => Bytes::new(),
+            [one] => one.clone(),
+            pieces => {
+                let mut joined = BytesMut::with_capacity(self.body_bytes());
+                for piece in pieces {
+                    joined.extend_from_slice(piece);
+                }
+                joined.freeze()
+            }
+        }
+    }
+
     /// The message as it stands in a stream: prefix and header, then the body's pieces.
     pub fn stream_parts(self) -> Vec<Bytes> {
         let mut head = BytesMut::with_capacity(PREFIX_BYTES + self.header.len());

@@ -141,6 +141,48 @@ fn a_changed_byte_is_found_before_anything_is_decoded() {
     assert!(RowGroupReader::open(projection(&[0]), &changed, 1).is_ok());
 }
 
+/// The gateway decodes on a blocking thread and sends from another.
+#[test]
+fn readers_move_between_threads() {
+    fn moves<T: Send + 'static>() {}
+    moves::<RowGroupReader>();
+    moves::<IpcEncoder>();
+    moves::<Batch>();
+    moves::<crate::FrameReader>();
+}
+
+/// Dictionaries that differ from row group to row group are replaced in the stream, and the reader keeps up.
+#[test]
+fn dictionaries_may_change_within_a_stream() {
+    let values: DictionaryArray<Int32Type> = (0..3_000)
+        .map(|row| Some(["a", "b", "c", "d", "e", "f"][row / 1_000 * 2 + row % 2]))
+        .collect();
+    let batch =
+        RecordBatch::try_from_iter([("d", Arc::new(values) as arrow::array::ArrayRef)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(1_000))
+        .build();
+    let sample = Sample::of(write(&batch, properties));
+    let projection = Projection::new(Arc::clone(&sample.footer), &[0]).unwrap();
+    let (schema, mut encoder) = IpcEncoder::start(projection.schema()).unwrap();
+    let mut stream = schema.stream_parts().concat();
+    for batch in (0..3).flat_map(|group| read(&sample, &[0], group)) {
+        for message in encoder.encode(&batch.records).unwrap() {
+            stream.extend(message.stream_parts().concat());
+        }
+    }
+    let batches: Vec<RecordBatch> =
+        arrow::ipc::reader::StreamReader::try_new(stream.as_slice(), None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+    let text =
+        |records: &RecordBatch| arrow::compute::cast(records.column(0), &DataType::Utf8).unwrap();
+    let got: Vec<_> = batches.iter().map(text).collect();
+    let got = arrow::compute::concat(&got.iter().map(AsRef::as_ref).collect::<Vec<_>>()).unwrap();
+    assert_eq!(&got, &text(&batch));
+}
+
 #[test]
 fn what_is_not_there_is_an_error() {
     let sample = Sample::small();

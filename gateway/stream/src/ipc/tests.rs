@@ -22,6 +22,7 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
         for message in encoder.encode(batch).unwrap() {
             assert_eq!(message.header.len() % 8, 0);
             assert_eq!(message.body_bytes() % 8, 0);
+            assert_eq!(message.body_joined(), message.body.concat());
             bytes.extend(message.stream_parts().concat());
         }
     }

@@ -149,6 +149,32 @@ fn the_footer_says_what_is_there() {
     assert_eq!(metadata.file_metadata().num_rows(), 1_000);
 }
 
+/// Registration is the strictest reader there is: it must find every byte of a virtual file accounted for.
+#[test]
+fn a_redacted_file_could_itself_be_registered() {
+    for sample in [Sample::small(), Sample::large()] {
+        let limits = catalog::layout::Limits::default();
+        let registered = catalog::layout::index(&sample.file, &limits).unwrap();
+        assert_eq!(registered.regions, sample.index.regions);
+        assert_eq!(registered.units, sample.index.units);
+        let representation = build(&sample.footer, &ALLOWED).unwrap();
+        let file = bytes_of(&sample, &representation);
+        let index = catalog::layout::index(&file, &limits).unwrap();
+        let listed: Vec<_> = representation
+            .chunks()
+            .iter()
+            .map(|entry| (entry.offset, entry.bytes, entry.digest))
+            .collect();
+        let found: Vec<_> = index
+            .regions
+            .iter()
+            .map(|region| (region.offset, region.bytes, region.digest))
+            .collect();
+        assert_eq!(listed, found);
+        assert_eq!(index.rows(), sample.index.rows());
+    }
+}
+
 #[test]
 fn the_whole_selection_is_the_original_file() {
     let sample = Sample::small();

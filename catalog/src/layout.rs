@@ -241,7 +241,7 @@ impl Layout {
         for row_group in 0..self.metadata.num_row_groups() {
             for column in 0..self.metadata.file_metadata().schema_descr().num_columns() {
                 let range = self.chunk_range(row_group, column)?;
-                if range.start < 4 || range.end > footer {
+                if !range.is_empty() && (range.start < 4 || range.end > footer) {
                     let what = format!(
                         "{} would end at byte {}, outside the data",
                         name(row_group, column),
@@ -277,7 +277,14 @@ impl Layout {
         let meta = meta.ok_or_else(missing)?;
         let dictionary = meta.dictionary_page_offset().filter(|offset| *offset > 0);
         let start = dictionary.unwrap_or(meta.data_page_offset());
-        if dictionary.is_some_and(|offset| offset >= meta.data_page_offset()) {
+        if meta.compressed_size() == 0 && meta.num_values() == 0 {
+            // Nothing stands anywhere, whatever the offset says.
+            return Ok(0..0);
+        }
+        // Without values there may be a dictionary and no data page for the other offset to point at.
+        if meta.num_values() > 0
+            && dictionary.is_some_and(|offset| offset >= meta.data_page_offset())
+        {
             let what = format!(
                 "{} says its dictionary comes after its data",
                 name(row_group, column)
@@ -354,7 +361,7 @@ impl Layout {
             // Older writers give no length; one that is given must be the filter's own.
             match end {
                 Some(end) if meta.bloom_filter_length().is_none() || end == range.end => {
-                    range.end = end
+                    range.end = end;
                 }
                 _ => bloom = None,
             }
@@ -484,8 +491,8 @@ impl Layout {
         for (kind, range) in &self.spans {
             let bytes = slice(file, range)?;
             let mut hasher = Hasher::default();
-            let mut blocks = Vec::with_capacity(bytes.len().div_ceil(usize_of(BLOCK_BYTES as u32)));
-            for block in bytes.chunks(usize_of(BLOCK_BYTES as u32)) {
+            let mut blocks = Vec::with_capacity(bytes.len().div_ceil(BLOCK));
+            for block in bytes.chunks(BLOCK) {
                 let hash = blake3::hash(block);
                 whole.update(block);
                 hasher.update(hash.as_bytes());
@@ -532,6 +539,10 @@ impl Layout {
         })
     }
 }
+
+/// [`BLOCK_BYTES`] as a length in memory.
+const BLOCK: usize = 64 * 1024;
+const _: () = assert!(BLOCK as u64 == BLOCK_BYTES);
 
 /// Lays `file` out down to every page and hashes it: what a stored file must pass.
 pub fn index(file: &[u8], limits: &Limits) -> Result<FileIndex, LayoutError> {

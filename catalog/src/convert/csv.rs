@@ -285,13 +285,13 @@ impl Column {
         let changed = || ConvertError::text(line, "the file changed while it was read");
         match self {
             Self::Boolean(builder) => {
-                builder.append_option(parsed(value, |text| text.parse().ok(), changed)?)
+                builder.append_option(parsed(value, |text| text.parse().ok(), changed)?);
             }
             Self::Integer(builder) => {
-                builder.append_option(parsed(value, |text| text.parse().ok(), changed)?)
+                builder.append_option(parsed(value, |text| text.parse().ok(), changed)?);
             }
             Self::Float(builder) => {
-                builder.append_option(parsed(value, |text| text.parse().ok(), changed)?)
+                builder.append_option(parsed(value, |text| text.parse().ok(), changed)?);
             }
             Self::Date(builder) => builder.append_option(parsed(value, date, changed)?),
             Self::Text(builder) => builder.append_option(value),

@@ -1,125 +1,211 @@
-//! Arrow IPC, file and stream. The file form is the stream form between two magics and a footer, and is read as such.
+//! Arrow IPC, file and stream.
 //!
 //! Every message is looked at before the reader sees it, because that one reserves what a message declares.
 
 use std::io::{Cursor, Write};
 
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::{RecordBatch as BatchHeader, root_as_message};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::{FileReader, StreamReader};
+use arrow::ipc::{RecordBatch as BatchHeader, root_as_footer, root_as_message};
 
 use super::ConvertError;
 use super::sink::Sink;
 use crate::guard::guarded;
 use crate::layout::Limits;
 
-/// `ARROW1` and two bytes of padding.
-const MAGIC: &[u8] = b"ARROW1\0\0";
+/// Begins a file, then padding; ends it without.
+const MAGIC: &[u8] = b"ARROW1";
 /// Stands before the length of a message since Arrow 0.15.
 const CONTINUATION: u32 = u32::MAX;
-/// Longest metadata of a message.
+/// Longest metadata of a message, and longest footer.
 const METADATA_BYTES_MAX: usize = 64 << 20;
+/// Longest body of a message, which the reader copies whole.
+const BODY_BYTES_MAX: usize = 1 << 30;
 
 pub(super) fn convert<W: Write + Send>(
     bytes: &[u8],
     limits: &Limits,
     out: W,
 ) -> Result<u64, ConvertError> {
-    let start = first_message(bytes);
-    let stream = bytes.get(start..).unwrap_or_default();
-    let end = check(stream, start, limits)?;
-    let stream = stream.get(..end).unwrap_or_default();
+    let input = Input { bytes, limits };
+    if bytes.starts_with(MAGIC) {
+        input.check_file()?;
+        let reader = opened(|| FileReader::try_new(Cursor::new(bytes), None))?;
+        copy(reader.schema(), reader, out)
+    } else {
+        let end = input.check_stream()?;
+        let stream = bytes.get(..end).unwrap_or_default();
+        let reader = opened(|| StreamReader::try_new(Cursor::new(stream), None))?;
+        copy(reader.schema(), reader, out)
+    }
+}
+
+fn opened<T>(open: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ConvertError> {
     let unreadable = |what: String| ConvertError::Arrow {
-        offset: start as u64,
-        what,
+        offset: 0,
+        what: format!("the schema cannot be read: {what}"),
     };
-    let mut reader = guarded(|| StreamReader::try_new(Cursor::new(stream), None))
+    guarded(open)
         .map_err(|error| unreadable(error.to_string()))?
-        .map_err(|error| unreadable(format!("the schema cannot be read: {error}")))?;
-    if reader.schema().fields().is_empty() {
+        .map_err(|error| unreadable(error.to_string()))
+}
+
+fn copy<W: Write + Send>(
+    schema: SchemaRef,
+    mut batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
+    out: W,
+) -> Result<u64, ConvertError> {
+    if schema.fields().is_empty() {
         return Err(ConvertError::Empty);
     }
-    let mut sink = Sink::new(reader.schema(), out)?;
-    let mut batches = 0u64;
-    loop {
-        let failed =
-            |what: String| unreadable(format!("record batch {batches} cannot be read: {what}"));
-        let batch = guarded(|| reader.next()).map_err(|error| failed(error.to_string()))?;
-        match batch {
+    let mut sink = Sink::new(schema, out)?;
+    for number in 0u64.. {
+        let failed = |what: String| ConvertError::Arrow {
+            offset: 0,
+            what: format!("record batch {number} cannot be read: {what}"),
+        };
+        match guarded(|| batches.next()).map_err(|error| failed(error.to_string()))? {
             Some(batch) => sink.write(&batch.map_err(|error| failed(error.to_string()))?)?,
-            None => return sink.finish(),
+            None => break,
         }
-        batches += 1;
+    }
+    sink.finish()
+}
+
+fn wrong(offset: usize, what: impl Into<String>) -> ConvertError {
+    ConvertError::Arrow {
+        offset: offset as u64,
+        what: what.into(),
     }
 }
 
-/// Where the stream form begins: after the magic, which some writers pad to 64 bytes.
-fn first_message(bytes: &[u8]) -> usize {
-    if !bytes.starts_with(MAGIC) {
-        return 0;
-    }
-    let mut start = MAGIC.len();
-    while start < 64 && bytes.get(start..start + 8) == Some(&[0; 8]) {
-        start += 8;
-    }
-    start
+#[derive(Debug, Clone, Copy)]
+struct Input<'a> {
+    bytes: &'a [u8],
+    limits: &'a Limits,
 }
 
-/// Walks the messages; answers where the stream ends.
-fn check(stream: &[u8], start: usize, limits: &Limits) -> Result<usize, ConvertError> {
-    let mut at = 0;
-    loop {
-        let wrong = |what: &str| ConvertError::Arrow {
-            offset: (start + at) as u64,
-            what: what.to_owned(),
-        };
-        let word = |at: usize| {
-            let bytes = stream.get(at..).and_then(|rest| rest.first_chunk::<4>());
-            bytes.map(|bytes| u32::from_le_bytes(*bytes))
-        };
-        let Some(first) = word(at) else {
-            // The end marker may be missing, but nothing may be cut off.
-            return if at == stream.len() && at > 0 {
-                Ok(at)
-            } else {
-                Err(wrong("the stream is cut off"))
-            };
-        };
-        let (length, metadata_at) = if first == CONTINUATION {
-            (
-                word(at + 4).ok_or_else(|| wrong("the stream is cut off"))?,
-                at + 8,
+impl<'a> Input<'a> {
+    fn word(&self, at: usize) -> Option<u32> {
+        let bytes = self
+            .bytes
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<4>());
+        bytes.map(|bytes| u32::from_le_bytes(*bytes))
+    }
+
+    /// `length` bytes at `at`, of which there are at most `max`.
+    fn slice(&self, at: usize, length: Option<usize>, max: usize) -> Option<&'a [u8]> {
+        let length = length.filter(|length| *length <= max)?;
+        self.bytes.get(at..at.checked_add(length)?)
+    }
+
+    /// Where the metadata of the message at `at` begins, and its length; zero is the end marker.
+    fn prefix(&self, at: usize) -> Option<(usize, usize)> {
+        match self.word(at)? {
+            CONTINUATION => Some((at + 8, usize::try_from(self.word(at + 4)?).ok()?)),
+            length => Some((at + 4, usize::try_from(length).ok()?)),
+        }
+    }
+
+    /// Walks the messages of a stream; answers where it ends.
+    fn check_stream(&self) -> Result<usize, ConvertError> {
+        let mut at = 0;
+        loop {
+            // Without its end marker, a stream that was cut between two messages would look whole.
+            let prefix = self
+                .prefix(at)
+                .ok_or_else(|| wrong(at, "the stream has no end marker: it is cut off"))?;
+            let (metadata_at, length) = prefix;
+            if length == 0 {
+                return Ok(metadata_at);
+            }
+            at = self.check_message(at, metadata_at, length, None)?;
+        }
+    }
+
+    /// Walks the messages that the footer of a file names.
+    fn check_file(&self) -> Result<(), ConvertError> {
+        let end = self.bytes.len();
+        let tail = end
+            .checked_sub(MAGIC.len() + 4)
+            .filter(|tail| *tail > MAGIC.len() && self.bytes.ends_with(MAGIC));
+        let tail =
+            tail.ok_or_else(|| wrong(end, "the file does not end with `ARROW1`: it is cut off"))?;
+        let length = self
+            .word(tail)
+            .and_then(|length| usize::try_from(length).ok());
+        let start = length.and_then(|length| tail.checked_sub(length));
+        let footer = start.and_then(|start| self.slice(start, length, METADATA_BYTES_MAX));
+        let footer = footer.ok_or_else(|| {
+            wrong(
+                tail,
+                "the footer is longer than the file or than is allowed",
             )
-        } else {
-            (first, at + 4)
-        };
-        if length == 0 {
-            return Ok(metadata_at);
-        }
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|length| *length <= METADATA_BYTES_MAX);
-        let length = length.ok_or_else(|| {
-            wrong("a message is longer than is allowed, or the file is not Arrow IPC")
         })?;
-        let metadata = stream
-            .get(metadata_at..metadata_at + length)
-            .ok_or_else(|| wrong("a message is cut off"))?;
+        let footer = root_as_footer(footer)
+            .map_err(|error| wrong(tail, format!("the footer cannot be read: {error}")))?;
+        let mut total = 0usize;
+        for block in footer
+            .dictionaries()
+            .into_iter()
+            .flatten()
+            .chain(footer.recordBatches().into_iter().flatten())
+        {
+            let at = usize::try_from(block.offset()).unwrap_or(usize::MAX);
+            let body = usize::try_from(block.bodyLength()).unwrap_or(usize::MAX);
+            let prefix = self.prefix(at).filter(|(_, length)| *length > 0);
+            let (metadata_at, length) =
+                prefix.ok_or_else(|| wrong(at, "the footer names a message that is not there"))?;
+            self.check_message(at, metadata_at, length, Some(body))?;
+            // Blocks that share their bytes would unpack the same ones for ever.
+            total = total.saturating_add(length).saturating_add(body);
+            if total > end {
+                return Err(wrong(at, "the messages that the footer names overlap"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks one message, whose body the footer says is `said` long; answers where it ends.
+    fn check_message(
+        &self,
+        at: usize,
+        metadata_at: usize,
+        length: usize,
+        said: Option<usize>,
+    ) -> Result<usize, ConvertError> {
+        let metadata = self.slice(metadata_at, Some(length), METADATA_BYTES_MAX);
+        let metadata = metadata
+            .ok_or_else(|| wrong(at, "a message is cut off, or the file is not Arrow IPC"))?;
         let message = root_as_message(metadata)
-            .map_err(|error| wrong(&format!("a message cannot be read: {error}")))?;
-        let body = usize::try_from(message.bodyLength()).ok().and_then(|body| {
-            let body_at = metadata_at + length;
-            stream.get(body_at..body_at.checked_add(body)?)
-        });
-        let body = body.ok_or_else(|| wrong("a message's body is cut off"))?;
+            .map_err(|error| wrong(at, format!("a message cannot be read: {error}")))?;
+        let body_at = metadata_at + length;
+        let declared = usize::try_from(message.bodyLength()).ok();
+        if said.is_some() && said != declared {
+            return Err(wrong(
+                at,
+                "a message has another length than the footer says",
+            ));
+        }
+        let body = self.slice(body_at, declared, BODY_BYTES_MAX);
+        let body = body.ok_or_else(|| {
+            wrong(
+                at,
+                "a message is cut off, or longer than 1 GiB: write smaller batches",
+            )
+        })?;
         let batch = message.header_as_record_batch();
         if let Some(batch) = batch.or_else(|| {
             message
                 .header_as_dictionary_batch()
                 .and_then(|batch| batch.data())
         }) {
-            expansion(&batch, body, limits).map_err(|what| wrong(&what))?;
+            expansion(&batch, body, self.limits).map_err(|what| wrong(at, what))?;
         }
-        at = metadata_at + length + body.len();
+        Ok(body_at + body.len())
     }
 }
 

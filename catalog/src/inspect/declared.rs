@@ -38,7 +38,8 @@ fn quoted(names: &[String]) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if names.len() > 20 {
-        text.push_str(&format!(" and {} more", names.len() - 20));
+        use std::fmt::Write as _;
+        let _ = write!(text, " and {} more", names.len() - 20);
     }
     text
 }

@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 
 /// Bits of a hash that choose a register: 2^14 registers, a standard error of 0.8 %.
 const PRECISION: u32 = 14;
-const REGISTERS: usize = 1 << PRECISION;
+const REGISTERS: u16 = 1 << PRECISION;
 
 /// A count of distinct values, by their 64-bit hashes.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl Distinct {
         if self.registers.is_empty() {
             self.seen.insert(hash);
             if self.seen.len() > self.exact_max {
-                self.registers = vec![0; REGISTERS];
+                self.registers = vec![0; usize::from(REGISTERS)];
                 for hash in std::mem::take(&mut self.seen) {
                     self.register(hash);
                 }
@@ -69,21 +69,30 @@ impl Distinct {
         if self.is_exact() {
             return self.seen.len() as u64;
         }
-        let count = REGISTERS as f64;
+        let count = f64::from(REGISTERS);
         let sum: f64 = self
             .registers
             .iter()
             .map(|rank| 2f64.powi(-i32::from(*rank)))
             .sum();
         let raw = 0.7213 / (1.0 + 1.079 / count) * count * count / sum;
-        let empty = self.registers.iter().filter(|rank| **rank == 0).count();
+        let empty: u16 = self
+            .registers
+            .iter()
+            .map(|rank| u16::from(*rank == 0))
+            .sum();
         let estimate = if raw <= 2.5 * count && empty > 0 {
-            count * (count / empty as f64).ln()
+            count * (count / f64::from(empty)).ln()
         } else {
             raw
         };
-        // Never negative, and far below 2^64.
-        estimate.round() as u64
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "never negative, far below 2^64"
+        )]
+        let estimate = estimate.round() as u64;
+        estimate
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is measured of one leaf column while its values stream by.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, make_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, ToByteSlice};
 use arrow::downcast_primitive_array;
@@ -60,6 +60,11 @@ impl Measure {
         let array = match leaf.array.data_type() {
             DataType::Dictionary(_, values) => cast(&leaf.array, values)?,
             DataType::RunEndEncoded(_, values) => cast(&leaf.array, values.data_type())?,
+            // Shown in UTC: the zone's rules are not needed to know what is in the column.
+            DataType::Timestamp(unit, Some(_)) => {
+                let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
+                make_array(leaf.array.to_data().into_builder().data_type(utc).build()?)
+            }
             _ => ArrayRef::clone(&leaf.array),
         };
         let nulls = leaf.nulls.as_ref();
@@ -71,26 +76,26 @@ impl Measure {
         match array.data_type() {
             DataType::Utf8 => rows.for_each(|row| self.text(array.as_string::<i32>().value(row))),
             DataType::LargeUtf8 => {
-                rows.for_each(|row| self.text(array.as_string::<i64>().value(row)))
+                rows.for_each(|row| self.text(array.as_string::<i64>().value(row)));
             }
             DataType::Utf8View => rows.for_each(|row| self.text(array.as_string_view().value(row))),
             DataType::Binary => {
-                rows.for_each(|row| self.distinct.add(hash(array.as_binary::<i32>().value(row))))
+                rows.for_each(|row| self.distinct.add(hash(array.as_binary::<i32>().value(row))));
             }
             DataType::LargeBinary => {
-                rows.for_each(|row| self.distinct.add(hash(array.as_binary::<i64>().value(row))))
+                rows.for_each(|row| self.distinct.add(hash(array.as_binary::<i64>().value(row))));
             }
             DataType::BinaryView => {
-                rows.for_each(|row| self.distinct.add(hash(array.as_binary_view().value(row))))
+                rows.for_each(|row| self.distinct.add(hash(array.as_binary_view().value(row))));
             }
             DataType::FixedSizeBinary(_) => {
                 rows.for_each(|row| {
                     self.distinct
-                        .add(hash(array.as_fixed_size_binary().value(row)))
+                        .add(hash(array.as_fixed_size_binary().value(row)));
                 });
             }
             DataType::Boolean => {
-                rows.for_each(|row| self.distinct.add(u64::from(array.as_boolean().value(row))))
+                rows.for_each(|row| self.distinct.add(u64::from(array.as_boolean().value(row))));
             }
             DataType::Null => {}
             _ => {

@@ -142,9 +142,9 @@ pub(super) fn class(path: &str) -> ColumnClass {
         }
         lower = letter.is_lowercase();
         if letter.is_alphanumeric() {
-            words.extend(letter.to_lowercase())
+            words.extend(letter.to_lowercase());
         } else {
-            words.push('_')
+            words.push('_');
         }
     }
     words.push('_');
@@ -156,9 +156,9 @@ pub(super) fn class(path: &str) -> ColumnClass {
             words.contains(*word)
         }
     };
-    if SENSITIVE.iter().any(|word| says(word)) {
+    if SENSITIVE.iter().any(&says) {
         ColumnClass::Sensitive
-    } else if PERSONAL.iter().chain(&PERSONAL_MORE).any(|word| says(word)) {
+    } else if PERSONAL.iter().chain(&PERSONAL_MORE).any(says) {
         ColumnClass::Personal
     } else {
         ColumnClass::None

@@ -230,3 +230,35 @@ fn every_entrance_decides_by_name_and_bytes() {
         Err(PrepareError::Convert(_))
     ));
 }
+
+#[test]
+fn files_of_other_writers_are_admitted() {
+    let Some(folder) = std::env::var_os("KOUAN_TEST_PARQUET_GOOD") else {
+        println!("did not run: set KOUAN_TEST_PARQUET_GOOD to a folder of sound Parquet files");
+        return;
+    };
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let bytes = std::fs::read(&path).unwrap();
+        let mut out = Vec::new();
+        let prepared = prepare(&name, &bytes, &Limits::default(), &mut out)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        println!("{name}: {:?}", prepared.kept);
+        let file = if prepared.kept == Kept::AsIs {
+            bytes
+        } else {
+            out
+        };
+        let admitted =
+            admit(&file, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut inspector = Inspector::new(None);
+        inspector
+            .add(&name, file.into(), &admitted, &[])
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        println!("  {} rows", inspector.finish()["rows"]);
+        seen += 1;
+    }
+    assert!(seen > 0);
+}

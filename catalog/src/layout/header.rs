@@ -66,7 +66,7 @@ impl PageHeader {
                 4 => {
                     crc = i32::try_from(cursor.integer(field)?)
                         .ok()
-                        .map(i32::cast_unsigned)
+                        .map(i32::cast_unsigned);
                 }
                 5 | 7 | 8 if body.is_some() => return Err(cursor.error("has two page types")),
                 5 => {

@@ -23,6 +23,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use proptest::prelude::*;
 
 use super::*;
+use crate::file_index::BLOCK_BYTES;
 
 /// A batch of flat, optional, nested and repeated columns.
 pub(crate) fn batch(rows: i64) -> RecordBatch {
@@ -499,7 +500,7 @@ proptest! {
             prop_assert!(index.verify(aligned.start, bytes));
             prop_assert!(aligned.end - aligned.start < range.end - range.start + 2 * BLOCK_BYTES);
             let mut changed = bytes.to_vec();
-            let at = usize::try_from((range.start - aligned.start + range.end) / 2).unwrap() % changed.len();
+            let at = usize::try_from(u64::midpoint(range.start - aligned.start, range.end)).unwrap() % changed.len();
             changed[at] ^= 0x40;
             prop_assert!(!index.verify(aligned.start, &changed));
         }
@@ -509,7 +510,7 @@ proptest! {
 thread_local! {
     static FILE: Arc<Vec<u8>> = Arc::new(write(40_000, WriterProperties::builder().build()));
     static INDEX: Arc<FileIndex> = Arc::new(index(&FILE.with(Clone::clone), &Limits::default()).unwrap());
-    static SMALL: Arc<Vec<u8>> = Arc::new(write(60, WriterProperties::builder().set_bloom_filter_enabled(true).set_bloom_filter_ndv(10).build()));
+    static SMALL: Arc<Vec<u8>> = Arc::new(write(60, WriterProperties::builder().set_bloom_filter_enabled(true).set_bloom_filter_max_ndv(10).build()));
 }
 
 proptest! {

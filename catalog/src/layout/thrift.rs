@@ -131,7 +131,7 @@ impl<'a> Cursor<'a> {
         let value = self.integer(field)?;
         u32::try_from(value)
             .ok()
-            .filter(|size| *size <= i32::MAX as u32)
+            .filter(|size| i32::try_from(*size).is_ok())
             .ok_or(self.error("has a size that is negative or too large"))
     }
 

@@ -124,7 +124,7 @@ fn price(mut at: Section<'_, '_>) -> Option<Price> {
         }
         Some(PriceModel::Subscription) | None => {}
         Some(_) if has("period") => {
-            at.fault("period", "belongs to subscriptions only", "remove it")
+            at.fault("period", "belongs to subscriptions only", "remove it");
         }
         Some(_) => {}
     }

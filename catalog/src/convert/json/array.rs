@@ -38,53 +38,44 @@ fn array(kind: &Kind, field: &Field, values: &[Option<&Node>]) -> Result<ArrayRe
     // The first pass saw every value fit; one that does not is refused below, never nulled.
     let expected = values.iter().filter(|value| value.is_some()).count();
     let array: ArrayRef = match (kind, field.data_type()) {
-        (Kind::Boolean, _) => Arc::new(BooleanArray::from_iter(values.iter().map(
-            |value| match value {
-                Some(Node::Boolean(value)) => Some(*value),
-                _ => None,
-            },
-        ))),
-        (Kind::Integer { .. }, _) => {
-            Arc::new(Int64Array::from_iter(values.iter().map(
-                |value| match value {
-                    Some(Node::Integer(value)) => Some(*value),
-                    _ => None,
-                },
-            )))
+        (Kind::Boolean, _) => {
+            let boolean = |node: &Node| {
+                if let Node::Boolean(value) = node {
+                    Some(*value)
+                } else {
+                    None
+                }
+            };
+            Arc::new(each(values, boolean).collect::<BooleanArray>())
         }
-        (Kind::Float, _) => Arc::new(Float64Array::from_iter(values.iter().map(
-            |value| match value {
-                Some(Node::Float(value)) => Some(*value),
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "the first pass let whole numbers up to 2^53 through"
-                )]
-                Some(Node::Integer(value)) => Some(*value as f64),
-                _ => None,
-            },
-        ))),
-        (Kind::Large, _) => Arc::new(StringArray::from_iter(values.iter().map(
-            |value| match value {
-                Some(Node::Integer(value)) => Some(value.to_string()),
-                Some(Node::Large(value)) => Some(value.to_string()),
-                _ => None,
-            },
-        ))),
+        (Kind::Integer { .. }, _) => {
+            let integer = |node: &Node| {
+                if let Node::Integer(value) = node {
+                    Some(*value)
+                } else {
+                    None
+                }
+            };
+            Arc::new(each(values, integer).collect::<Int64Array>())
+        }
+        (Kind::Float, _) => Arc::new(each(values, float).collect::<Float64Array>()),
+        (Kind::Large, _) => Arc::new(each(values, digits).collect::<StringArray>()),
         (Kind::List(inner), DataType::List(item)) => Arc::new(list(inner, item, values)?),
         (Kind::Object(kinds), DataType::Struct(fields)) => {
-            let nulls = NullBuffer::from_iter(values.iter().map(Option::is_some));
+            let nulls: NullBuffer = values.iter().map(Option::is_some).collect();
             Arc::new(StructArray::try_new(
                 fields.clone(),
                 members(kinds, fields, values)?,
                 Some(nulls),
             )?)
         }
-        _ => Arc::new(StringArray::from_iter(values.iter().map(
-            |value| match value {
-                Some(Node::Text(value)) => Some(value.as_str()),
+        _ => {
+            let texts = values.iter().map(|value| match value {
+                Some(Node::Text(text)) => Some(text.as_str()),
                 _ => None,
-            },
-        ))),
+            });
+            Arc::new(texts.collect::<StringArray>())
+        }
     };
     if array.len() - array.null_count() == expected {
         Ok(array)
@@ -96,31 +87,58 @@ fn array(kind: &Kind, field: &Field, values: &[Option<&Node>]) -> Result<ArrayRe
     }
 }
 
+fn each<T>(
+    values: &[Option<&Node>],
+    take: impl Fn(&Node) -> Option<T>,
+) -> impl Iterator<Item = Option<T>> {
+    values.iter().map(move |value| value.and_then(&take))
+}
+
+fn float(node: &Node) -> Option<f64> {
+    match node {
+        Node::Float(value) => Some(*value),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the first pass let whole numbers up to 2^53 through"
+        )]
+        Node::Integer(value) => Some(*value as f64),
+        _ => None,
+    }
+}
+
+fn digits(node: &Node) -> Option<String> {
+    match node {
+        Node::Integer(value) => Some(value.to_string()),
+        Node::Large(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
 fn list(
     inner: &Kind,
     item: &Arc<Field>,
     values: &[Option<&Node>],
 ) -> Result<ListArray, ConvertError> {
-    let items = |value: &Option<&Node>| match value {
-        Some(Node::List(items)) => items.len(),
-        _ => 0,
-    };
-    let offsets = OffsetBuffer::from_lengths(values.iter().map(items));
-    let mut flat: Vec<Option<&Node>> = Vec::with_capacity(values.iter().map(items).sum());
-    for value in values {
-        if let Some(Node::List(items)) = value {
-            flat.extend(
-                items
-                    .iter()
-                    .map(|item| (*item != Node::Null).then_some(item)),
-            );
-        }
-    }
-    let nulls = NullBuffer::from_iter(
-        values
-            .iter()
-            .map(|value| matches!(value, Some(Node::List(_)))),
-    );
+    let items: Vec<Option<&[Node]>> = values
+        .iter()
+        .map(|value| {
+            if let Some(Node::List(items)) = value {
+                Some(items.as_slice())
+            } else {
+                None
+            }
+        })
+        .collect();
+    let offsets =
+        OffsetBuffer::from_lengths(items.iter().map(|items| items.map_or(0, <[Node]>::len)));
+    let flat: Vec<Option<&Node>> = items
+        .iter()
+        .copied()
+        .flatten()
+        .flatten()
+        .map(|item| (*item != Node::Null).then_some(item))
+        .collect();
+    let nulls: NullBuffer = items.iter().map(Option::is_some).collect();
     Ok(ListArray::try_new(
         Arc::clone(item),
         offsets,

@@ -186,12 +186,12 @@ impl Kind {
             (_, Node::Null)
             | (Self::Boolean, Node::Boolean(_))
             | (Self::Text, Node::Text(_))
-            | (Self::Float, Node::Float(_)) => {}
+            | (Self::Float, Node::Float(_))
+            | (Self::Large, Node::Integer(_) | Node::Large(_)) => {}
             (Self::Integer { wide }, Node::Integer(value)) => {
-                *wide |= value.unsigned_abs() > EXACT_MAX
+                *wide |= value.unsigned_abs() > EXACT_MAX;
             }
             (Self::Integer { .. }, Node::Large(_)) => *self = Self::Large,
-            (Self::Large, Node::Integer(_) | Node::Large(_)) => {}
             (Self::Float, Node::Integer(value)) if value.unsigned_abs() <= EXACT_MAX => {}
             (Self::Integer { wide: false }, Node::Float(_)) => *self = Self::Float,
             (Self::List(inner), Node::List(items)) => {
@@ -200,7 +200,7 @@ impl Kind {
                 }
             }
             (Self::Object(members), Node::Object(found)) => {
-                join_members(members, found, path, depth)?
+                join_members(members, found, path, depth)?;
             }
             (kind, node) => {
                 let path = if path.is_empty() { "the line" } else { path };

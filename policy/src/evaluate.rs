@@ -1,0 +1,454 @@
+//! One evaluation: three questions to Cedar, one outcome.
+//!
+//! 1. *Basis*: which steps of the ladder hold? The lowest decides what is needed.
+//! 2. *Accept*: if a mechanism is needed and one is on file, does its kind serve?
+//! 3. *Export*: does anything speak against it?
+//!
+//! Cedar names every satisfied permit (1, 2) or every satisfied forbid (3), because each question
+//! has a policy set of one effect only: nothing hides behind something else. A policy that fails to
+//! evaluate denies under its own id, in whichever question it stands.
+
+use cedar_policy::{Context, Decision, EntityId, EntityUid, PolicySet, Request, Response};
+use jiff::civil::Date;
+
+use crate::context;
+use crate::decision::{Counters, Effect};
+use crate::facts::{Count, Facts, Gathered, Presence};
+use crate::rules::{Level, RuleId, RuleSet};
+use crate::word::words;
+
+words! {
+    /// Which border an export crosses.
+    pub enum Direction {
+        /// Out of the mainland.
+        CnOut = "CN-OUT",
+        /// Out of Hong Kong.
+        HkOut = "HK-OUT",
+        /// None.
+        Domestic = "DOMESTIC",
+        /// Out of a place whose law is not known here.
+        Unsupported = "UNSUPPORTED",
+    }
+}
+
+words! {
+    /// What lets an export leave.
+    pub enum Needed {
+        /// Nothing.
+        None = "none",
+        /// An exemption of the Provisions, which applies.
+        Exempt = "exempt",
+        /// A standard contract or a certificate, or more.
+        ScOrCert = "sc_or_cert",
+        /// A security assessment.
+        Sa = "sa",
+    }
+}
+
+impl Direction {
+    /// Position in tables by direction.
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The border between the exporter and whoever receives or reads.
+    fn of(facts: &Gathered) -> Self {
+        let exporter = &facts.exporter.place;
+        let recipient = &facts.recipient.place;
+        let reader = facts.recipient.accessed_from.place();
+        let both =
+            |test: fn(&crate::place::Place) -> bool| test(recipient) && reader.is_some_and(test);
+        if exporter.is_mainland() {
+            if both(crate::place::Place::is_mainland) {
+                Self::Domestic
+            } else {
+                Self::CnOut
+            }
+        } else if exporter.is_hong_kong() {
+            if both(crate::place::Place::is_hong_kong) {
+                Self::Domestic
+            } else {
+                Self::HkOut
+            }
+        } else {
+            Self::Unsupported
+        }
+    }
+}
+
+/// What an evaluation found, without reasons or remedies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The effect.
+    pub effect: Effect,
+    /// Across which border.
+    pub direction: Direction,
+    /// The mechanism that is needed.
+    pub needed: Needed,
+    /// The steps of the ladder that say so.
+    pub basis: Vec<RuleId>,
+    /// Sorted ids at the winning level; the basis if allowed.
+    pub rules: Vec<RuleId>,
+    /// The counters if this selection were exported.
+    pub counters_after: Counters,
+    /// Where the reasons are told, in the order of `rules`.
+    pub(crate) told_by: Vec<Told>,
+}
+
+/// Who tells the reason for a rule of the outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Told {
+    /// The rule at this position in the set.
+    Rule(usize),
+    /// The rule at this position failed to evaluate.
+    Failed(usize),
+    /// No step of the ladder holds.
+    NoBasis,
+}
+
+/// The id under which a rule set denies whose ladder has no step for the facts.
+pub(crate) const NO_BASIS: &str = "NO-BASIS";
+
+/// Evaluates `facts` under `rules`. Pure and total: it cannot fail, it can only deny.
+pub fn evaluate(rules: &RuleSet, facts: &Facts) -> Outcome {
+    evaluate_parts(rules, facts.gathered(), facts.presence())
+}
+
+/// The same without the columns: only the classes of the selection matter.
+pub(crate) fn evaluate_parts(rules: &RuleSet, facts: &Gathered, presence: Presence) -> Outcome {
+    let direction = Direction::of(facts);
+    let derived = Derived::of(facts, presence, direction);
+    let mut asked = Asked {
+        rules,
+        today: derived.today,
+        found: Vec::new(),
+    };
+    let Some(questions) = rules.questions(direction) else {
+        return asked.outcome(&derived, &Ladder::default(), facts);
+    };
+    let who = Parties::of(rules, facts);
+
+    let mut ladder = Ladder::default();
+    if direction != Direction::Unsupported {
+        let context = context::basis(facts, &derived);
+        asked.ask(&who, &rules.names.basis, context, &questions.basis);
+        ladder = Ladder::first(rules, &mut asked.found);
+        if ladder.basis.is_empty() {
+            asked.found.push(Found {
+                level: Effect::Deny,
+                told: Told::NoBasis,
+            });
+        }
+    }
+
+    let mut acceptance = Acceptance::None;
+    if let Some(mechanism) = &facts.mechanism
+        && !questions.accept.is_empty()
+    {
+        let context = context::accept(facts, &derived, &ladder, mechanism);
+        asked.ask(&who, &rules.names.accept, context, &questions.accept);
+        acceptance = Acceptance::of(rules, &mut asked.found);
+    }
+
+    let context = context::export(rules, facts, &derived, &ladder, acceptance);
+    asked.ask(&who, &rules.names.export, context, &questions.export);
+    if direction == Direction::Unsupported && asked.found.is_empty() {
+        asked.found.push(Found {
+            level: Effect::Deny,
+            told: Told::NoBasis,
+        });
+    }
+    asked.outcome(&derived, &ladder, facts)
+}
+
+/// What Rust computes for Cedar.
+pub(crate) struct Derived {
+    pub direction: Direction,
+    pub today: Date,
+    pub presence: Presence,
+    /// P and Q.
+    pub persons: u64,
+    pub sensitive: u64,
+    /// N and S.
+    pub persons_year: u64,
+    pub sensitive_year: u64,
+}
+
+impl Derived {
+    fn of(facts: &Gathered, presence: Presence, direction: Direction) -> Self {
+        let subjects = facts.dataset.subjects.filter(|_| presence.personal);
+        let persons = subjects.map_or(0, |s| s.persons.get());
+        let sensitive = subjects.map_or(0, |s| {
+            let of_columns = if presence.sensitive {
+                s.sensitive
+            } else {
+                Count::ZERO
+            };
+            persons.min(of_columns.get() + s.under_14.get())
+        });
+        let counters = &facts.exporter.counters;
+        Self {
+            direction,
+            today: facts.now.today(),
+            presence,
+            persons,
+            sensitive,
+            // Two counts below 2^53 each: the sums stay below 2^54, which Cedar's integers hold.
+            persons_year: counters.persons.get() + persons,
+            sensitive_year: counters.sensitive.get() + sensitive,
+        }
+    }
+}
+
+/// The first step of the ladder.
+#[derive(Debug)]
+pub(crate) struct Ladder {
+    pub basis: Vec<RuleId>,
+    pub step: u8,
+    pub needed: Needed,
+    counted: bool,
+    told_by: Vec<Told>,
+}
+
+impl Default for Ladder {
+    fn default() -> Self {
+        Self {
+            basis: Vec::new(),
+            step: 0,
+            needed: Needed::None,
+            counted: false,
+            told_by: Vec::new(),
+        }
+    }
+}
+
+impl Ladder {
+    /// Takes the steps out of `found` and keeps the lowest.
+    fn first(rules: &RuleSet, found: &mut Vec<Found>) -> Self {
+        let mut ladder = Self::default();
+        let mut steps: Vec<(u8, &RuleId, usize)> = Vec::new();
+        found.retain(|found| match found.told {
+            Told::Rule(index) => match rules.rules().get(index).map(|rule| (&rule.level, &rule.id))
+            {
+                Some((Level::Basis { step, .. }, id)) => {
+                    steps.push((*step, id, index));
+                    false
+                }
+                _ => true,
+            },
+            _ => true,
+        });
+        steps.sort_unstable();
+        let Some((first, _, index)) = steps.first().copied() else {
+            return ladder;
+        };
+        if let Some(Level::Basis {
+            needed, counted, ..
+        }) = rules.rules().get(index).map(|r| &r.level)
+        {
+            (ladder.step, ladder.needed, ladder.counted) = (first, *needed, *counted);
+        }
+        for (_, id, index) in steps.into_iter().take_while(|(step, ..)| *step == first) {
+            if ladder.basis.last() != Some(id) {
+                ladder.basis.push(id.clone());
+                ladder.told_by.push(Told::Rule(index));
+            }
+        }
+        ladder
+    }
+}
+
+/// What becomes of the mechanism on file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acceptance {
+    None,
+    Contested,
+    Accepted,
+}
+
+impl Acceptance {
+    /// Takes the acceptances out of `found`; an uncontested one prevails.
+    fn of(rules: &RuleSet, found: &mut Vec<Found>) -> Self {
+        let mut acceptance = Self::None;
+        found.retain(|found| {
+            let Told::Rule(index) = found.told else {
+                return true;
+            };
+            let Some(Level::Accept { contested }) = rules.rules().get(index).map(|r| &r.level)
+            else {
+                return true;
+            };
+            match (acceptance, contested) {
+                (_, false) => acceptance = Self::Accepted,
+                (Self::None, true) => acceptance = Self::Contested,
+                _ => {}
+            }
+            false
+        });
+        acceptance
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Contested => "contested",
+            Self::Accepted => "accepted",
+        }
+    }
+}
+
+/// A rule that applies, and how hard.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    level: Effect,
+    told: Told,
+}
+
+/// Principal and resource of the requests.
+struct Parties {
+    principal: EntityUid,
+    resource: EntityUid,
+}
+
+impl Parties {
+    fn of(rules: &RuleSet, facts: &Gathered) -> Self {
+        let uid = |name: &cedar_policy::EntityTypeName, id: &str| {
+            EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id))
+        };
+        Self {
+            principal: uid(&rules.names.participant, &facts.exporter.id),
+            resource: uid(&rules.names.dataset, &facts.dataset.id),
+        }
+    }
+}
+
+/// The evaluation so far.
+struct Asked<'a> {
+    rules: &'a RuleSet,
+    today: Date,
+    found: Vec<Found>,
+}
+
+impl Asked<'_> {
+    /// Asks one question. Without a context nothing can be asked, and every rule of it fails.
+    fn ask(
+        &mut self,
+        who: &Parties,
+        action: &EntityUid,
+        context: Option<Context>,
+        set: &PolicySet,
+    ) {
+        let request = context.and_then(|context| {
+            let (principal, resource) = (who.principal.clone(), who.resource.clone());
+            Request::new(principal, action.clone(), resource, context, None).ok()
+        });
+        let Some(request) = request else {
+            for rule in set
+                .policies()
+                .filter_map(|policy| self.rules.rule_of(policy.id()))
+            {
+                self.found.push(Found {
+                    level: Effect::Deny,
+                    told: Told::Failed(rule),
+                });
+            }
+            return;
+        };
+        let response = self
+            .rules
+            .authorizer
+            .is_authorized(&request, set, &self.rules.entities);
+        self.take(&response);
+    }
+
+    fn take(&mut self, response: &Response) {
+        debug_assert!(
+            response.decision() == Decision::Deny
+                || response.diagnostics().reason().next().is_some()
+        );
+        for policy in response.diagnostics().reason() {
+            if let Some((index, rule)) = self.applicable(policy) {
+                let level = match rule {
+                    Level::Deny => Effect::Deny,
+                    Level::Review => Effect::Review,
+                    // Taken out again by the ladder and the acceptance.
+                    Level::Basis { .. } | Level::Accept { .. } => Effect::Allow,
+                };
+                self.found.push(Found {
+                    level,
+                    told: Told::Rule(index),
+                });
+            }
+        }
+        for cedar_policy::AuthorizationError::PolicyEvaluationError(error) in
+            response.diagnostics().errors()
+        {
+            if let Some((index, _)) = self.applicable(error.policy_id()) {
+                self.found.push(Found {
+                    level: Effect::Deny,
+                    told: Told::Failed(index),
+                });
+            }
+        }
+    }
+
+    /// The rule of a policy, if it applies today.
+    fn applicable(&self, policy: &cedar_policy::PolicyId) -> Option<(usize, &Level)> {
+        let index = self.rules.rule_of(policy)?;
+        let rule = self.rules.rules().get(index)?;
+        rule.applies_on(self.today).then_some((index, &rule.level))
+    }
+
+    fn outcome(self, derived: &Derived, ladder: &Ladder, facts: &Gathered) -> Outcome {
+        let effect = self
+            .found
+            .iter()
+            .fold(Effect::Allow, |effect, found| effect.worse(found.level));
+        let (rules, told_by) = if effect == Effect::Allow {
+            (ladder.basis.clone(), ladder.told_by.clone())
+        } else {
+            let mut winning: Vec<(RuleId, Told)> = self
+                .found
+                .iter()
+                .filter(|found| found.level == effect)
+                .map(|found| (self.id(found.told), found.told))
+                .collect();
+            winning.sort();
+            // One reason for each id, however many policies bear it.
+            winning.dedup_by(|next, kept| next.0 == kept.0);
+            winning.into_iter().unzip()
+        };
+        let counters = &facts.exporter.counters;
+        let counted = derived.direction == Direction::CnOut && ladder.counted;
+        Outcome {
+            effect,
+            direction: derived.direction,
+            needed: ladder.needed,
+            basis: ladder.basis.clone(),
+            rules,
+            counters_after: if counted {
+                Counters {
+                    persons: derived.persons_year,
+                    sensitive: derived.sensitive_year,
+                }
+            } else {
+                Counters {
+                    persons: counters.persons.get(),
+                    sensitive: counters.sensitive.get(),
+                }
+            },
+            told_by,
+        }
+    }
+
+    fn id(&self, told: Told) -> RuleId {
+        match told {
+            Told::Rule(index) | Told::Failed(index) => self
+                .rules
+                .rules()
+                .get(index)
+                .map_or_else(|| RuleId::from(NO_BASIS), |rule| rule.id.clone()),
+            Told::NoBasis => RuleId::from(NO_BASIS),
+        }
+    }
+}

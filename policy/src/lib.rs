@@ -1,0 +1,35 @@
+//! The export decision: facts in, one decision out.
+//!
+//! A pure crate: no clock, no file, no network. The gateway gathers [`Gathered`] facts, makes
+//! [`Facts`] of them once, and asks [`evaluate`] (effect and rules) or [`decide`] (also which
+//! columns may leave, why, and what would help). The law is in `rules/*.cedar`, the working days in
+//! `calendar/*.toml`; both are compiled in and named by [`RuleSet::digest`].
+//!
+//! How the law is written in Cedar, and why there are three questions to each decision, is told in
+//! `rules/README.md`.
+
+mod calendar;
+mod context;
+mod decide;
+mod decision;
+mod evaluate;
+mod facts;
+mod place;
+mod remedies;
+mod rules;
+mod word;
+
+pub use calendar::{Calendar, Calendars, Jurisdiction};
+pub use decide::{decide, decide_line, decide_lines};
+pub use decision::{
+    Counters, Decision, Effect, Message, Precondition, Reason, Remedy, Subset, worse,
+};
+pub use evaluate::{Direction, Needed, Outcome, evaluate};
+pub use facts::{
+    Ciio, ColumnClass, Count, CountError, Dataset, DatasetClass, Dpp3, Exemption, ExemptionKind,
+    Exporter, ExporterCounters, FACTS_BYTES_MAX, Facts, FactsError, Gathered, HongKong,
+    ImportantStatus, Mechanism, MechanismKind, Moment, MomentError, PolicyColumn, Preconditions,
+    ReceivedDirection, ReceivedKind, ReceivedUnder, Recipient, Selection, Subjects,
+};
+pub use place::{AccessedFrom, Place, PlaceError};
+pub use rules::{Level, Rule, RuleId, RuleSet, RuleSetError, Sources};

@@ -1,0 +1,283 @@
+//! One rule: a Cedar policy and what its annotations say of it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use cedar_policy::{ActionConstraint, Effect, Policy};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::RuleSetError;
+use crate::decision::Message;
+use crate::evaluate::{Direction, Needed};
+
+/// The id of a rule, as `CN-06`. Several policies may bear one id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleId(Arc<str>);
+
+impl RuleId {
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for RuleId {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a rule does when its condition holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Level {
+    /// Refuses the export.
+    Deny,
+    /// Leaves it to a person.
+    Review,
+    /// Is a step of the ladder.
+    Basis {
+        /// Position; the lowest that holds decides.
+        step: u8,
+        /// The mechanism that the step asks for.
+        needed: Needed,
+        /// Whether the persons count towards the year.
+        counted: bool,
+    },
+    /// Takes the mechanism on file; `contested` if a person has to confirm it.
+    Accept {
+        /// See above.
+        contested: bool,
+    },
+}
+
+/// A rule, for `evaluate` and for whoever wants to read it.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Id.
+    pub id: RuleId,
+    /// Effect.
+    pub level: Level,
+    /// Directions in which it is asked.
+    pub directions: BTreeSet<Direction>,
+    /// The law it states.
+    pub citation: String,
+    /// The day that law came into force. For the reader: what bounds the rule is the next two.
+    pub in_force: Date,
+    /// First day on which the rule applies.
+    pub effective_from: Option<Date>,
+    /// Last day on which the rule applies.
+    pub effective_to: Option<Date>,
+    /// What to tell the person; a rule that accepts a mechanism has nothing to tell.
+    pub message: Option<Message>,
+    /// The file it is in.
+    pub file: String,
+    /// The policy text.
+    pub text: String,
+}
+
+impl Rule {
+    /// Whether the rule applies on `today`.
+    pub fn applies_on(&self, today: Date) -> bool {
+        self.effective_from.is_none_or(|from| from <= today)
+            && self.effective_to.is_none_or(|to| today <= to)
+    }
+
+    /// Reads the annotations of `policy`, the `number`-th of `file`.
+    pub(super) fn read(policy: &Policy, file: &str, number: usize) -> Result<Self, RuleSetError> {
+        let name = policy
+            .annotation("id")
+            .map_or_else(|| format!("policy {number}"), str::to_owned);
+        let notes = Notes {
+            policy,
+            file,
+            rule: &name,
+        };
+        let id = RuleId::from(notes.required("id", "a rule id such as `CN-06`")?);
+        let level = notes.level()?;
+        let silent = matches!(level, Level::Accept { .. });
+        notes.only_known(&level)?;
+        Ok(Self {
+            directions: notes.directions()?,
+            citation: notes
+                .required("citation", "the law that the rule states")?
+                .to_owned(),
+            in_force: notes
+                .date("in_force")?
+                .ok_or_else(|| notes.missing("in_force", WANT_DATE))?,
+            effective_from: notes.date("effective_from")?,
+            effective_to: notes.date("effective_to")?,
+            message: if silent { None } else { Some(notes.message()?) },
+            file: file.to_owned(),
+            text: policy.to_string(),
+            id,
+            level,
+        })
+    }
+}
+
+const WANT_DATE: &str = "a date such as `2024-03-22`";
+
+/// The annotations of one policy, with enough to say where one is wrong.
+struct Notes<'a> {
+    policy: &'a Policy,
+    file: &'a str,
+    rule: &'a str,
+}
+
+impl<'a> Notes<'a> {
+    fn level(&self) -> Result<Level, RuleSetError> {
+        let ActionConstraint::Eq(action) = self.policy.action_constraint() else {
+            return Err(self.wrong(
+                "action",
+                "any",
+                "one action, as `action == Action::\"export\"`",
+            ));
+        };
+        let action = action.id().unescaped().to_owned();
+        match (action.as_str(), self.policy.effect()) {
+            ("basis", Effect::Permit) => Ok(Level::Basis {
+                step: self.parse("step", "a number from 0 to 255", |text| text.parse().ok())?,
+                needed: self.parse(
+                    "needed",
+                    "`none`, `exempt`, `sc_or_cert` or `sa`",
+                    Needed::parse,
+                )?,
+                counted: match self.policy.annotation("counted") {
+                    None => true,
+                    Some("no") => false,
+                    Some(other) => return Err(self.wrong("counted", other, "`no`, or left out")),
+                },
+            }),
+            ("accept", Effect::Permit) => {
+                Ok(Level::Accept {
+                    contested: self.parse("acceptance", "`accepted` or `contested`", |text| {
+                        match text {
+                            "accepted" => Some(false),
+                            "contested" => Some(true),
+                            _ => None,
+                        }
+                    })?,
+                })
+            }
+            ("export", Effect::Forbid) => {
+                self.parse("level", "`deny` or `review`", |text| match text {
+                    "deny" => Some(Level::Deny),
+                    "review" => Some(Level::Review),
+                    _ => None,
+                })
+            }
+            // A permit for an export could only ever widen: there is nothing it could mean.
+            (action, effect) => Err(self.wrong(
+                "action",
+                &format!("{effect} {action}"),
+                "`forbid` for `export`, `permit` for `basis` and `accept`",
+            )),
+        }
+    }
+
+    fn only_known(&self, level: &Level) -> Result<(), RuleSetError> {
+        let own: &[&str] = match level {
+            Level::Deny | Level::Review => {
+                &["level", "message_en", "message_zh_hans", "message_zh_hant"]
+            }
+            Level::Basis { .. } => &[
+                "step",
+                "needed",
+                "counted",
+                "message_en",
+                "message_zh_hans",
+                "message_zh_hant",
+            ],
+            Level::Accept { .. } => &["acceptance"],
+        };
+        let all = [
+            "id",
+            "direction",
+            "citation",
+            "in_force",
+            "effective_from",
+            "effective_to",
+        ];
+        for (key, value) in self.policy.annotations() {
+            if !all.contains(&key) && !own.contains(&key) {
+                return Err(self.wrong(
+                    key,
+                    value,
+                    "left out: a rule of this kind has no such annotation",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn directions(&self) -> Result<BTreeSet<Direction>, RuleSetError> {
+        const WANT: &str = "`CN-OUT`, `HK-OUT`, `DOMESTIC`, `UNSUPPORTED`, separated by commas";
+        self.parse("direction", WANT, |text| {
+            text.split(',')
+                .map(|word| Direction::parse(word.trim()))
+                .collect()
+        })
+    }
+
+    fn message(&self) -> Result<Message, RuleSetError> {
+        let text = |key| {
+            self.required(key, "a sentence for the person asking")
+                .map(str::to_owned)
+        };
+        Ok(Message {
+            en: text("message_en")?,
+            zh_hans: text("message_zh_hans")?,
+            zh_hant: text("message_zh_hant")?,
+        })
+    }
+
+    fn date(&self, key: &str) -> Result<Option<Date>, RuleSetError> {
+        match self.policy.annotation(key) {
+            None => Ok(None),
+            Some(text) => text
+                .parse()
+                .map(Some)
+                .map_err(|_| self.wrong(key, text, WANT_DATE)),
+        }
+    }
+
+    fn parse<T>(
+        &self,
+        key: &str,
+        want: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, RuleSetError> {
+        let text = self.required(key, want)?;
+        parse(text).ok_or_else(|| self.wrong(key, text, want))
+    }
+
+    fn required(&self, key: &str, want: &str) -> Result<&'a str, RuleSetError> {
+        match self.policy.annotation(key) {
+            Some(text) if !text.is_empty() => Ok(text),
+            _ => Err(self.missing(key, want)),
+        }
+    }
+
+    fn missing(&self, key: &str, want: &str) -> RuleSetError {
+        self.wrong(key, "", want)
+    }
+
+    fn wrong(&self, key: &str, found: &str, want: &str) -> RuleSetError {
+        RuleSetError::Annotation {
+            file: self.file.to_owned(),
+            rule: self.rule.to_owned(),
+            annotation: key.to_owned(),
+            found: found.to_owned(),
+            want: want.to_owned(),
+        }
+    }
+}

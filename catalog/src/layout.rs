@@ -3,9 +3,11 @@
 //! true. What does not belong to any of them is a gap, and [`pack`] leaves it out; overlaps and untrue footers are
 //! refused with the offset.
 
+mod counts;
 mod error;
 mod expand;
 mod footer;
+mod hash;
 mod header;
 mod indexes;
 mod levels;
@@ -21,18 +23,15 @@ pub(crate) mod tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 use serde::Serialize;
 
 pub use error::LayoutError;
+pub use hash::index;
 pub use limits::Limits;
 pub use pack::{PackError, pack};
 
-use crate::digest::Hasher;
-use crate::file_index::{BLOCK_BYTES, Leaf, Unit};
-use crate::guard::guarded;
-use crate::{Digest, FileIndex, Region, RegionKind};
+use crate::RegionKind;
 
 /// Bytes that no reader looks at, left out when the file was packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -140,99 +139,6 @@ impl Layout {
         layout.overlaps()?;
         layout.find_gaps();
         Ok(layout)
-    }
-
-    /// Counts and sizes of the footer that need no page to be looked at.
-    fn counts(&self, footer: u64, limits: &Limits) -> Result<(), LayoutError> {
-        let file = self.metadata.file_metadata();
-        let columns = file.schema_descr().num_columns();
-        if columns > limits.columns {
-            let what = format!("{columns} leaf columns");
-            return Err(LayoutError::TooLarge {
-                offset: footer,
-                what,
-                limit: limits.columns as u64,
-            });
-        }
-        if columns == 0 {
-            return Err(LayoutError::damaged(footer, "the file has no columns"));
-        }
-        let (mut rows, mut stored, mut expanded) = (0u64, 0u64, 0u64);
-        for (number, group) in self.metadata.row_groups().iter().enumerate() {
-            let untrue =
-                |what: String| LayoutError::untrue(footer, format!("row group {number} {what}"));
-            let group_rows = u64::try_from(group.num_rows())
-                .map_err(|_| untrue("has a negative number of rows".to_owned()))?;
-            rows = rows.saturating_add(group_rows);
-            let (mut group_stored, mut group_expanded) = (0u64, 0u64);
-            for meta in group.columns() {
-                let path = meta.column_path().string();
-                let sizes = (
-                    u64::try_from(meta.compressed_size()),
-                    u64::try_from(meta.uncompressed_size()),
-                );
-                let (Ok(small), Ok(large)) = sizes else {
-                    return Err(untrue(format!(
-                        "says that column `{path}` has a negative size"
-                    )));
-                };
-                if meta.file_path().is_some() {
-                    return Err(untrue(format!("keeps column `{path}` in another file")));
-                }
-                if !expand::known(meta.compression()) {
-                    let codec = meta.compression();
-                    let what = format!(
-                        "column `{path}` is compressed with {codec}: write it with zstd, snappy, gzip, brotli or LZ4_RAW"
-                    );
-                    return Err(LayoutError::Unsupported {
-                        offset: footer,
-                        what,
-                    });
-                }
-                let limit = small
-                    .saturating_mul(limits.expansion)
-                    .max(limits.expansion_floor_bytes);
-                if large > limit {
-                    let what = format!("column `{path}` would unpack {small} bytes to {large}");
-                    return Err(LayoutError::TooLarge {
-                        offset: footer,
-                        what,
-                        limit,
-                    });
-                }
-                group_stored = group_stored.saturating_add(small);
-                group_expanded = group_expanded.saturating_add(large);
-            }
-            // Some writers put the stored size here; any other number is made up.
-            let total = u64::try_from(group.total_byte_size());
-            if total != Ok(group_expanded) && total != Ok(group_stored) {
-                let said = group.total_byte_size();
-                return Err(untrue(format!(
-                    "says it has {said} bytes, its columns {group_expanded}"
-                )));
-            }
-            stored = stored.saturating_add(group_stored);
-            expanded = expanded.saturating_add(group_expanded);
-        }
-        if u64::try_from(file.num_rows()) != Ok(rows) {
-            let what = format!(
-                "the footer says {} rows, its row groups {rows}",
-                file.num_rows()
-            );
-            return Err(LayoutError::untrue(footer, what));
-        }
-        let limit = stored
-            .saturating_mul(limits.expansion)
-            .max(limits.expansion_floor_bytes.saturating_mul(4));
-        let limit = limit.min(limits.uncompressed_bytes);
-        if expanded > limit {
-            return Err(LayoutError::TooLarge {
-                offset: footer,
-                what: format!("the file would unpack to {expanded} bytes"),
-                limit,
-            });
-        }
-        Ok(())
     }
 
     /// Every column chunk's place, each within the file.
@@ -448,105 +354,6 @@ impl Layout {
     pub const fn row_bytes_max(&self) -> u64 {
         self.row_bytes_max
     }
-
-    /// Hashes `file` into its index.
-    ///
-    /// # Errors
-    /// [`LayoutError::Untrue`] at the first gap: a file with gaps has no index, it is packed first.
-    pub fn index(&self, file: &[u8]) -> Result<FileIndex, LayoutError> {
-        if let Some(gap) = self.gaps.first() {
-            return Err(LayoutError::untrue(
-                gap.offset,
-                "bytes that no reader looks at: the file must be packed",
-            ));
-        }
-        let schema = self.metadata.file_metadata();
-        let arrow =
-            guarded(|| parquet_to_arrow_schema(schema.schema_descr(), schema.key_value_metadata()))
-                .map_err(|error| {
-                    LayoutError::damaged(0, format!("the schema cannot be read: {error}"))
-                })?
-                .map_err(|error| {
-                    LayoutError::damaged(0, format!("the schema cannot be read: {error}"))
-                })?;
-        let leaves =
-            schema
-                .schema_descr()
-                .columns()
-                .iter()
-                .enumerate()
-                .map(|(leaf, descriptor)| {
-                    let root = schema.schema_descr().get_column_root_idx(leaf);
-                    let field = arrow
-                        .fields()
-                        .get(root)
-                        .map(|field| field.data_type().to_string());
-                    Leaf {
-                        path: descriptor.path().string(),
-                        r#type: field.unwrap_or_default(),
-                    }
-                });
-        let mut regions = Vec::with_capacity(self.spans.len());
-        let mut whole = Hasher::default();
-        for (kind, range) in &self.spans {
-            let bytes = slice(file, range)?;
-            let mut hasher = Hasher::default();
-            let mut blocks = Vec::with_capacity(bytes.len().div_ceil(BLOCK));
-            for block in bytes.chunks(BLOCK) {
-                let hash = blake3::hash(block);
-                whole.update(block);
-                hasher.update(hash.as_bytes());
-                blocks.push(*hash.as_bytes());
-            }
-            let bytes = range.end - range.start;
-            regions.push(Region {
-                kind: *kind,
-                offset: range.start,
-                bytes,
-                digest: hasher.finish(),
-                blocks,
-            });
-        }
-        let mut units = Vec::new();
-        for (row_group, group) in self.metadata.row_groups().iter().enumerate() {
-            for (column, meta) in group.columns().iter().enumerate() {
-                let range = self.chunk_range(row_group, column)?;
-                units.push(Unit {
-                    row_group: number(row_group),
-                    column: number(column),
-                    offset: range.start,
-                    bytes: range.end - range.start,
-                    uncompressed_bytes: meta.uncompressed_size().unsigned_abs(),
-                });
-            }
-        }
-        units.sort_by_key(|unit| (unit.offset, unit.row_group, unit.column));
-        let row_groups = self
-            .metadata
-            .row_groups()
-            .iter()
-            .map(|group| group.num_rows().unsigned_abs())
-            .collect();
-        // The regions tile the file, so that their bytes one after the other are the file.
-        let sha256: Digest = whole.finish();
-        Ok(FileIndex {
-            bytes: file.len() as u64,
-            sha256,
-            row_groups,
-            leaves: leaves.collect(),
-            units,
-            regions,
-        })
-    }
-}
-
-/// [`BLOCK_BYTES`] as a length in memory.
-const BLOCK: usize = 64 * 1024;
-const _: () = assert!(BLOCK as u64 == BLOCK_BYTES);
-
-/// Lays `file` out down to every page and hashes it: what a stored file must pass.
-pub fn index(file: &[u8], limits: &Limits) -> Result<FileIndex, LayoutError> {
-    Layout::read(file, limits, Depth::Pages)?.index(file)
 }
 
 fn slice<'a>(file: &'a [u8], range: &Range<u64>) -> Result<&'a [u8], LayoutError> {

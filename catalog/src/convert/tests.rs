@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic
 )]
+#![allow(clippy::format_collect)]
 
 use std::sync::Arc;
 

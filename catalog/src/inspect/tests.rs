@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic
 )]
+#![allow(clippy::format_push_string)]
 
 use super::*;
 use crate::admit::{Kept, PrepareError, admit, prepare};

@@ -33,6 +33,8 @@ const STATISTICS: &Shape = &Shape::Struct(&[
     (6, ANY), // min_value
     (7, ANY), // is_max_value_exact
     (8, ANY), // is_min_value_exact
+    // nan_count: newer than our reader, but a number hides nothing.
+    (9, &Shape::Integer),
 ]);
 
 const KEY_VALUE: &Shape = &Shape::Struct(&[(1, ANY), (2, ANY)]);

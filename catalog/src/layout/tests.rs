@@ -6,6 +6,16 @@
     clippy::indexing_slicing,
     clippy::panic
 )]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+#![allow(
+    clippy::items_after_statements,
+    clippy::from_iter_instead_of_collect,
+    clippy::manual_midpoint
+)]
 
 use std::sync::Arc;
 
@@ -24,6 +34,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::file_index::BLOCK_BYTES;
+use crate::{Digest, FileIndex};
 
 /// A batch of flat, optional, nested and repeated columns.
 pub(crate) fn batch(rows: i64) -> RecordBatch {

@@ -251,7 +251,9 @@ impl<'a> Cursor<'a> {
                             .map(|(_, inner)| *inner),
                         _ => Some(&Shape::Any),
                     };
-                    if inner.is_none() {
+                    let mistyped = matches!(inner, Some(Shape::Integer))
+                        && !matches!(field.kind, I8 | I16 | I32 | I64);
+                    if inner.is_none() || mistyped {
                         unknown.push(start);
                     }
                     self.walk(
@@ -275,6 +277,8 @@ impl<'a> Cursor<'a> {
 pub(super) enum Shape {
     /// A scalar, or something that is not looked into.
     Any,
+    /// An integer; anything else in its place is unknown.
+    Integer,
     /// A list of at most so many.
     List(&'static Shape, usize),
     /// A structure by field id.

@@ -34,10 +34,10 @@ fn main() {
         cases.len()
     );
     report("evaluate", &cases, |facts| {
-        drop(black_box(evaluate(&rules, facts)))
+        drop(black_box(evaluate(&rules, facts)));
     });
     report("decide", &cases, |facts| {
-        drop(black_box(decide(&rules, facts)))
+        drop(black_box(decide(&rules, facts)));
     });
     let texts: Vec<String> = cases.iter().map(Facts::canonical).collect();
     report("parse", &texts, |text| drop(black_box(Facts::parse(text))));

@@ -6,8 +6,9 @@ use cedar_policy::{Context, RestrictedExpression};
 use jiff::civil::Date;
 
 use crate::calendar::day_number;
-use crate::evaluate::{Acceptance, Derived, Ladder};
+use crate::evaluate::{Acceptance, Derived, Direction, Ladder, Needed};
 use crate::facts::{Exemption, Gathered, Mechanism, MechanismKind};
+use crate::place::Place;
 use crate::rules::RuleSet;
 
 /// Attributes being gathered; `None` in the end if a record names one twice, which ours do not.
@@ -92,6 +93,20 @@ pub(crate) fn accept(
         .count("step", u64::from(ladder.step))
         .text("kind", mechanism.kind.as_str());
     places(&mut all, facts);
+    all.context()
+}
+
+/// For a GBA contract below the numbers of an assessment, from `exporter` into Hong Kong.
+pub(crate) fn accept_gba_from(exporter: &Place) -> Option<Context> {
+    let mut all = Attributes::with_capacity(8);
+    all.text("direction", Direction::CnOut.as_str())
+        .flag("has_personal", true)
+        .text("needed", Needed::ScOrCert.as_str())
+        .count("step", 0)
+        .text("kind", MechanismKind::GbaSc.as_str())
+        .text("exporter_place", exporter.as_str())
+        .text("recipient_place", "HK")
+        .text("accessed_from", "HK");
     all.context()
 }
 
@@ -180,7 +195,7 @@ fn collected_in(all: &mut Attributes, facts: &Gathered) {
         .dataset
         .collected_in
         .iter()
-        .map(crate::place::Place::jurisdiction)
+        .map(Place::jurisdiction)
         .collect();
     all.texts("collected_in", jurisdictions);
 }

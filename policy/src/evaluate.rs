@@ -8,12 +8,15 @@
 //! has a policy set of one effect only: nothing hides behind something else. A policy that fails to
 //! evaluate denies under its own id, in whichever question it stands.
 
-use cedar_policy::{Context, Decision, EntityId, EntityUid, PolicySet, Request, Response};
+use cedar_policy::{
+    Context, Decision, EntityId, EntityTypeName, EntityUid, PolicySet, Request, Response,
+};
 use jiff::civil::Date;
 
 use crate::context;
 use crate::decision::{Counters, Effect};
 use crate::facts::{Count, Facts, Gathered, Presence};
+use crate::place::Place;
 use crate::rules::{Level, RuleId, RuleSet};
 use crate::word::words;
 
@@ -56,16 +59,15 @@ impl Direction {
         let exporter = &facts.exporter.place;
         let recipient = &facts.recipient.place;
         let reader = facts.recipient.accessed_from.place();
-        let both =
-            |test: fn(&crate::place::Place) -> bool| test(recipient) && reader.is_some_and(test);
+        let both = |test: fn(&Place) -> bool| test(recipient) && reader.is_some_and(test);
         if exporter.is_mainland() {
-            if both(crate::place::Place::is_mainland) {
+            if both(Place::is_mainland) {
                 Self::Domestic
             } else {
                 Self::CnOut
             }
         } else if exporter.is_hong_kong() {
-            if both(crate::place::Place::is_hong_kong) {
+            if both(Place::is_hong_kong) {
                 Self::Domestic
             } else {
                 Self::HkOut
@@ -114,7 +116,36 @@ pub fn evaluate(rules: &RuleSet, facts: &Facts) -> Outcome {
     evaluate_parts(rules, facts.gathered(), facts.presence())
 }
 
-/// The same without the columns: only the classes of the selection matter.
+/// Whether an exporter in `place` is eligible for the GBA contract into Hong Kong.
+///
+/// A provider whose bytes lie in the Greater Bay Area but who is registered elsewhere is not: the
+/// gateway asks this of the registered place, and leaves a `gba_sc` out of the facts if it is false,
+/// so that the recorded facts replay to the same answer.
+pub fn is_gba_eligible(rules: &RuleSet, place: &Place, today: Date) -> bool {
+    let Some(questions) = rules.questions(Direction::CnOut) else {
+        return false;
+    };
+    let mut asked = Asked {
+        rules,
+        today,
+        found: Vec::new(),
+    };
+    let uid =
+        |name: &EntityTypeName| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(""));
+    let who = Parties {
+        principal: uid(&rules.names.participant),
+        resource: uid(&rules.names.dataset),
+    };
+    asked.ask(
+        &who,
+        &rules.names.accept,
+        context::accept_gba_from(place),
+        &questions.accept,
+    );
+    Acceptance::of(rules, &mut asked.found) == Acceptance::Accepted && asked.found.is_empty()
+}
+
+/// [`evaluate`] without the columns: only the classes of the selection matter.
 pub(crate) fn evaluate_parts(rules: &RuleSet, facts: &Gathered, presence: Presence) -> Outcome {
     let direction = Direction::of(facts);
     let derived = Derived::of(facts, presence, direction);
@@ -312,7 +343,7 @@ struct Parties {
 
 impl Parties {
     fn of(rules: &RuleSet, facts: &Gathered) -> Self {
-        let uid = |name: &cedar_policy::EntityTypeName, id: &str| {
+        let uid = |name: &EntityTypeName, id: &str| {
             EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id))
         };
         Self {

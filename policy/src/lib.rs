@@ -24,7 +24,7 @@ pub use decide::{decide, decide_line, decide_lines};
 pub use decision::{
     Counters, Decision, Effect, Message, Precondition, Reason, Remedy, Subset, worse,
 };
-pub use evaluate::{Direction, Needed, Outcome, evaluate};
+pub use evaluate::{Direction, Needed, Outcome, evaluate, is_gba_eligible};
 pub use facts::{
     Ciio, ColumnClass, Count, CountError, Dataset, DatasetClass, Dpp3, Exemption, ExemptionKind,
     Exporter, ExporterCounters, FACTS_BYTES_MAX, Facts, FactsError, Gathered, HongKong,

@@ -211,9 +211,9 @@ impl Trial {
         while bad - good > 1 {
             let middle = good + (bad - good) / 2;
             if allowed(middle) {
-                good = middle
+                good = middle;
             } else {
-                bad = middle
+                bad = middle;
             }
         }
         numbers(good)

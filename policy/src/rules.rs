@@ -249,11 +249,12 @@ fn digest(sources: &Sources) -> String {
     // Three texts in maps: writing them cannot fail.
     let canonical = serde_json_canonicalizer::to_vec(sources).unwrap_or_default();
     let hash = ring::digest::digest(&ring::digest::SHA256, &canonical);
-    let mut text = String::from("sha256:");
-    for byte in hash.as_ref() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    let hex: Vec<String> = hash
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256:{}", hex.concat())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Effect, Facts, decide, evaluate};
+use crate::{Effect, Facts, Place, decide, evaluate, is_gba_eligible};
 
 const HOUSE: &str = r#"
 @id("OWN-1") @level("deny") @direction("CN-OUT") @citation("House rule") @in_force("2026-01-01")
@@ -316,4 +316,30 @@ fn facts_without_a_step_stay() {
     assert_eq!(decision.rules, [RuleId::from("NO-BASIS")]);
     assert_eq!(decision.reasons.len(), 1);
     assert!(decision.basis.is_empty());
+}
+
+#[test]
+fn nine_cities_are_eligible_for_the_gba_contract() {
+    let rules = RuleSet::builtin().unwrap();
+    let today = jiff::civil::date(2026, 11, 22);
+    let eligible = |place: &str| is_gba_eligible(&rules, &Place::parse(place).unwrap(), today);
+    for city in [
+        "4401", "4403", "4404", "4406", "4407", "4412", "4413", "4419", "4420",
+    ] {
+        assert!(
+            eligible(&format!("CN-{city}00")) && eligible(&format!("CN-{city}05")),
+            "{city}"
+        );
+    }
+    for place in [
+        "CN",
+        "CN-440500",
+        "CN-110000",
+        "CN-044030",
+        "HK",
+        "MO",
+        "GB",
+    ] {
+        assert!(!eligible(place), "{place}");
+    }
 }

@@ -363,15 +363,12 @@ impl Oracle {
             add(&mut deny, "MECH-SCOPE", !covered);
             if !issued {
                 let sure = effective.saturating_add(10.days());
-                match self.deadline(effective) {
-                    Some(deadline) => {
-                        let late = filed.is_none_or(|day| day > deadline) && today > deadline;
-                        add(&mut deny, "MECH-FILING", late);
-                    }
-                    None => {
-                        let doubtful = today > sure && filed.is_none_or(|day| day > sure);
-                        add(&mut deny, "MECH-CALENDAR", doubtful);
-                    }
+                if let Some(deadline) = self.deadline(effective) {
+                    let late = filed.is_none_or(|day| day > deadline) && today > deadline;
+                    add(&mut deny, "MECH-FILING", late);
+                } else {
+                    let doubtful = today > sure && filed.is_none_or(|day| day > sure);
+                    add(&mut deny, "MECH-CALENDAR", doubtful);
                 }
             }
             let over = mechanism["persons_max"]

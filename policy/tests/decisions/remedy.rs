@@ -124,6 +124,9 @@ fn carry_out(facts: &Value, remedy: &Value) -> Vec<Value> {
     vec![cured]
 }
 
+/// A member by its pointer, and what it becomes.
+type Edit = (&'static str, Value);
+
 /// A case of the worked vectors, changed, and the kinds of remedy that are offered.
 #[test]
 fn each_kind_is_offered_where_it_helps() {
@@ -138,7 +141,6 @@ fn each_kind_is_offered_where_it_helps() {
         json!({ "kind": "gba_sc", "reference": "G", "effective": "2026-10-01", "filed": filed, "expires": null,
                 "datasets": ["*"], "purposes": ["*"], "persons_max": null })
     };
-    type Edit = (&'static str, Value);
     let cases: Vec<(Vec<Edit>, Vec<&str>)> = vec![
         (vec![], vec![]),
         (

@@ -1,0 +1,101 @@
+//! The command line: every sub-command of INTERFACE.md, its flags and their meaning.
+
+pub mod audit;
+pub mod cert;
+pub mod connect;
+pub mod dataset;
+pub mod exchange;
+pub mod node;
+pub mod participant;
+pub mod policy;
+pub mod pull;
+pub mod target;
+
+use clap::{Parser, Subcommand};
+
+use crate::lang::Lang;
+
+/// Kouan: a border post for data.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "kouan",
+    version,
+    about = "Kouan 口岸: a border post for data. Datasets cross it only as the export policy allows; every crossing is recorded, metered and provable.",
+    after_help = "A command finds its gateway and certificate in --gateway --cert --key --ca, else in KOUAN_GATEWAY, KOUAN_CERT, \
+                  KOUAN_KEY, KOUAN_CA, else in a profile file (~/.config/kouan/profile.toml).\n\
+                  Exit status: 0 ok, 2 usage or bad input, 3 denied, 4 authentication, 5 not found, 6 integrity, 7 incomplete and \
+                  resumable, 8 temporarily unavailable, 9 awaiting review, 10 price or quota limit, 74 local I/O, 130 interrupted.",
+    propagate_version = false,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    max_term_width = 110
+)]
+pub struct Cli {
+    /// Answer with exactly one JSON object on standard output, errors too
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Language of decisions; from the locale if absent
+    #[arg(long, global = true, value_enum, value_name = "LANG")]
+    pub lang: Option<Lang>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Every sub-command.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// The whole story in one go, no configuration: a gateway, sample corpora, a pull, a refusal, a proof
+    Quickstart(node::QuickstartArgs),
+    /// Run the gateway
+    Serve(node::ServeArgs),
+    /// A participant's authority: certificates by SPIFFE id, revocation lists
+    #[command(subcommand)]
+    Cert(cert::CertCommand),
+    /// Participants of this node
+    #[command(subcommand)]
+    Participant(participant::ParticipantCommand),
+    /// The catalog: inspect, register, approve, publish, search
+    #[command(subcommand)]
+    Dataset(dataset::DatasetCommand),
+    /// Offers taken
+    #[command(subcommand)]
+    Agreement(exchange::AgreementCommand),
+    /// Refusals that a person may release
+    #[command(subcommand)]
+    Review(exchange::ReviewCommand),
+    /// Live and past streams; the kill switch
+    #[command(subcommand)]
+    Lease(exchange::LeaseCommand),
+    /// Filing and approval references: GBA contract, standard contract, certification, assessment
+    #[command(subcommand)]
+    Mechanism(exchange::MechanismCommand),
+    /// Dry run: decision, columns, rows, bytes, price; moves nothing
+    Plan(exchange::PlanArgs),
+    /// Pull a dataset: resumes by itself, verifies every digest
+    Pull(pull::PullArgs),
+    /// The export policy
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// The log: search, show, prove, verify offline
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Metered statement of a month
+    Statement(exchange::StatementArgs),
+    /// Shell completions on standard output
+    Completions(node::CompletionsArgs),
+    /// Check profile, certificate, clock and connection; name a fix for each fault
+    Doctor(node::DoctorArgs),
+    /// Push from Hong Kong into the compute centre (in a later release)
+    #[command(hide = true)]
+    Deliver(node::LaterArgs),
+    /// Loopback agent (in a later release)
+    #[command(hide = true)]
+    Agent(node::LaterArgs),
+    /// Incentive programmes (in a later release)
+    #[command(hide = true)]
+    Incentive(node::LaterArgs),
+}
+
+#[cfg(test)]
+mod tests;

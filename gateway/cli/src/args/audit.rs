@@ -1,0 +1,121 @@
+//! `kouan audit …`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::connect::{ConnectArgs, ConnectWithLogKeyArgs};
+
+/// `kouan audit …`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Find entries (compliance)
+    Search(SearchArgs),
+    /// One entry
+    Show {
+        /// Index of the entry
+        index: u64,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// Proof that an entry is in the log (.tlog-proof); verified if the log's key is given
+    Proof(ProofArgs),
+    /// Verify a log offline and name the first thing that is wrong
+    Verify(VerifyArgs),
+    /// Copy the log for an auditor, so that `verify` works without the gateway
+    Export(ExportArgs),
+    /// The last entries
+    Tail(TailArgs),
+}
+
+/// Conditions on entries.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EntryFilterArgs {
+    /// Not before, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Participant named in any role
+    #[arg(long)]
+    pub participant: Option<String>,
+    /// Dataset
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Rule that decided
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// allow, deny or review
+    #[arg(long)]
+    pub effect: Option<String>,
+}
+
+/// `kouan audit search`.
+#[derive(Debug, Clone, Args)]
+pub struct SearchArgs {
+    /// Conditions.
+    #[command(flatten)]
+    pub filter: EntryFilterArgs,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// `kouan audit proof`.
+#[derive(Debug, Clone, Args)]
+pub struct ProofArgs {
+    /// Index of the entry
+    pub index: u64,
+    /// Write the proof here (by convention NAME.tlog-proof); standard output if absent
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Gateway, certificate, log key.
+    #[command(flatten)]
+    pub connect: ConnectWithLogKeyArgs,
+}
+
+/// `kouan audit verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Folder that holds `checkpoint`
+    pub dir: PathBuf,
+    /// The log's verifier key: a file, or the key itself
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<String>,
+    /// An older checkpoint that this log must extend
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub since: Option<PathBuf>,
+}
+
+/// `kouan audit export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// Folder for the copy; an earlier export is brought up to date
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// `kouan audit tail`.
+#[derive(Debug, Clone, Args)]
+pub struct TailArgs {
+    /// How many entries
+    #[arg(short = 'n', value_name = "N", default_value_t = 20)]
+    pub number: usize,
+    /// Wait for further entries (not with --json)
+    #[arg(long, short = 'f')]
+    pub follow: bool,
+    /// Conditions.
+    #[command(flatten)]
+    pub filter: EntryFilterArgs,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}

@@ -1,0 +1,260 @@
+//! `agreement`, `review`, `lease`, `mechanism`, `plan`, `statement`.
+
+use std::path::PathBuf;
+
+use catalog::{AgreementId, LeaseId, MechanismId, ParticipantId, Purpose};
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::connect::ConnectArgs;
+use super::node::LaterArgs;
+use super::target::Target;
+
+/// `kouan agreement …`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AgreementCommand {
+    /// Take the offer of a dataset's newest version for a purpose
+    Accept {
+        /// Dataset
+        #[arg(value_name = "DATASET")]
+        target: Target,
+        /// What for, as the offer says it
+        #[arg(long, value_name = "PURPOSE")]
+        purpose: Purpose,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// Agreements of your participant
+    List {
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// One agreement
+    Show {
+        /// Agreement id
+        id: AgreementId,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// End an agreement; live streams under it are cut
+    End {
+        /// Agreement id
+        id: AgreementId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+}
+
+/// `kouan review …`: releases come later; a review is answered as such already.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ReviewCommand {
+    /// Ask an officer (in a later release)
+    Request(LaterArgs),
+    /// Open reviews (in a later release)
+    List(LaterArgs),
+    /// One review (in a later release)
+    Show(LaterArgs),
+    /// Release it (in a later release)
+    Release(LaterArgs),
+    /// Refuse it (in a later release)
+    Refuse(LaterArgs),
+}
+
+/// `kouan lease …`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LeaseCommand {
+    /// Streams, newest first
+    List {
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// One lease
+    Show {
+        /// Lease id
+        id: LeaseId,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// End its streams now
+    Cut {
+        /// Lease id
+        id: LeaseId,
+        /// Why; the consumer sees it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+}
+
+/// `kouan mechanism …`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum MechanismCommand {
+    /// Put a mechanism on file; it counts once an authority has confirmed it
+    Add(Box<AddMechanismArgs>),
+    /// Mechanisms on file
+    List {
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// One mechanism
+    Show {
+        /// Mechanism id
+        id: MechanismId,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// Confirm it (compliance of an authority)
+    Confirm {
+        /// Mechanism id
+        id: MechanismId,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// Revoke it; live streams that rest on it are cut
+    Revoke {
+        /// Mechanism id
+        id: MechanismId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+}
+
+/// `kouan mechanism add`.
+#[derive(Debug, Clone, Args)]
+pub struct AddMechanismArgs {
+    /// TOML file with the members of POST /v1/mechanisms, instead of the flags
+    #[arg(value_name = "FILE", conflicts_with_all = ["kind", "reference", "exporter", "recipient", "effective"])]
+    pub file: Option<PathBuf>,
+    /// Which instrument
+    #[arg(long, value_enum, required_unless_present = "file")]
+    pub kind: Option<MechanismKindArg>,
+    /// The authority's or the filing's reference
+    #[arg(long, required_unless_present = "file")]
+    pub reference: Option<String>,
+    /// Participant whose data leave
+    #[arg(long, value_name = "PARTICIPANT", required_unless_present = "file")]
+    pub exporter: Option<ParticipantId>,
+    /// Participant that receives them
+    #[arg(long, value_name = "PARTICIPANT", required_unless_present = "file")]
+    pub recipient: Option<ParticipantId>,
+    /// First day in force, YYYY-MM-DD
+    #[arg(long, value_name = "DATE", required_unless_present = "file")]
+    pub effective: Option<jiff::civil::Date>,
+    /// Day of filing
+    #[arg(long, value_name = "DATE")]
+    pub filed: Option<jiff::civil::Date>,
+    /// Last day in force
+    #[arg(long, value_name = "DATE")]
+    pub expires: Option<jiff::civil::Date>,
+    /// Dataset ids, or *
+    #[arg(
+        long = "dataset",
+        value_name = "ID",
+        value_delimiter = ',',
+        default_value = "*"
+    )]
+    pub datasets: Vec<String>,
+    /// Purposes, or *
+    #[arg(
+        long = "purpose",
+        value_name = "PURPOSE",
+        value_delimiter = ',',
+        default_value = "*"
+    )]
+    pub purposes: Vec<String>,
+    /// Approved number of persons
+    #[arg(long, value_name = "N")]
+    pub persons_max: Option<u64>,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// Kinds of mechanism as they are spelled in POLICY.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MechanismKindArg {
+    /// GBA standard contract
+    #[value(name = "gba_sc", alias = "gba-sc")]
+    GbaSc,
+    /// Standard contract
+    #[value(name = "sc")]
+    Sc,
+    /// Certification
+    #[value(name = "cert")]
+    Cert,
+    /// Security assessment
+    #[value(name = "sa")]
+    Sa,
+}
+
+/// `kouan plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// Dataset, and version if not the newest
+    #[arg(value_name = "DATASET[@VERSION]")]
+    pub target: Target,
+    /// Only these columns
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Row filter (in a later release)
+    #[arg(long = "where", value_name = "EXPR", hide = true)]
+    pub filter: Option<String>,
+    /// Leave out the columns that may not leave
+    #[arg(long)]
+    pub redact: bool,
+    /// What for; needed unless one agreement covers the version
+    #[arg(long, value_name = "PURPOSE")]
+    pub purpose: Option<Purpose>,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// `kouan statement`.
+#[derive(Debug, Clone, Args)]
+pub struct StatementArgs {
+    /// Whose: id or trust domain
+    #[arg(long, value_name = "PARTICIPANT")]
+    pub participant: String,
+    /// Month in Asia/Shanghai
+    #[arg(long, value_name = "YYYY-MM")]
+    pub period: String,
+    /// json, csv (pdf in a later release); a table if absent
+    #[arg(long, value_enum)]
+    pub format: Option<StatementFormat>,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// Forms of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatementFormat {
+    /// As the API gives it.
+    Json,
+    /// For a spreadsheet; nothing in it can be taken for a formula.
+    Csv,
+    /// In a later release.
+    #[value(hide = true)]
+    Pdf,
+}

@@ -1,0 +1,87 @@
+//! The commands: each takes its arguments and a session, and gives an answer or an error.
+
+mod agreement;
+mod audit;
+mod cert;
+mod completions;
+mod dataset;
+mod doctor;
+mod inspect;
+mod lease;
+mod log_files;
+mod mechanism;
+mod participant;
+mod plan;
+mod policy;
+mod proof;
+mod rest;
+mod statement;
+mod upload;
+
+use crate::args::exchange::ReviewCommand;
+use crate::args::{Cli, Command};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::pull;
+use crate::session::Session;
+
+/// The error of a command or flag that comes later.
+pub(crate) fn not_yet(what: &str) -> CommandError {
+    CommandError::NotYet(format!(
+        "{what} is not in this release ({}); it comes in a later one",
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
+/// Runs a command. `quickstart` and `serve` are the binary's.
+pub(crate) async fn run(session: &mut Session<'_>, cli: &Cli) -> Result<Exit, CommandError> {
+    let interrupt = session.io.interrupt.clone();
+    match &cli.command {
+        // A pull saves what it has before it stops.
+        Command::Pull(args) => pull::run(session, args).await.map(done),
+        // A decision has an exit status of its own, even when the command did all it was asked.
+        Command::Plan(args) => interrupt.guard(plan::run(session, args)).await,
+        Command::Policy(command) => policy::run(session, command),
+        Command::Audit(command) => interrupt.guard(audit::run(session, command)).await,
+        Command::Doctor(args) => interrupt.guard(doctor::run(session, args)).await,
+        other => interrupt.guard(plain(session, other)).await.map(done),
+    }
+}
+
+const fn done((): ()) -> Exit {
+    Exit::Success
+}
+
+/// The commands that either do what they are asked or fail.
+async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), CommandError> {
+    match command {
+        Command::Quickstart(_) | Command::Serve(_) => Err(CommandError::Usage(
+            "`quickstart` and `serve` are run by the `kouan` binary".to_owned(),
+        )),
+        Command::Cert(command) => cert::run(session, command),
+        Command::Participant(command) => participant::run(session, command).await,
+        Command::Dataset(command) => dataset::run(session, command).await,
+        Command::Agreement(command) => agreement::run(session, command).await,
+        Command::Review(command) => Err(not_yet(match command {
+            ReviewCommand::Request(_) => "`kouan review request`",
+            ReviewCommand::List(_) => "`kouan review list`",
+            ReviewCommand::Show(_) => "`kouan review show`",
+            ReviewCommand::Release(_) => "`kouan review release`",
+            ReviewCommand::Refuse(_) => "`kouan review refuse`",
+        })),
+        Command::Lease(command) => lease::run(session, command).await,
+        Command::Mechanism(command) => mechanism::run(session, command).await,
+        Command::Statement(args) => statement::run(session, args).await,
+        Command::Completions(args) => completions::run(session, args),
+        Command::Deliver(_) => Err(not_yet("`kouan deliver`")),
+        Command::Agent(_) => Err(not_yet("`kouan agent`")),
+        Command::Incentive(_) => Err(not_yet("`kouan incentive`")),
+        Command::Pull(_)
+        | Command::Plan(_)
+        | Command::Policy(_)
+        | Command::Audit(_)
+        | Command::Doctor(_) => Err(CommandError::Usage(
+            "this command is run elsewhere".to_owned(),
+        )),
+    }
+}

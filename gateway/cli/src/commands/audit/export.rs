@@ -1,0 +1,167 @@
+//! `kouan audit export`: a copy of the log for an auditor, in the layout that `verify` reads.
+
+use std::path::{Path, PathBuf};
+
+use gateway_audit::tiles::{TileLevel, TilePath, bundle_entries};
+use gateway_audit::{Leaf, SignedCheckpoint};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::args::audit::ExportArgs;
+use crate::client::{Call, Client};
+use crate::commands::rest;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::files;
+use crate::output::count;
+use crate::session::Session;
+
+/// Largest file of a log.
+const FILE_BYTES_MAX: usize = 32 << 20;
+/// Entries of a full bundle, hashes of a full tile (C2SP tlog-tiles).
+const TILE_WIDTH: u64 = 256;
+
+pub async fn run(session: &mut Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
+    let client = rest::client(session, &args.connect)?;
+    let copy = Copy {
+        client: &client,
+        dir: &args.out,
+    };
+    let checkpoint = copy.required("checkpoint").await?;
+    let head = SignedCheckpoint::parse(&checkpoint)
+        .map_err(|error| CommandError::Integrity(format!("the gateway's checkpoint: {error}")))?;
+    let size = head.checkpoint().size;
+    let (mut fetched, mut facts, mut facts_missing) = (0_u64, 0_u64, 0_u64);
+    for tile in tiles(size) {
+        let path = tile.to_string();
+        let (bytes, new) = copy.tile(&tile, &path).await?;
+        fetched += u64::from(new);
+        if tile.level() != TileLevel::Entries {
+            continue;
+        }
+        let entries = bundle_entries(&tile, &bytes)
+            .map_err(|error| CommandError::Integrity(format!("`{path}` is no bundle: {error}")))?;
+        for entry in entries {
+            // An entry that is no leaf is copied as it is: `verify` says so.
+            let Ok(leaf) = Leaf::parse(entry) else {
+                continue;
+            };
+            let Some(path) = leaf.text("facts").and_then(gateway_audit::leaf::facts_path) else {
+                continue;
+            };
+            match copy.optional(&path).await? {
+                true => facts += 1,
+                false => facts_missing += 1,
+            }
+        }
+    }
+    // Last, so that an interrupted export still verifies as the one before it.
+    files::write_atomically(&copy.place("checkpoint")?, &checkpoint)?;
+    let value = json!({ "dir": args.out, "size": size, "files_fetched": fetched, "facts": facts, "facts_missing": facts_missing });
+    session.answer(&value, || {
+        let mut lines = vec![format!(
+            "{} entries, {} files fetched, into {}",
+            count(size),
+            count(fetched),
+            args.out.display()
+        )];
+        if facts_missing > 0 {
+            lines.push(format!(
+                "{} facts are not served by this gateway: copy them from its data/facts",
+                count(facts_missing)
+            ));
+        }
+        lines.push(format!(
+            "verify it: kouan audit verify {} --key LOG.vkey",
+            args.out.display()
+        ));
+        lines
+    })?;
+    Ok(Exit::Success)
+}
+
+/// Every tile and bundle that a tree of `size` entries has.
+fn tiles(size: u64) -> impl Iterator<Item = TilePath> {
+    let bundles = (0..size.div_ceil(TILE_WIDTH))
+        .filter_map(move |n| TilePath::in_tree(TileLevel::Entries, n, size));
+    let levels = (0_u8..8).scan(size, |width, level| {
+        let nodes = *width;
+        *width /= TILE_WIDTH;
+        Some((level, nodes))
+    });
+    let hashes = levels
+        .take_while(|(_, nodes)| *nodes > 0)
+        .flat_map(move |(level, nodes)| {
+            (0..nodes.div_ceil(TILE_WIDTH))
+                .filter_map(move |n| TilePath::in_tree(TileLevel::Hashes(level), n, size))
+        });
+    bundles.chain(hashes)
+}
+
+struct Copy<'a> {
+    client: &'a Client,
+    dir: &'a Path,
+}
+
+impl Copy<'_> {
+    /// Where a file goes; its folder is made. Paths are made here, never taken from an answer.
+    fn place(&self, path: &str) -> Result<PathBuf, CommandError> {
+        let place = self.dir.join(path);
+        if let Some(folder) = place.parent() {
+            std::fs::create_dir_all(folder).map_err(CommandError::io(folder, "make the folder"))?;
+        }
+        Ok(place)
+    }
+
+    async fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>, CommandError> {
+        let answer = self.client.send(&Call::get(format!("/log/{path}"))).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !answer.status.is_success() {
+            return Err(answer.into_error().await);
+        }
+        Ok(Some(answer.bytes(FILE_BYTES_MAX).await?))
+    }
+
+    async fn required(&self, path: &str) -> Result<Vec<u8>, CommandError> {
+        self.fetch(path).await?.ok_or_else(|| {
+            CommandError::NotFound(format!("the gateway does not serve `/log/{path}`, or not to you: compliance of an authority may export"))
+        })
+    }
+
+    /// A tile; what is full and there already is immutable and not fetched again. A partial tile may have become full
+    /// since the checkpoint, and is then served as such.
+    async fn tile(&self, tile: &TilePath, path: &str) -> Result<(Vec<u8>, bool), CommandError> {
+        let place = self.place(path)?;
+        if place.is_file() {
+            return Ok((files::read(&place, FILE_BYTES_MAX as u64)?, false));
+        }
+        let bytes = match self.fetch(path).await? {
+            Some(bytes) => bytes,
+            None if tile.is_full() => self.required(path).await?,
+            None => {
+                let full = tile.as_full().to_string();
+                let bytes = self.required(&full).await?;
+                files::write_atomically(&self.place(&full)?, &bytes)?;
+                return Err(CommandError::Unavailable(format!(
+                    "the log grew past `{path}` while it was copied; run the same command again"
+                )));
+            }
+        };
+        files::write_atomically(&place, &bytes)?;
+        Ok((bytes, true))
+    }
+
+    /// A facts blob, if the gateway serves it.
+    async fn optional(&self, path: &str) -> Result<bool, CommandError> {
+        let place = self.place(path)?;
+        if place.is_file() {
+            return Ok(true);
+        }
+        match self.fetch(path).await? {
+            Some(bytes) => files::write_atomically(&place, &bytes).map(|()| true),
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! `kouan dataset …` over the API; `inspect` and `register` have files of their own.
+
+use catalog::VersionName;
+use gateway_api::catalog::{DatasetView, VersionView};
+use serde_json::Value;
+
+use super::rest::{self, act, act_because, get, items};
+use super::{inspect, upload};
+use crate::args::connect::ConnectArgs;
+use crate::args::dataset::{ActionArgs, DatasetCommand, FilterArgs, ReasonArgs};
+use crate::args::target::Target;
+use crate::client::{Call, Client, path, with_query};
+use crate::error::CommandError;
+use crate::output::table::{Table, fields};
+use crate::output::{bytes, clean, count, money, plain};
+use crate::session::{Lines, Session};
+
+/// Datasets of one page.
+const PAGE: &str = "100";
+
+pub async fn run(session: &mut Session<'_>, command: &DatasetCommand) -> Result<(), CommandError> {
+    match command {
+        DatasetCommand::Inspect { path } => inspect::run(session, path),
+        DatasetCommand::Register(args) => upload::run(session, args).await,
+        DatasetCommand::Submit(args) => {
+            let next = "compliance of another participant approves it: kouan dataset approve";
+            step(session, args, "submit", "submitted", Some(next)).await
+        }
+        DatasetCommand::Approve(args) => {
+            step(
+                session,
+                args,
+                "approve",
+                "approved",
+                Some("its broker offers it: kouan dataset publish"),
+            )
+            .await
+        }
+        DatasetCommand::Publish(args) => {
+            step(
+                session,
+                args,
+                "publish",
+                "published",
+                Some("see it: kouan dataset show"),
+            )
+            .await
+        }
+        DatasetCommand::ConfirmExemption(args) => {
+            step(
+                session,
+                args,
+                "confirm-exemption",
+                "confirmed in its exemption",
+                None,
+            )
+            .await
+        }
+        DatasetCommand::Suspend(args) => stop(session, args, "suspend", "suspended").await,
+        DatasetCommand::Withdraw(args) => stop(session, args, "withdraw", "withdrawn").await,
+        DatasetCommand::List(args) => search(session, None, &args.filter, &args.connect).await,
+        DatasetCommand::Search(args) => {
+            search(
+                session,
+                Some(args.words.join(" ")),
+                &args.filter,
+                &args.connect,
+            )
+            .await
+        }
+        DatasetCommand::Show(args) => show(session, args).await,
+    }
+}
+
+/// The version that is meant: the one named, else the newest.
+async fn version_of(client: &Client, target: &Target) -> Result<VersionName, CommandError> {
+    if let Some(version) = &target.version {
+        return Ok(version.clone());
+    }
+    let view: DatasetView = client
+        .typed(&Call::get(path([
+            "v1",
+            "datasets",
+            target.dataset.as_str(),
+        ])))
+        .await?;
+    Ok(view.summary.latest_version)
+}
+
+async fn step(
+    session: &mut Session<'_>,
+    args: &ActionArgs,
+    action: &str,
+    done: &str,
+    next: Option<&str>,
+) -> Result<(), CommandError> {
+    let client = rest::client(session, &args.connect)?;
+    let version = version_of(&client, &args.target).await?;
+    let dataset = args.target.dataset.as_str();
+    let value = act(
+        &client,
+        &[
+            "v1",
+            "datasets",
+            dataset,
+            "versions",
+            version.as_str(),
+            action,
+        ],
+    )
+    .await?;
+    session.answer(&value, || {
+        let mut lines = vec![format!("{dataset}@{version} is {done}")];
+        lines.extend(next.map(|next| format!("next: {next} {dataset}@{version}")));
+        lines
+    })
+}
+
+async fn stop(
+    session: &mut Session<'_>,
+    args: &ReasonArgs,
+    action: &str,
+    done: &str,
+) -> Result<(), CommandError> {
+    let client = rest::client(session, &args.connect)?;
+    let version = version_of(&client, &args.target).await?;
+    let dataset = args.target.dataset.as_str();
+    let segments = [
+        "v1",
+        "datasets",
+        dataset,
+        "versions",
+        version.as_str(),
+        action,
+    ];
+    let value = act_because(&client, &segments, &args.reason).await?;
+    session.answer(&value, || {
+        vec![format!(
+            "{dataset}@{version} is {done}; its live streams end within a second"
+        )]
+    })
+}
+
+async fn search(
+    session: &mut Session<'_>,
+    words: Option<String>,
+    filter: &FilterArgs,
+    connect: &ConnectArgs,
+) -> Result<(), CommandError> {
+    let client = rest::client(session, connect)?;
+    let target = |cursor: Option<&str>| {
+        let query = [
+            ("q", words.as_deref()),
+            ("theme", filter.theme.as_deref()),
+            ("language", filter.language.as_deref()),
+            ("class", filter.class.as_deref()),
+            ("participant", filter.participant.as_deref()),
+            ("limit", Some(PAGE)),
+            ("cursor", cursor),
+        ];
+        with_query("/v1/datasets", query)
+    };
+    let value = rest::pages(&client, target, "datasets", filter.limit).await?;
+    let lang = session.lang;
+    session.answer(&value, || {
+        let datasets = items(&value, "datasets");
+        if datasets.is_empty() {
+            return vec!["no dataset that you may see".to_owned()];
+        }
+        let mut table = Table::new(&[
+            "DATASET", "VERSION", "STATE", "CLASS", "ROWS", "SIZE", "PRICE", "TITLE",
+        ]);
+        for dataset in datasets {
+            let text = |pointer: &str| plain(dataset.pointer(pointer).unwrap_or(&Value::Null));
+            let number = |pointer: &str| dataset.pointer(pointer).and_then(Value::as_u64);
+            table.row([
+                text("/id"),
+                text("/latest_version"),
+                text("/state"),
+                text("/columns_class"),
+                number("/rows").map(count).unwrap_or_default(),
+                number("/bytes").map(bytes).unwrap_or_default(),
+                price(dataset.get("offer").unwrap_or(&Value::Null)),
+                dataset
+                    .get("title")
+                    .map(|title| clean(lang.text(title)))
+                    .unwrap_or_default(),
+            ]);
+        }
+        let mut lines = table.lines();
+        if value.get("next").is_some() {
+            lines.push("there are more: raise --limit".to_owned());
+        }
+        lines
+    })
+}
+
+async fn show(session: &mut Session<'_>, args: &ActionArgs) -> Result<(), CommandError> {
+    let client = rest::client(session, &args.connect)?;
+    let lang = session.lang;
+    let dataset = args.target.dataset.as_str();
+    let Some(version) = &args.target.version else {
+        let value = get(&client, &["v1", "datasets", dataset]).await?;
+        return session.answer(&value, || {
+            let text = |member: &str| plain(value.get(member).unwrap_or(&Value::Null));
+            let local = |member: &str| {
+                value
+                    .get(member)
+                    .map(|text| clean(lang.text(text)))
+                    .unwrap_or_default()
+            };
+            let number = |member: &str| value.get(member).and_then(Value::as_u64);
+            let versions = items(&value, "versions").iter();
+            let versions = versions.map(|v| {
+                format!(
+                    "{} ({})",
+                    plain(v.get("version").unwrap_or(&Value::Null)),
+                    plain(v.get("state").unwrap_or(&Value::Null))
+                )
+            });
+            let mut lines = fields([
+                ("dataset", text("id")),
+                ("title", local("title")),
+                ("about", local("description")),
+                ("versions", versions.collect::<Vec<_>>().join(", ")),
+                ("provider", text("provider")),
+                ("class", text("class")),
+                ("columns up to", text("columns_class")),
+                ("language", text("language")),
+                ("theme", text("theme")),
+                ("licence", text("licence")),
+                ("rows", number("rows").map(count).unwrap_or_default()),
+                ("size", number("bytes").map(bytes).unwrap_or_default()),
+            ]);
+            lines.extend(offer(value.get("offer").unwrap_or(&Value::Null)));
+            lines.push(format!(
+                "next: kouan dataset show {dataset}@{}, or kouan plan {dataset}",
+                text("latest_version")
+            ));
+            lines
+        });
+    };
+    let value = get(
+        &client,
+        &["v1", "datasets", dataset, "versions", version.as_str()],
+    )
+    .await?;
+    session.answer(&value, || version_lines(&value))
+}
+
+/// A version for people: state, files, columns, offer.
+pub(super) fn version_lines(value: &Value) -> Lines {
+    let view: VersionView = match serde_json::from_value(value.clone()) {
+        Ok(view) => view,
+        // A gateway of another release: what it says is still shown.
+        Err(_) => return vec![plain(value)],
+    };
+    let mut lines = fields([
+        ("version", format!("{}@{}", view.dataset, view.version)),
+        ("state", view.state.as_str().to_owned()),
+        (
+            "reason",
+            view.reason.as_deref().map(clean).unwrap_or_default(),
+        ),
+        ("provider", view.provider.to_string()),
+        ("registrant", view.registrant.to_string()),
+        ("manifest", view.manifest.to_string()),
+    ]);
+    let mut files = Table::new(&["FILE", "SIZE", "ROWS", "SHA-256"]);
+    for file in &view.files {
+        files.row([
+            clean(&file.name),
+            bytes(file.bytes),
+            count(file.rows),
+            clean(&file.sha256),
+        ]);
+    }
+    lines.push(String::new());
+    lines.extend(files.lines());
+    let mut columns = Table::new(&["COLUMN", "TYPE", "CLASS"]);
+    for column in &view.schema {
+        let class = serde_json::to_value(column.class)
+            .map(|class| plain(&class))
+            .unwrap_or_default();
+        columns.row([clean(&column.name), clean(&column.r#type), class]);
+    }
+    lines.push(String::new());
+    lines.extend(columns.lines());
+    lines.push(String::new());
+    lines.extend(offer(value.get("offer").unwrap_or(&Value::Null)));
+    lines
+}
+
+fn offer(offer: &Value) -> Lines {
+    let text = |member: &str| plain(offer.get(member).unwrap_or(&Value::Null));
+    fields([
+        ("purposes", text("purposes")),
+        ("recipients", text("recipients")),
+        ("places", text("places")),
+        ("price", price(offer)),
+        ("onward", text("onward")),
+        ("retention days", text("retention_days")),
+    ])
+}
+
+fn price(offer: &Value) -> String {
+    let text = |pointer: &str| {
+        offer
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    match text("/price/model") {
+        "" => String::new(),
+        "free" => "free".to_owned(),
+        "subscription" => {
+            format!(
+                "{} per {}",
+                money(text("/price/amount"), text("/price/currency")),
+                clean(text("/price/period"))
+            )
+        }
+        model => format!(
+            "{} {}",
+            money(text("/price/amount"), text("/price/currency")),
+            clean(&model.replace('_', " "))
+        ),
+    }
+}

@@ -1,0 +1,242 @@
+//! `kouan policy …`: the rules in this binary, offline.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::Path;
+
+use policy::{FACTS_BYTES_MAX, Level, RuleSet, decide_line};
+use serde_json::{Value, json};
+
+use crate::args::policy::{CheckArgs, DecideArgs, PolicyCommand};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::lang::Lang;
+use crate::output::decision;
+use crate::output::table::{Table, fields};
+use crate::session::{Lines, Session};
+
+pub fn run(session: &mut Session<'_>, command: &PolicyCommand) -> Result<Exit, CommandError> {
+    match command {
+        PolicyCommand::Decide(args) if args.batch => batch(session, args),
+        PolicyCommand::Decide(args) => decide(session, args),
+        PolicyCommand::Check(args) => check(session, args),
+        PolicyCommand::Explain { rule } => explain(session, rule),
+        PolicyCommand::List => list(session),
+        PolicyCommand::Replay(_) => Err(super::not_yet("`kouan policy replay`")),
+        PolicyCommand::Activate(_) => Err(super::not_yet("`kouan policy activate`")),
+    }
+}
+
+fn rules() -> Result<RuleSet, CommandError> {
+    RuleSet::builtin()
+        .map_err(|error| CommandError::Integrity(format!("the rules in this binary: {error}")))
+}
+
+fn reader<'a>(
+    session: &'a mut Session<'_>,
+    facts: &str,
+) -> Result<Box<dyn Read + 'a>, CommandError> {
+    if facts == "-" {
+        return Ok(Box::new(&mut session.io.input));
+    }
+    let path = Path::new(facts);
+    let file = std::fs::File::open(path).map_err(CommandError::io(path, "open"))?;
+    Ok(Box::new(file))
+}
+
+fn decide(session: &mut Session<'_>, args: &DecideArgs) -> Result<Exit, CommandError> {
+    let rules = rules()?;
+    let mut text = Vec::new();
+    let limited = reader(session, &args.facts)?
+        .take(FACTS_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut text);
+    limited.map_err(CommandError::io(Path::new(&args.facts), "read"))?;
+    let text = String::from_utf8(text)
+        .map_err(|_| CommandError::Input("`facts` is not UTF-8 text".to_owned()))?;
+    let line = decide_line(&rules, &text);
+    let value: Value = serde_json::from_str(&line).unwrap_or_default();
+    if let Some(message) = value.pointer("/error/message").and_then(Value::as_str) {
+        return Err(CommandError::Input(message.to_owned()));
+    }
+    let lang = session.lang;
+    if session.json || !session.io.out_is_terminal {
+        session.print(&format!("{line}\n"))?;
+    } else {
+        session.answer(&value, || told(&value, lang))?;
+    }
+    Ok(match decision::effect(&value) {
+        "allow" => Exit::Success,
+        "review" => Exit::Review,
+        _ => Exit::Denied,
+    })
+}
+
+/// One line out for each line in. A line that is too long or not UTF-8 is answered as bad input, and the rest go on.
+fn batch(session: &mut Session<'_>, args: &DecideArgs) -> Result<Exit, CommandError> {
+    let rules = rules()?;
+    let input: Box<dyn Read + Send> = if args.facts == "-" {
+        std::mem::replace(&mut session.io.input, Box::new(std::io::empty()))
+    } else {
+        let path = Path::new(&args.facts);
+        Box::new(std::fs::File::open(path).map_err(CommandError::io(path, "open"))?)
+    };
+    let mut input = BufReader::new(input);
+    let mut out = std::io::BufWriter::new(&mut session.io.out);
+    let written = |result: std::io::Result<()>| {
+        result.map_err(CommandError::io(Path::new("standard output"), "write"))
+    };
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let bounded = input
+            .by_ref()
+            .take(FACTS_BYTES_MAX as u64 + 2)
+            .read_until(b'\n', &mut line);
+        let read = bounded.map_err(CommandError::io(Path::new(&args.facts), "read"))?;
+        if read == 0 {
+            break;
+        }
+        let whole = line.last() == Some(&b'\n');
+        if !whole && line.len() > FACTS_BYTES_MAX + 1 {
+            skip_line(&mut input).map_err(CommandError::io(Path::new(&args.facts), "read"))?;
+        }
+        if whole {
+            line.pop();
+        }
+        let decided = match std::str::from_utf8(&line) {
+            Ok(text) => decide_line(&rules, text.trim_end_matches('\r')),
+            Err(_) => {
+                json!({ "error": { "code": "bad_input", "message": "the line is not UTF-8 text" } })
+                    .to_string()
+            }
+        };
+        written(writeln!(out, "{decided}"))?;
+    }
+    written(out.flush())?;
+    Ok(Exit::Success)
+}
+
+fn skip_line(input: &mut impl std::io::BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(buffer.len(), |end| end + 1);
+        input.consume(used);
+        if end.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+fn told(value: &Value, lang: Lang) -> Lines {
+    let text = |member: &str| crate::output::plain(value.get(member).unwrap_or(&Value::Null));
+    let mut lines = fields([
+        ("effect", text("effect")),
+        ("direction", text("direction")),
+        ("needed", text("needed")),
+        ("basis", text("basis")),
+        ("rules", text("rules")),
+        ("columns allowed", text("columns_allowed")),
+        ("policy", text("policy")),
+    ]);
+    lines.extend(decision::explanation(value, lang));
+    lines
+}
+
+fn check(session: &mut Session<'_>, args: &CheckArgs) -> Result<Exit, CommandError> {
+    if args.path.is_some() {
+        return Err(super::not_yet(
+            "`kouan policy check PATH` (rules of your own)",
+        ));
+    }
+    let rules = rules()?;
+    let value = json!({ "ok": true, "policy": rules.digest(), "rules": rules.rules().len() });
+    session.answer(&value, || {
+        vec![
+            format!("{} rules are valid", rules.rules().len()),
+            format!("rule set {}", rules.digest()),
+        ]
+    })?;
+    Ok(Exit::Success)
+}
+
+fn level(level: &Level) -> &'static str {
+    match level {
+        Level::Deny => "deny",
+        Level::Review => "review",
+        Level::Basis { .. } => "basis",
+        Level::Accept { .. } => "accept",
+    }
+}
+
+fn list(session: &mut Session<'_>) -> Result<Exit, CommandError> {
+    let rules = rules()?;
+    let all: Vec<Value> = rules.rules().iter().map(shown).collect();
+    let value = json!({ "policy": rules.digest(), "rules": all });
+    let lang = session.lang;
+    session.answer(&value, || {
+        let mut table = Table::new(&["RULE", "LEVEL", "LAW", "SAYS"]);
+        for rule in &all {
+            let text =
+                |member: &str| crate::output::plain(rule.get(member).unwrap_or(&Value::Null));
+            let message = rule
+                .get("message")
+                .map(|message| lang.text(message).to_owned())
+                .unwrap_or_default();
+            table.row([text("id"), text("level"), text("citation"), message]);
+        }
+        table.lines()
+    })?;
+    Ok(Exit::Success)
+}
+
+fn shown(rule: &policy::Rule) -> Value {
+    json!({
+        "id": rule.id, "level": level(&rule.level), "directions": rule.directions, "citation": rule.citation,
+        "in_force": rule.in_force, "effective_from": rule.effective_from, "effective_to": rule.effective_to,
+        "message": rule.message, "file": rule.file, "text": rule.text,
+    })
+}
+
+fn explain(session: &mut Session<'_>, wanted: &str) -> Result<Exit, CommandError> {
+    let rules = rules()?;
+    let found: Vec<Value> = rules
+        .rules()
+        .iter()
+        .filter(|rule| rule.id.as_str() == wanted)
+        .map(shown)
+        .collect();
+    if found.is_empty() {
+        return Err(CommandError::NotFound(format!(
+            "no rule `{wanted}` in this set; see: kouan policy list"
+        )));
+    }
+    let lang = session.lang;
+    let value = json!({ "policy": rules.digest(), "rules": found });
+    session.answer(&value, || {
+        let mut lines = Vec::new();
+        for rule in &found {
+            let text =
+                |member: &str| crate::output::plain(rule.get(member).unwrap_or(&Value::Null));
+            let message = rule
+                .get("message")
+                .map(|message| lang.text(message).to_owned())
+                .unwrap_or_default();
+            lines.extend(fields([
+                ("rule", text("id")),
+                ("level", text("level")),
+                ("says", message),
+                ("law", text("citation")),
+                ("directions", text("directions")),
+                ("in force", text("in_force")),
+                ("file", text("file")),
+            ]));
+            let source = rule.get("text").and_then(Value::as_str).unwrap_or_default();
+            lines.extend(source.lines().map(|line| format!("  {}", line.trim_end())));
+        }
+        lines
+    })?;
+    Ok(Exit::Success)
+}

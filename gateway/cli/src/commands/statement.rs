@@ -1,0 +1,230 @@
+//! `kouan statement`: a month's lines as a table, JSON, or CSV that no spreadsheet takes for formulas.
+
+use gateway_api::statement::{Line, Statement, StatementSet};
+
+use super::rest;
+use crate::args::exchange::{StatementArgs, StatementFormat};
+use crate::client::{Call, with_query};
+use crate::error::CommandError;
+use crate::output::table::Table;
+use crate::output::{bytes, count, money};
+use crate::session::{Lines, Session};
+
+pub async fn run(session: &mut Session<'_>, args: &StatementArgs) -> Result<(), CommandError> {
+    if args.format == Some(StatementFormat::Pdf) {
+        return Err(super::not_yet("`kouan statement --format pdf`"));
+    }
+    check_period(&args.period)?;
+    let client = rest::client(session, &args.connect)?;
+    let query = [
+        ("participant", Some(args.participant.as_str())),
+        ("period", Some(args.period.as_str())),
+    ];
+    let value = client
+        .json(&Call::get(with_query("/v1/statements", query)))
+        .await?;
+    if session.json || args.format == Some(StatementFormat::Json) {
+        return session.print(&format!("{value}\n"));
+    }
+    let set: StatementSet = serde_json::from_value(value).map_err(|error| {
+        CommandError::Unavailable(format!(
+            "the gateway's statement has an unexpected shape: {error}"
+        ))
+    })?;
+    match args.format {
+        Some(StatementFormat::Csv) => session.print(&csv(&set)),
+        _ => {
+            let lines = table(&set);
+            session.print(&format!("{}\n", lines.join("\n")))
+        }
+    }
+}
+
+fn check_period(period: &str) -> Result<(), CommandError> {
+    let wrong = || {
+        CommandError::Usage(format!(
+            "`--period {period}` is not a month: write YYYY-MM, such as 2026-11"
+        ))
+    };
+    let (year, month) = period.split_once('-').ok_or_else(wrong)?;
+    let digits =
+        |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    let in_year = month
+        .parse::<u8>()
+        .is_ok_and(|month| (1..=12).contains(&month));
+    if digits(year, 4) && digits(month, 2) && in_year {
+        Ok(())
+    } else {
+        Err(wrong())
+    }
+}
+
+fn table(set: &StatementSet) -> Lines {
+    let mut lines = vec![format!(
+        "{}, {} (Asia/Shanghai)",
+        set.participant, set.period
+    )];
+    if set.statements.is_empty() {
+        lines.push("nothing was delivered".to_owned());
+    }
+    for statement in &set.statements {
+        let currency = statement.currency.as_str();
+        let mut table = Table::new(&[
+            "DATASET",
+            "CONSUMER",
+            "PROVIDER",
+            "ROWS",
+            "UNIT BYTES",
+            "ON THE WIRE",
+            "AMOUNT",
+            "FEE",
+            "AGREEMENT",
+        ]);
+        for line in &statement.lines {
+            table.row([
+                format!("{}@{}", line.dataset, line.version),
+                line.consumer.to_string(),
+                line.provider.to_string(),
+                count(line.rows),
+                bytes(line.unit_bytes),
+                bytes(line.wire_bytes),
+                money(&line.amount, currency),
+                money(&line.fee, currency),
+                line.agreement.to_string(),
+            ]);
+        }
+        lines.extend(table.lines());
+        lines.push(format!("total {}", money(&statement.total, currency)));
+    }
+    lines
+}
+
+const HEAD: [&str; 17] = [
+    "participant",
+    "period",
+    "currency",
+    "agreement",
+    "dataset",
+    "version",
+    "provider",
+    "consumer",
+    "broker",
+    "units",
+    "rows",
+    "unit_bytes",
+    "wire_bytes",
+    "amount",
+    "fee",
+    "evidence_sent",
+    "evidence_receipt",
+];
+
+/// RFC 4180, amounts in minor units.
+fn csv(set: &StatementSet) -> String {
+    let mut text = HEAD.join(",");
+    text.push_str("\r\n");
+    for statement in &set.statements {
+        for line in &statement.lines {
+            let cells = row(set, statement, line).map(|cell| csv_cell(&cell));
+            text.push_str(&cells.join(","));
+            text.push_str("\r\n");
+        }
+    }
+    text
+}
+
+fn row(set: &StatementSet, statement: &Statement, line: &Line) -> [String; 17] {
+    [
+        set.participant.to_string(),
+        set.period.clone(),
+        statement.currency.as_str().to_owned(),
+        line.agreement.to_string(),
+        line.dataset.to_string(),
+        line.version.to_string(),
+        line.provider.to_string(),
+        line.consumer.to_string(),
+        line.broker.to_string(),
+        line.units.to_string(),
+        line.rows.to_string(),
+        line.unit_bytes.to_string(),
+        line.wire_bytes.to_string(),
+        line.amount.clone(),
+        line.fee.clone(),
+        line.evidence.sent.to_string(),
+        line.evidence.receipt.to_string(),
+    ]
+}
+
+/// A cell that begins like a formula gets an apostrophe, unless it is a plain negative number; quotes where RFC 4180
+/// wants them.
+fn csv_cell(cell: &str) -> String {
+    let number = cell
+        .strip_prefix('-')
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
+    let formula =
+        cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !number;
+    let cell = if formula {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    };
+    if cell.contains(['"', ',', '\r', '\n', '\'']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (cell, safe) in [
+            ("=1+1", "\"'=1+1\""),
+            ("@x", "\"'@x\""),
+            ("-x", "\"'-x\""),
+            ("-12", "-12"),
+            ("-", "\"'-\""),
+            ("a,b", "\"a,b\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("plain", "plain"),
+            ("\tx", "\"'\tx\""),
+        ] {
+            assert_eq!(csv_cell(cell), safe);
+        }
+    }
+
+    #[test]
+    fn months() {
+        for ok in ["2026-11", "2026-01"] {
+            assert!(check_period(ok).is_ok());
+        }
+        for bad in ["2026", "2026-13", "2026-00", "26-11", "2026-1", "2026-+1"] {
+            assert!(check_period(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_line_becomes_a_row() {
+        let set: StatementSet = serde_json::from_value(json!({
+            "participant": "hku", "period": "2026-11", "statements": [{ "currency": "CNY", "total": "5", "lines": [{
+                "agreement": "a1", "dataset": "yue-speech", "version": "-1", "provider": "qianhai", "consumer": "hku",
+                "broker": "qianhai", "units": 1, "rows": 2, "unit_bytes": 3, "wire_bytes": 4, "amount": "5", "fee": "0",
+                "evidence": {"sent": 3, "receipt": 0} }] }]
+        }))
+        .unwrap();
+        let text = csv(&set);
+        assert_eq!(text.lines().count(), 2);
+        assert!(
+            text.ends_with(
+                "hku,2026-11,CNY,a1,yue-speech,-1,qianhai,hku,qianhai,1,2,3,4,5,0,3,0\r\n"
+            ),
+            "{text}"
+        );
+        assert!(table(&set).join("\n").contains("total 0.05 CNY"));
+    }
+}

@@ -31,36 +31,29 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
 }
 
-/// Syncs a file's content.
-///
-/// # Errors
-///
-/// Only that there is no room; anything else ends the process.
-pub fn sync(file: &File, path: &Path) -> io::Result<()> {
-    match file.sync_all() {
-        Err(error) if !is_full(&error) => sync_failed(&path.display().to_string(), &error),
-        result => result,
+/// Syncs a file's content, or ends the process.
+pub fn sync(file: &File, path: &Path) {
+    if let Err(error) = file.sync_all() {
+        sync_failed(&path.display().to_string(), &error);
     }
 }
 
-/// Syncs a folder, so that names created, renamed or removed in it stay so.
+/// Syncs a folder, so that names created, renamed or removed in it stay so; ends the process if
+/// that fails.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
-    sync(&File::open(dir)?, dir)
+    sync(&File::open(dir)?, dir);
+    Ok(())
 }
 
-/// Syncs the whole file system under `dir`: cheaper than many single syncs.
+/// Syncs the whole file system under `dir`, cheaper than many single syncs; ends the process if
+/// that fails.
 pub fn sync_file_system(dir: &Path) -> io::Result<()> {
     let folder = File::open(dir)?;
     // SAFETY: the descriptor is open for the length of the call.
-    if unsafe { libc::syncfs(folder.as_raw_fd()) } == 0 {
-        return Ok(());
+    if unsafe { libc::syncfs(folder.as_raw_fd()) } != 0 {
+        sync_failed(&dir.display().to_string(), &io::Error::last_os_error());
     }
-    let error = io::Error::last_os_error();
-    if is_full(&error) {
-        Err(error)
-    } else {
-        sync_failed(&dir.display().to_string(), &error)
-    }
+    Ok(())
 }
 
 /// Creates `dir` and its parents with mode 0700, each new name synced.
@@ -133,7 +126,7 @@ fn create_new<P: AsRef<Path>, B: AsRef<[u8]>>(
         Some((_, path)) if new.len() > SYNC_EACH_MAX => sync_file_system(&folder_of(path))?,
         _ => {
             for (temporary, _) in &*new {
-                sync(&File::open(temporary)?, temporary)?;
+                sync(&File::open(temporary)?, temporary);
             }
         }
     }
@@ -184,7 +177,7 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32, sync_now: bool) -> io::Res
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let temporary =
         folder_of(path).join(format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id()));
-    let write = || {
+    let write = || -> io::Result<()> {
         let mut options = OpenOptions::new();
         // A name left by an earlier process with our number is that process's rubbish.
         let mut file = options
@@ -195,10 +188,9 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32, sync_now: bool) -> io::Res
             .open(&temporary)?;
         file.write_all(bytes)?;
         if sync_now {
-            sync(&file, &temporary)
-        } else {
-            Ok(())
+            sync(&file, &temporary);
         }
+        Ok(())
     };
     write().inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     Ok(temporary)

@@ -153,21 +153,21 @@ impl Objects {
         self.path(digest).is_file()
     }
 
-    /// Takes a file that was hashed as it was written: synced, made read-only, renamed to its digest. The file must be
-    /// on the same file system; an object that is here already stays, and the file is removed.
+    /// Takes a file that was hashed as it was written: synced, made read-only, renamed to its
+    /// digest. The file must be on the same file system. It replaces an object that is here
+    /// already, which may have been damaged.
     pub fn adopt(&self, file: &Path, digest: &Digest) -> Result<(), ObjectError> {
         let path = self.path(digest);
         let adopt = || {
-            let length = fs::metadata(file)?.len();
-            if fs::metadata(&path).is_ok_and(|held| held.len() == length) {
-                return fs::remove_file(file);
-            }
             fs::set_permissions(file, Permissions::from_mode(0o400))?;
-            durable::sync(&File::open(file)?, file)?;
+            durable::sync(&File::open(file)?, file);
             fs::rename(file, &path)?;
             durable::sync_dir(&self.objects)
         };
-        adopt().map_err(ObjectError::at(file))
+        adopt().map_err(ObjectError::at(file))?;
+        // Whoever sends the file that was there keeps its mapping; the next one gets the new file's.
+        lock(&self.cache.mappings).remove(digest);
+        Ok(())
     }
 
     /// Takes a spool under the digest of what was written through it.

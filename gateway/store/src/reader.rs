@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use crate::records::ReadError;
 use crate::transaction::DocKind;
 
+mod conditions;
 mod lease;
 mod log;
 mod meter;

@@ -137,9 +137,9 @@ impl Uploads {
         if at != right {
             return Err(UploadError::Offset { right, got: at });
         }
-        let append = |file: &File| {
+        let append = |file: &File| -> io::Result<()> {
             file.write_all_at(bytes, at)?;
-            durable::sync(file, &path)?;
+            durable::sync(file, &path);
             if at == 0 {
                 durable::sync_dir(&folder)
             } else {

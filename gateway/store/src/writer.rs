@@ -23,10 +23,10 @@ pub(crate) use apply::{stored, window_ms};
 pub(crate) use queue::{Job, Queue};
 
 /// Bytes of payload after which the write-ahead log is copied into the database.
-const CHECKPOINT_BYTES: usize = 2 * 1024 * 1024;
+const CHECKPOINT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Groups after which that happens in any case.
-const CHECKPOINT_GROUPS: u32 = 512;
+const CHECKPOINT_GROUPS: u32 = 1024;
 
 /// What a job asks for.
 pub(crate) enum Work {
@@ -209,15 +209,20 @@ impl Writer {
             }
             return;
         }
-        self.head = head;
+        let before = std::mem::replace(&mut self.head, head).revision;
         // Before the listeners: whoever they wake looks here first.
         self.recorded
             .send_if_modified(|size| std::mem::replace(size, head.next_leaf) != head.next_leaf);
+        // The guard's row is no transaction: it has no revision of its own.
+        let mut told = before;
         for commit in answers
             .iter()
             .filter_map(|(_, result)| result.as_ref().ok())
         {
-            self.listeners.tell(commit);
+            if commit.committed.revision > told {
+                told = commit.committed.revision;
+                self.listeners.tell(commit);
+            }
         }
         for (reply, result) in answers {
             reply.send(result.map(|commit| commit.committed));

@@ -5,8 +5,9 @@ use std::ops::Range;
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, ParticipantId};
 use gateway_ledger::Month;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 
+use super::conditions::Conditions;
 use super::{Reader, digest, number, optional_number, parsed, time, wrong};
 use crate::lease::{Lease, LeaseState};
 use crate::records::{InDoubt, ReadError};
@@ -88,27 +89,32 @@ impl Reader<'_> {
         cursor: Option<u64>,
         limit: usize,
     ) -> Result<Vec<LeaseRow>, ReadError> {
-        let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM lease
-             WHERE (?1 IS NULL OR participant = ?1 OR provider = ?1) AND (?2 IS NULL OR principal = ?2)
-                 AND (?3 IS NULL OR certificate = ?3) AND (?4 IS NULL OR agreement = ?4)
-                 AND (?5 IS NULL OR dataset = ?5) AND (?6 IS NULL OR state = ?6) AND seq < ?7
-             ORDER BY seq DESC LIMIT ?8"
-        ))?;
-        let cursor = cursor.map_or(i64::MAX, crate::writer::stored);
+        let text = |id: Option<&str>| id.map(str::to_owned);
         let limit = i64::try_from(limit.min(LEASES_MAX)).unwrap_or(i64::MAX);
-        let conditions = params![
-            filter.party.as_ref().map(ParticipantId::as_str),
-            filter.principal,
-            filter.certificate,
-            filter.agreement.as_ref().map(AgreementId::as_str),
-            filter.dataset.as_ref().map(DatasetId::as_str),
-            filter.state.map(LeaseState::as_str),
-            cursor,
-            limit,
-        ];
+        let (conditions, mut values) = Conditions::default()
+            .add(
+                "(participant = ? OR provider = ?)",
+                text(filter.party.as_ref().map(AsRef::as_ref)),
+            )
+            .add("principal = ?", filter.principal.clone())
+            .add("certificate = ?", filter.certificate.clone())
+            .add(
+                "agreement = ?",
+                text(filter.agreement.as_ref().map(AsRef::as_ref)),
+            )
+            .add(
+                "dataset = ?",
+                text(filter.dataset.as_ref().map(AsRef::as_ref)),
+            )
+            .add("state = ?", text(filter.state.map(LeaseState::as_str)))
+            .add("seq < ?", cursor.map(crate::writer::stored))
+            .into_sql();
+        values.push(limit.into());
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM lease {conditions} ORDER BY seq DESC LIMIT ?"
+        ))?;
         Ok(query
-            .query_map(conditions, lease)?
+            .query_map(params_from_iter(values), lease)?
             .collect::<Result<_, _>>()?)
     }
 

@@ -2,8 +2,9 @@
 
 use catalog::{AgreementId, DatasetId, Digest, ParticipantId, VersionName};
 use gateway_ledger::{IntervalSet, Month};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params, params_from_iter};
 
+use super::conditions::Conditions;
 use super::{Reader, digest, number, optional_number, parsed, wrong};
 use crate::records::ReadError;
 
@@ -72,20 +73,24 @@ pub struct ContributionRow {
 impl Reader<'_> {
     /// Deliveries in the order in which each entitlement, file and period first had one.
     pub fn delivered(&self, filter: &DeliveredFilter) -> Result<Vec<DeliveredRow>, ReadError> {
-        let mut query = self.connection.prepare_cached(
+        let text = |id: Option<&str>| id.map(str::to_owned);
+        let (conditions, values) = Conditions::default()
+            .add(
+                "agreement = ?",
+                text(filter.agreement.as_ref().map(AsRef::as_ref)),
+            )
+            .add(
+                "(consumer = ? OR provider = ?)",
+                text(filter.party.as_ref().map(AsRef::as_ref)),
+            )
+            .add("period <= ?", filter.through.map(|month| month.to_string()))
+            .into_sql();
+        let mut query = self.connection.prepare_cached(&format!(
             "SELECT seq, agreement, dataset, version, file, period, consumer, provider, intervals, unit_bytes,
                  data_bytes, rows, wire_bytes
-             FROM delivered
-             WHERE (?1 IS NULL OR agreement = ?1) AND (?2 IS NULL OR consumer = ?2 OR provider = ?2)
-                 AND (?3 IS NULL OR period <= ?3)
-             ORDER BY seq",
-        )?;
-        let conditions = params![
-            filter.agreement.as_ref().map(AgreementId::as_str),
-            filter.party.as_ref().map(ParticipantId::as_str),
-            filter.through.map(|month| month.to_string()),
-        ];
-        let rows = query.query_map(conditions, |row| {
+             FROM delivered {conditions} ORDER BY seq"
+        ))?;
+        let rows = query.query_map(params_from_iter(values), |row| {
             let intervals: Vec<u8> = row.get(8)?;
             Ok(DeliveredRow {
                 seq: number(row, 0)?,

@@ -1,0 +1,339 @@
+//! The published log: resumes, is verified by the offline verifier, and is never signed after it was set back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use catalog::Digest;
+use gateway_audit::Ed25519Signer;
+use gateway_audit::verify::{LogFiles, VerifyOptions, VerifyReport, verify_log};
+use gateway_store::{OpenOptions, PublishError, Publisher, PublisherOptions, Records, Transaction};
+use jiff::Timestamp;
+use serde_json::json;
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        place.write_key("gw.example/audit");
+        place
+    }
+
+    fn write_key(&self, origin: &str) {
+        let path = self.path("log.key");
+        fs::write(&path, Ed25519Signer::key_file(origin, &[7; 32]).unwrap()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn records(&self) -> Records {
+        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        Records::open(&self.path("data"), OpenOptions::new(now))
+            .unwrap()
+            .0
+    }
+
+    fn options(&self) -> PublisherOptions {
+        PublisherOptions::new(self.path("log.key"), self.path("elsewhere/signed.json"))
+    }
+
+    fn publish(&self, records: &Records) -> Result<Publisher, PublishError> {
+        Publisher::start(records, &self.options())
+    }
+
+    fn verify(&self, publisher: &Publisher, since: Option<&[u8]>) -> VerifyReport {
+        let options = VerifyOptions {
+            key: Some(publisher.key()),
+            since,
+        };
+        verify_log(&Files(self.path("data")), &options, &mut |_, _| {}).unwrap()
+    }
+
+    fn checkpoint(&self) -> Vec<u8> {
+        fs::read(self.path("data/log/checkpoint")).unwrap()
+    }
+}
+
+struct Files(PathBuf);
+
+impl LogFiles for Files {
+    type Error = std::io::Error;
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, std::io::Error> {
+        let folder = if path.starts_with("facts/") {
+            self.0.clone()
+        } else {
+            self.0.join("log")
+        };
+        match fs::read(folder.join(path)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            bytes => bytes.map(Some),
+        }
+    }
+}
+
+fn add(records: &Records, count: u64, name: &str) {
+    for chunk in 0..count.div_ceil(50) {
+        let mut transaction = Transaction::new("2026-11-22T08:00:00Z".parse().unwrap());
+        for number in chunk * 50..count.min(chunk * 50 + 50) {
+            let facts = format!("{{\"{name}\":{number}}}").into_bytes();
+            let digest = Digest::of(&facts);
+            let leaf = json!({"kind": "decision", "number": number, "name": name, "facts": digest});
+            transaction.leaf(leaf.as_object().unwrap().clone());
+            transaction.facts.push((digest, facts));
+        }
+        records.commit_blocking(transaction).unwrap();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_recorded_is_published_within_a_second_and_verifies() {
+    let place = Place::new();
+    let records = place.records();
+    let publisher = place.publish(&records).unwrap();
+    assert_eq!(publisher.published().borrow().size, 0);
+    assert!(place.verify(&publisher, None).ok);
+    let mut since = place.checkpoint();
+    for (round, count) in [1, 254, 1, 300, 700].into_iter().enumerate() {
+        add(&records, count, &format!("round-{round}"));
+        let last = *records.recorded().borrow() - 1;
+        let begun = Instant::now();
+        let published = publisher.wait(last).await.unwrap();
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!(published.size, last + 1);
+        assert_eq!(published.checkpoint.as_bytes(), place.checkpoint());
+        let report = place.verify(&publisher, Some(&since));
+        assert!(report.ok, "{report:?}");
+        assert_eq!(report.size, Some(last + 1));
+        since = place.checkpoint();
+    }
+    // 1256 entries: four full tiles and one of 232, whose earlier partial forms stay; those of full tiles are gone.
+    let tiles = place.path("data/log/tile/0");
+    for full in 0..4 {
+        assert!(tiles.join(format!("00{full}")).is_file());
+        assert!(!tiles.join(format!("00{full}.p")).exists(), "{full}");
+    }
+    assert!(tiles.join("004.p/232").is_file());
+    assert_eq!(
+        fs::read_dir(place.path("data/facts")).unwrap().count(),
+        1256
+    );
+}
+
+#[test]
+fn a_log_is_taken_up_where_it_was_even_without_its_tiles() {
+    let place = Place::new();
+    let records = place.records();
+    let publisher = place.publish(&records).unwrap();
+    add(&records, 600, "one");
+    publisher.close(); // publishes what is recorded
+    drop(records);
+
+    let records = place.records();
+    let publisher = place.publish(&records).unwrap();
+    assert_eq!(publisher.published().borrow().size, 600);
+    let tiles = fs::read(place.path("data/log/tile/0/001")).unwrap();
+    let since = place.checkpoint();
+    publisher.close();
+    fs::remove_dir_all(place.path("data/log/tile")).unwrap();
+    let publisher = place.publish(&records).unwrap();
+    assert_eq!(fs::read(place.path("data/log/tile/0/001")).unwrap(), tiles);
+    publisher.close();
+    add(&records, 10, "two");
+    let publisher = place.publish(&records).unwrap();
+    let report = place.verify(&publisher, Some(&since));
+    assert!(report.ok, "{report:?}");
+    assert_eq!(report.size, Some(610));
+}
+
+#[test]
+fn a_smaller_or_another_log_is_never_signed() {
+    let place = Place::new();
+    let records = place.records();
+    let publisher = place.publish(&records).unwrap();
+    add(&records, 300, "one");
+    publisher.close();
+    drop(records);
+    copy(&place.path("data"), &place.path("backup"));
+
+    let records = place.records();
+    let publisher = place.publish(&records).unwrap();
+    add(&records, 10, "two");
+    publisher.close();
+    drop(records);
+    copy(&place.path("data"), &place.path("newest"));
+
+    // The whole data directory is set back: only the file outside it knows.
+    let restore = |from: &str| {
+        fs::remove_dir_all(place.path("data")).unwrap();
+        copy(&place.path(from), &place.path("data"));
+        place.records()
+    };
+    let records = restore("backup");
+    match place.publish(&records).unwrap_err() {
+        PublishError::Behind {
+            record,
+            signed,
+            size,
+        } => {
+            assert!(record.contains("signed.json"), "{record}");
+            assert_eq!((signed, size), (310, 300));
+        }
+        error => panic!("{error}"),
+    }
+    // And it does not help to grow to the same size with other entries, or beyond it.
+    for count in [10, 40] {
+        add(&records, count, "other");
+        let error = place.publish(&records).unwrap_err();
+        assert!(
+            matches!(error, PublishError::Root { signed: 310, .. }),
+            "{error}"
+        );
+    }
+    assert_eq!(
+        place.checkpoint(),
+        fs::read(place.path("backup/log/checkpoint")).unwrap()
+    );
+    drop(records);
+
+    // An empty directory is smaller too.
+    fs::remove_dir_all(place.path("data")).unwrap();
+    let records = place.records();
+    assert!(matches!(
+        place.publish(&records),
+        Err(PublishError::Behind {
+            signed: 310,
+            size: 0,
+            ..
+        })
+    ));
+    drop(records);
+
+    // The newest one is taken up.
+    let records = restore("newest");
+    let publisher = place.publish(&records).unwrap();
+    let backup = fs::read(place.path("backup/log/checkpoint")).unwrap();
+    let report = place.verify(&publisher, Some(&backup));
+    assert!(report.ok, "{report:?}");
+    publisher.close();
+
+    // The database alone is set back, and the outside file with it: the published checkpoint still knows.
+    drop(records);
+    fs::copy(place.path("backup/kouan.db"), place.path("data/kouan.db")).unwrap();
+    fs::remove_file(place.path("elsewhere/signed.json")).unwrap();
+    let records = place.records();
+    let options = PublisherOptions {
+        adopt_missing_guard: true,
+        ..place.options()
+    };
+    let error = Publisher::start(&records, &options).unwrap_err();
+    assert!(matches!(error, PublishError::Behind { .. }), "{error}");
+}
+
+#[test]
+fn a_missing_or_strange_guard_is_an_error_with_a_way_out() {
+    let place = Place::new();
+    let records = place.records();
+    place.publish(&records).unwrap().close();
+    let guard = place.path("elsewhere/signed.json");
+    let kept = fs::read(&guard).unwrap();
+    fs::remove_file(&guard).unwrap();
+    assert!(matches!(
+        place.publish(&records),
+        Err(PublishError::GuardMissing { signed: 0, .. })
+    ));
+    let options = PublisherOptions {
+        adopt_missing_guard: true,
+        ..place.options()
+    };
+    Publisher::start(&records, &options).unwrap().close();
+    assert_eq!(fs::read(&guard).unwrap(), kept);
+    fs::write(&guard, "{}").unwrap();
+    assert!(matches!(
+        place.publish(&records),
+        Err(PublishError::Guard { .. })
+    ));
+    fs::write(
+        &guard,
+        String::from_utf8(kept)
+            .unwrap()
+            .replace("gw.example", "other.example"),
+    )
+    .unwrap();
+    let error = place.publish(&records).unwrap_err();
+    assert!(
+        error.to_string().contains("it is of `other.example/audit`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn altered_files_are_noticed_when_the_log_is_taken_up() {
+    let place = Place::new();
+    let records = place.records();
+    let publisher = place.publish(&records).unwrap();
+    add(&records, 20, "one");
+    publisher.close();
+    let change = |name: &str| {
+        let path = place.path(name);
+        let kept = fs::read(&path).unwrap();
+        let mut bytes = kept.clone();
+        bytes[40] ^= 1;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let error = place.publish(&records).unwrap_err();
+        fs::write(&path, kept).unwrap();
+        error
+    };
+    let error = change("data/log/tile/0/000.p/20");
+    assert!(matches!(error, PublishError::Tile(_)), "{error}");
+    let error = change("data/log/tile/entries/000.p/20");
+    assert!(matches!(error, PublishError::Tile(_)), "{error}");
+    let error = change("data/log/checkpoint");
+    assert!(matches!(error, PublishError::Checkpoint(_)), "{error}");
+    place.publish(&records).unwrap().close();
+
+    // Another key is not this log's, and one that others may read is not used.
+    place.write_key("other.example/audit");
+    assert!(matches!(
+        place.publish(&records),
+        Err(PublishError::Checkpoint(_) | PublishError::Guard { .. })
+    ));
+    place.write_key("gw.example/audit");
+    fs::set_permissions(place.path("log.key"), fs::Permissions::from_mode(0o640)).unwrap();
+    let error = place.publish(&records).unwrap_err();
+    assert!(error.to_string().contains("mode 0640"), "{error}");
+}

@@ -41,6 +41,7 @@ pub(super) struct PageHeader {
 pub(super) const PLAIN: u32 = 0;
 pub(super) const PLAIN_DICTIONARY: u32 = 2;
 pub(super) const RLE: u32 = 3;
+pub(super) const RLE_DICTIONARY: u32 = 8;
 
 impl PageHeader {
     /// Reads the header at the start of `bytes`.

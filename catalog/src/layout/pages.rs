@@ -5,7 +5,7 @@ use parquet::basic::{Compression, Type};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::expand::{self, ExpandError};
-use super::header::{PLAIN, PLAIN_DICTIONARY, PageHeader, PageKind, RLE};
+use super::header::{PLAIN, PLAIN_DICTIONARY, PageHeader, PageKind, RLE, RLE_DICTIONARY};
 use super::levels;
 use super::{LayoutError, Limits, usize_of};
 
@@ -363,10 +363,20 @@ impl Page<'_> {
                     .equal
             }
         };
-        if self.header.encoding == PLAIN {
-            self.plain(bytes, present)?;
+        match self.header.encoding {
+            PLAIN => self.plain(bytes, present).map(drop),
+            PLAIN_DICTIONARY | RLE_DICTIONARY => {
+                // The width of the indices, then the indices; without any, both may be missing.
+                let (width, indices) = bytes.split_first().unwrap_or((&0, &[]));
+                let counted = levels::count(indices, u32::from(*width), present, 0, 0)
+                    .filter(|_| *width <= 32);
+                counted.map(drop).ok_or_else(|| {
+                    self.damaged("has dictionary indices that are not as many as its values")
+                })
+            }
+            // Deltas and split streams are decoded, and found short, by the inspection.
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether `bytes` are exactly `values` plain values; answers the longest one.

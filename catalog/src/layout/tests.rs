@@ -17,6 +17,8 @@
     clippy::manual_midpoint
 )]
 
+mod mutation;
+
 use std::sync::Arc;
 
 use arrow::array::{
@@ -30,7 +32,6 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::metadata::ParquetMetaDataWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use proptest::prelude::*;
 
 use super::*;
 use crate::file_index::BLOCK_BYTES;
@@ -379,6 +380,58 @@ fn untrue_footers_are_refused() {
 }
 
 #[test]
+fn bytes_after_the_last_value_of_a_page_are_refused() {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+    let repeated: ArrayRef = Arc::new(Int64Array::from_iter_values((0..1000).map(|i| i % 7)));
+    for (column, dictionary, expected) in [
+        (column, false, "has bytes after its last value"),
+        (repeated, true, "has dictionary indices"),
+    ] {
+        let batch = RecordBatch::try_from_iter([("id", column)]).unwrap();
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(dictionary)
+            .build();
+        let mut file = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        assert!(read(&file).is_ok());
+        let (mut data, metadata) = parts(&file);
+        // The page header's `num_values`, field 1 of the data page header: from 1000 to 600, which takes as many bytes.
+        let at = data
+            .windows(4)
+            .position(|window| window == [0x1c, 0x15, 0xd0, 0x0f]);
+        let at = at
+            .or_else(|| {
+                data.windows(4)
+                    .position(|window| window == [0x2c, 0x15, 0xd0, 0x0f])
+            })
+            .unwrap();
+        data[at + 2..at + 4].copy_from_slice(&[0xb0, 0x09]);
+        let group = metadata.row_groups()[0].clone();
+        let chunk = group.columns()[0]
+            .clone()
+            .into_builder()
+            .set_num_values(600)
+            .build()
+            .unwrap();
+        let group = group
+            .into_builder()
+            .set_num_rows(600)
+            .set_column_metadata(vec![chunk])
+            .build()
+            .unwrap();
+        let lying = metadata
+            .clone()
+            .into_builder()
+            .set_row_groups(vec![group])
+            .build();
+        let error = read(&joined(data, &lying)).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn a_truncated_file_is_refused_wherever_it_is_cut() {
     let file = small();
     for length in (0..file.len()).step_by(97) {
@@ -492,70 +545,6 @@ fn the_known_damaged_files_are_refused_or_read_without_harm() {
         }
     }
     assert!(seen > 0);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn ranges_are_verified_whole(ranges in proptest::collection::vec((0.0f64..1.0, 0.0f64..1.0), 20)) {
-        let file = FILE.with(Clone::clone);
-        let index = INDEX.with(Clone::clone);
-        for (a, b) in ranges {
-            let size = file.len() as f64;
-            let (a, b) = ((a * size) as u64, (b * size) as u64);
-            let range = a.min(b)..a.max(b).max(a.min(b) + 1);
-            let aligned = index.aligned(&range);
-            prop_assert!(aligned.start <= range.start && range.end <= aligned.end && aligned.end <= index.bytes);
-            let bytes = &file[usize::try_from(aligned.start).unwrap()..usize::try_from(aligned.end).unwrap()];
-            prop_assert!(index.verify(aligned.start, bytes));
-            prop_assert!(aligned.end - aligned.start < range.end - range.start + 2 * BLOCK_BYTES);
-            let mut changed = bytes.to_vec();
-            let at = usize::try_from(u64::midpoint(range.start - aligned.start, range.end)).unwrap() % changed.len();
-            changed[at] ^= 0x40;
-            prop_assert!(!index.verify(aligned.start, &changed));
-        }
-    }
-}
-
-thread_local! {
-    static FILE: Arc<Vec<u8>> = Arc::new(write(40_000, WriterProperties::builder().build()));
-    static INDEX: Arc<FileIndex> = Arc::new(index(&FILE.with(Clone::clone), &Limits::default()).unwrap());
-    static SMALL: Arc<Vec<u8>> = Arc::new(write(60, WriterProperties::builder().set_bloom_filter_enabled(true).set_bloom_filter_max_ndv(10).build()));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
-
-    #[test]
-    fn no_bytes_panic(bytes: Vec<u8>) {
-        let _ = read(&bytes);
-        let mut framed = b"PAR1".to_vec();
-        framed.extend_from_slice(&bytes);
-        framed.extend_from_slice(&u32::try_from(bytes.len()).unwrap().to_le_bytes());
-        framed.extend_from_slice(b"PAR1");
-        let _ = read(&framed);
-    }
-
-    #[test]
-    fn no_mutation_panics(changes in proptest::collection::vec((0.0f64..1.0, 0u8..=255, proptest::bool::ANY), 1..4)) {
-        let mut file = SMALL.with(|file| (**file).clone());
-        let footer = file.len() / 2;
-        for (at, value, in_footer) in changes {
-            // The footer is where most of the meaning is.
-            let from = if in_footer { footer } else { 0 };
-            let at = from + (at * (file.len() - from) as f64) as usize;
-            file[at] = value;
-        }
-        if let Ok(layout) = read(&file) {
-            let mut packed = Vec::new();
-            if layout.gaps().is_empty() {
-                let _ = layout.index(&file);
-            } else if pack(&file, &layout, &mut packed).is_ok() {
-                let _ = read(&packed);
-            }
-        }
-    }
 }
 
 #[test]

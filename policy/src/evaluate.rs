@@ -8,6 +8,8 @@
 //! has a policy set of one effect only: nothing hides behind something else. A policy that fails to
 //! evaluate denies under its own id, in whichever question it stands.
 
+mod ladder;
+
 use cedar_policy::{
     Context, Decision, EntityId, EntityTypeName, EntityUid, PolicySet, Request, Response,
 };
@@ -19,6 +21,8 @@ use crate::facts::{Count, Facts, Gathered, Presence};
 use crate::place::Place;
 use crate::rules::{Level, RuleId, RuleSet};
 use crate::word::words;
+
+pub(crate) use ladder::{Acceptance, Ladder};
 
 words! {
     /// Which border an export crosses.
@@ -227,103 +231,6 @@ impl Derived {
             // Two counts below 2^53 each: the sums stay below 2^54, which Cedar's integers hold.
             persons_year: counters.persons.get() + persons,
             sensitive_year: counters.sensitive.get() + sensitive,
-        }
-    }
-}
-
-/// The first step of the ladder.
-#[derive(Debug)]
-pub(crate) struct Ladder {
-    pub basis: Vec<RuleId>,
-    pub step: u8,
-    pub needed: Needed,
-    counted: bool,
-    told_by: Vec<Told>,
-}
-
-impl Default for Ladder {
-    fn default() -> Self {
-        Self {
-            basis: Vec::new(),
-            step: 0,
-            needed: Needed::None,
-            counted: false,
-            told_by: Vec::new(),
-        }
-    }
-}
-
-impl Ladder {
-    /// Takes the steps out of `found` and keeps the lowest.
-    fn first(rules: &RuleSet, found: &mut Vec<Found>) -> Self {
-        let mut ladder = Self::default();
-        let mut steps: Vec<(u8, &RuleId, usize)> = Vec::new();
-        found.retain(|found| match found.told {
-            Told::Rule(index) => match rules.rules().get(index).map(|rule| (&rule.level, &rule.id))
-            {
-                Some((Level::Basis { step, .. }, id)) => {
-                    steps.push((*step, id, index));
-                    false
-                }
-                _ => true,
-            },
-            _ => true,
-        });
-        steps.sort_unstable();
-        let Some((first, _, index)) = steps.first().copied() else {
-            return ladder;
-        };
-        if let Some(Level::Basis {
-            needed, counted, ..
-        }) = rules.rules().get(index).map(|r| &r.level)
-        {
-            (ladder.step, ladder.needed, ladder.counted) = (first, *needed, *counted);
-        }
-        for (_, id, index) in steps.into_iter().take_while(|(step, ..)| *step == first) {
-            if ladder.basis.last() != Some(id) {
-                ladder.basis.push(id.clone());
-                ladder.told_by.push(Told::Rule(index));
-            }
-        }
-        ladder
-    }
-}
-
-/// What becomes of the mechanism on file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Acceptance {
-    None,
-    Contested,
-    Accepted,
-}
-
-impl Acceptance {
-    /// Takes the acceptances out of `found`; an uncontested one prevails.
-    fn of(rules: &RuleSet, found: &mut Vec<Found>) -> Self {
-        let mut acceptance = Self::None;
-        found.retain(|found| {
-            let Told::Rule(index) = found.told else {
-                return true;
-            };
-            let Some(Level::Accept { contested }) = rules.rules().get(index).map(|r| &r.level)
-            else {
-                return true;
-            };
-            match (acceptance, contested) {
-                (_, false) => acceptance = Self::Accepted,
-                (Self::None, true) => acceptance = Self::Contested,
-                _ => {}
-            }
-            false
-        });
-        acceptance
-    }
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Contested => "contested",
-            Self::Accepted => "accepted",
         }
     }
 }

@@ -74,7 +74,7 @@ impl ObjectError {
 /// The object store of a data directory. Clones share its cache of mappings.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    objects: PathBuf,
+    dir: PathBuf,
     temporary: PathBuf,
     cache: Arc<Cache>,
 }
@@ -114,7 +114,7 @@ impl Objects {
         };
         clear().map_err(ObjectError::at(&temporary))?;
         Ok(Self {
-            objects,
+            dir: objects,
             temporary,
             cache: Arc::default(),
         })
@@ -145,7 +145,7 @@ impl Objects {
 
     /// Where the object is or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
-        self.objects.join(digest.hex())
+        self.dir.join(digest.hex())
     }
 
     /// Whether the object is here.
@@ -162,7 +162,7 @@ impl Objects {
             fs::set_permissions(file, Permissions::from_mode(0o400))?;
             durable::sync(&File::open(file)?, file);
             fs::rename(file, &path)?;
-            durable::sync_dir(&self.objects)
+            durable::sync_dir(&self.dir)
         };
         adopt().map_err(ObjectError::at(file))?;
         // Whoever sends the file that was there keeps its mapping; the next one gets the new file's.
@@ -171,6 +171,7 @@ impl Objects {
     }
 
     /// Takes a spool under the digest of what was written through it.
+    #[expect(clippy::needless_pass_by_value, reason = "an adopted spool is gone")]
     pub fn adopt_spool(&self, spool: Spool) -> Result<(Digest, u64), ObjectError> {
         let (digest, bytes) = (spool.hasher.clone().finish(), spool.bytes);
         self.adopt(&spool.path, &digest)?;
@@ -283,7 +284,7 @@ impl Objects {
     }
 
     fn index_path(&self, digest: &Digest) -> PathBuf {
-        self.objects.join(format!("{}.index.json", digest.hex()))
+        self.dir.join(format!("{}.index.json", digest.hex()))
     }
 }
 

@@ -25,7 +25,7 @@ pub const DATABASE_FILE: &str = "kouan.db";
 pub const LOCK_FILE: &str = "lock";
 
 /// How to open a data directory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct OpenOptions {
     /// The wall clock, for the `recovery` leaf.
     pub now: Timestamp,

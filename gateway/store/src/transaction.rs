@@ -125,6 +125,10 @@ impl DocKind {
 
 /// One change.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a transaction has a handful, and none is kept"
+)]
 pub enum Write {
     /// Stores a document; its revision goes up by one, from 1.
     PutDoc {

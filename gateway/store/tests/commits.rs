@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::redundant_closure_for_method_calls,
     clippy::single_range_in_vec_init
 )]
 
@@ -29,12 +30,12 @@ fn open(dir: &tempfile::TempDir) -> Records {
         .0
 }
 
-fn members(value: Value) -> Map<String, Value> {
+fn members(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
 fn leaf(number: u64) -> Map<String, Value> {
-    members(json!({"kind": "decision", "number": number}))
+    members(&json!({"kind": "decision", "number": number}))
 }
 
 fn commit(records: &Records, write: Write) -> Result<u64, CommitError> {
@@ -81,7 +82,7 @@ fn lease(id: &str, key: &str) -> Lease {
 fn put_lease(records: &Records, lease: &Lease, at: Timestamp) -> Result<u64, CommitError> {
     let mut transaction = Transaction::new(at);
     let leaf = transaction.leaf(members(
-        json!({"kind": "decision", "lease": lease.id.as_str()}),
+        &json!({"kind": "decision", "lease": lease.id.as_str()}),
     ));
     transaction.writes.push(Write::PutLease {
         lease: lease.clone(),
@@ -191,7 +192,7 @@ fn a_leaf_is_canonical_and_never_goes_back_in_time() {
     let records = open(&dir);
     let at = |seconds: i64| {
         let mut transaction = Transaction::new(now() + SignedDuration::from_secs(seconds));
-        transaction.leaf(members(json!({"kind": "admin", "z": 1, "a": "é"})));
+        transaction.leaf(members(&json!({"kind": "admin", "z": 1, "a": "é"})));
         records.commit_blocking(transaction).unwrap()
     };
     let (first, earlier, later) = (at(0), at(-60), at(1));
@@ -210,7 +211,7 @@ fn a_leaf_is_canonical_and_never_goes_back_in_time() {
     ] {
         let mut transaction = Transaction::new(now());
         transaction.leaf(leaf(1));
-        transaction.leaf(members(bad));
+        transaction.leaf(members(&bad));
         transaction.writes.push(put("half", "1"));
         let error = records.commit_blocking(transaction).unwrap_err();
         assert!(
@@ -262,7 +263,7 @@ fn a_retry_gets_the_first_answer_for_ever() {
     for _ in 0..2 {
         match records.commit_blocking(request(b"one", None)).unwrap_err() {
             CommitError::Replayed { response, leaf } => {
-                assert_eq!((response, leaf), (b"201".to_vec(), Some(0)))
+                assert_eq!((response, leaf), (b"201".to_vec(), Some(0)));
             }
             error => panic!("{error}"),
         }
@@ -399,7 +400,7 @@ fn one_lease_lives_per_key_and_only_it_grants() {
         (1, Some("expired"))
     );
     let mut close = Transaction::new(expired);
-    let reference = close.leaf(members(json!({"kind": "lease_close", "lease": "l-1"})));
+    let reference = close.leaf(members(&json!({"kind": "lease_close", "lease": "l-1"})));
     close.writes.push(Write::LeaseLeaf {
         lease: one.id.clone(),
         leaf: reference,
@@ -634,7 +635,7 @@ fn the_same_refusal_within_ten_minutes_has_one_leaf() {
     let key = Digest::of(b"alice wants it");
     let deny = |at: Timestamp| {
         let mut transaction = Transaction::new(at);
-        let leaf = transaction.leaf(members(json!({"kind": "decision", "effect": "deny"})));
+        let leaf = transaction.leaf(members(&json!({"kind": "decision", "effect": "deny"})));
         transaction.writes.push(Write::Denial { key, leaf, at });
         records
             .commit_blocking(transaction)

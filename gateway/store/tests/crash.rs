@@ -72,7 +72,7 @@ fn child(dir: &Path, round: &str) {
                     let digest = catalog::Digest::of(&facts);
                     let mut transaction = Transaction::new(Timestamp::now());
                     transaction.leaf(members(
-                        json!({"kind": "decision", "name": name, "facts": digest}),
+                        &json!({"kind": "decision", "name": name, "facts": digest}),
                     ));
                     transaction.facts.push((digest, facts));
                     let committed = records.commit_blocking(transaction).unwrap();
@@ -90,7 +90,7 @@ fn child(dir: &Path, round: &str) {
     publisher.close();
 }
 
-fn members(value: Value) -> Map<String, Value> {
+fn members(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
@@ -104,7 +104,7 @@ fn run(dir: &Path, round: u64, seen: &mut Vec<(u64, String)>) {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // Killed after some answers and a little more, at a different place of the cycle each time.
-    for _ in 0..1 + round * 7 {
+    for _ in 0..=(round * 7) {
         push(seen, &lines.next().unwrap().unwrap());
     }
     std::thread::sleep(Duration::from_micros(round * 1_700));

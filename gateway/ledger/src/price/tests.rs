@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
 
 use catalog::offer::Currency;
 use catalog::{Digest, file_index::Leaf};
@@ -69,7 +69,7 @@ fn a_whole_unit_costs_exactly_its_price_and_a_part_its_part() {
         (0..724, 120_000 + 60_000 + 30_000),
     ] {
         assert_eq!(
-            due(&gib, &usage(&[range.clone()])).unwrap(),
+            due(&gib, &usage(std::slice::from_ref(&range))).unwrap(),
             Minor(amount),
             "{range:?}"
         );

@@ -177,6 +177,10 @@ impl Log {
     /// Everything recorded by now: into facts and tiles, guarded, signed, published.
     pub(super) fn publish(&mut self) -> Result<Published, PublishError> {
         // A leaf's facts are recorded with it or before it, so what is read after the size covers it.
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method alone is not general over the reader's lifetime"
+        )]
         let size = self.records.read(|reader| reader.log_size())?;
         self.export_facts()?;
         self.integrate(size)?;

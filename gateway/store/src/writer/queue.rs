@@ -13,11 +13,8 @@ const GROUP_MAX: usize = 512;
 /// Payload after which a group is full.
 const GROUP_BYTES_MAX: usize = 1024 * 1024;
 
-/// Longest wait for a group that others were in a moment ago; an idle writer does not wait at all.
-const LINGER_MAX: Duration = Duration::from_millis(2);
-
-/// A quiet gap of this length ends the wait.
-const LINGER_GAP: Duration = Duration::from_micros(250);
+/// Longest wait for as many as the last group had; an idle writer does not wait at all.
+const LINGER_MAX: Duration = Duration::from_millis(1);
 
 /// Most transactions that wait. Beyond it a caller is told at once, rather than kept until it has given up.
 const WAITING_MAX: usize = 16 * 1024;
@@ -74,7 +71,15 @@ pub(super) struct Group {
 struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
+    /// The writer lingers for this many.
+    wanted: usize,
     closed: bool,
+}
+
+impl Waiting {
+    fn is_short(&self) -> bool {
+        self.jobs.len() < self.wanted && self.bytes < GROUP_BYTES_MAX
+    }
 }
 
 #[derive(Default)]
@@ -102,8 +107,12 @@ impl Queue {
         }
         waiting.bytes += job.bytes;
         waiting.jobs.push_back(job);
+        // One wake for the first and one for enough: a wake for each would cost more than the writes.
+        let wake = waiting.jobs.len() == 1 || !waiting.is_short();
         drop(waiting);
-        self.arrived.notify_one();
+        if wake {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
@@ -119,20 +128,17 @@ impl Queue {
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        // Callers that were answered together come back together, but not at the same instant: without a short wait
-        // the first would get a sync for itself and hold up the rest.
-        let (begun, expected) = (Instant::now(), expected.min(GROUP_MAX));
-        while waiting.jobs.len() < expected && waiting.bytes < GROUP_BYTES_MAX && !waiting.closed {
-            let seen = waiting.jobs.len();
-            let left = LINGER_MAX.saturating_sub(begun.elapsed()).min(LINGER_GAP);
-            let (woken, _) = self
-                .arrived
-                .wait_timeout(waiting, left)
-                .unwrap_or_else(PoisonError::into_inner);
-            waiting = woken;
-            if waiting.jobs.len() == seen || begun.elapsed() >= LINGER_MAX {
+        // Callers that were answered together come back together, but not at the same instant: without
+        // a short wait the first would get a sync for itself and hold up the rest.
+        waiting.wanted = expected.min(GROUP_MAX);
+        let end = Instant::now() + LINGER_MAX;
+        while waiting.is_short() && !waiting.closed {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 break;
             }
+            let woken = self.arrived.wait_timeout(waiting, left);
+            (waiting, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
         let mut group = Group {
             jobs: Vec::new(),

@@ -79,9 +79,7 @@ impl Drop for Driver {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("gateway", &self.0.url.to_string())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("gateway", &self.0.url.to_string()).finish_non_exhaustive()
     }
 }
 
@@ -93,25 +91,17 @@ impl Client {
     /// [`CommandError::LocalIo`] and [`CommandError::Input`] name the file that is missing or wrong.
     pub fn open(profile: &Profile) -> Result<Self, CommandError> {
         let read = |path: &Path| crate::files::read_text(path, PEM_BYTES_MAX);
-        let (trust, cert, key) = (
-            read(&profile.ca)?,
-            read(&profile.cert)?,
-            read(&profile.key)?,
-        );
-        let config =
-            certs::tls::client_config(&trust, &cert, &key, &[b"http/1.1"]).map_err(|error| {
-                CommandError::Input(format!(
-                    "{error} (certificate `{}`, key `{}`, trust bundle `{}`)",
-                    profile.cert.display(),
-                    profile.key.display(),
-                    profile.ca.display()
-                ))
-            })?;
-        let server_name = ServerName::try_from(profile.gateway.host.clone()).map_err(|_| {
-            CommandError::Usage(format!(
-                "`{}` is neither a host name nor an address",
-                profile.gateway.host
+        let (trust, cert, key) = (read(&profile.ca)?, read(&profile.cert)?, read(&profile.key)?);
+        let config = certs::tls::client_config(&trust, &cert, &key, &[b"http/1.1"]).map_err(|error| {
+            CommandError::Input(format!(
+                "{error} (certificate `{}`, key `{}`, trust bundle `{}`)",
+                profile.cert.display(),
+                profile.key.display(),
+                profile.ca.display()
             ))
+        })?;
+        let server_name = ServerName::try_from(profile.gateway.host.clone()).map_err(|_| {
+            CommandError::Usage(format!("`{}` is neither a host name nor an address", profile.gateway.host))
         })?;
         Ok(Self(Arc::new(Inner {
             url: profile.gateway.clone(),
@@ -138,27 +128,18 @@ impl Client {
             };
             let request = call.request(&self.0.url)?;
             let head_timeout = call.head_timeout.unwrap_or(self.0.timeout);
-            let sent =
-                tokio::time::timeout(head_timeout, connection.sender.send_request(request)).await;
+            let sent = tokio::time::timeout(head_timeout, connection.sender.send_request(request)).await;
             match sent {
                 Ok(Ok(response)) => {
                     connection.used = true;
-                    return Ok(Answer::new(
-                        self.clone(),
-                        response,
-                        connection,
-                        self.0.timeout,
-                    ));
+                    return Ok(Answer::new(self.clone(), response, connection, self.0.timeout));
                 }
                 // A kept connection that the gateway has closed meanwhile says nothing about this request.
                 Ok(Err(_)) if connection.used => {}
                 Ok(Err(error)) => return Err(connection.why(error).await),
                 Err(_) => {
                     let seconds = head_timeout.as_secs();
-                    return Err(TransportError::Broken(format!(
-                        "no answer from {} within {seconds} s",
-                        self.0.url
-                    )));
+                    return Err(TransportError::Broken(format!("no answer from {} within {seconds} s", self.0.url)));
                 }
             }
         }
@@ -171,14 +152,10 @@ impl Client {
         loop {
             let wait = RETRY_BASE * 2_u32.saturating_pow(attempt - 1);
             let wait = match self.send_once(call).await {
-                Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
-                    match answer.retry_after() {
-                        Some(after) if attempt < ATTEMPTS_MAX && after <= RETRY_AFTER_MAX => {
-                            after.max(wait)
-                        }
-                        _ => return Ok(answer),
-                    }
-                }
+                Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => match answer.retry_after() {
+                    Some(after) if attempt < ATTEMPTS_MAX && after <= RETRY_AFTER_MAX => after.max(wait),
+                    _ => return Ok(answer),
+                },
                 Ok(answer) => return Ok(answer),
                 Err(error) if error.is_final() || attempt >= ATTEMPTS_MAX => {
                     return Err(error.into());
@@ -197,11 +174,7 @@ impl Client {
     /// [`CommandError::Gateway`] with the problem document.
     pub async fn accepted(&self, call: &Call) -> Result<Answer, CommandError> {
         let answer = self.send(call).await?;
-        if answer.status.is_success() {
-            Ok(answer)
-        } else {
-            Err(answer.into_error().await)
-        }
+        if answer.status.is_success() { Ok(answer) } else { Err(answer.into_error().await) }
     }
 
     /// Sends a request whose answer is JSON; an empty answer is `null`.
@@ -210,19 +183,15 @@ impl Client {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|error| {
-            CommandError::Unavailable(format!("{} did not answer with JSON: {error}", self.0.url))
-        })
+        serde_json::from_slice(&bytes)
+            .map_err(|error| CommandError::Unavailable(format!("{} did not answer with JSON: {error}", self.0.url)))
     }
 
     /// Sends a request whose answer is a `T`.
     pub async fn typed<T: DeserializeOwned>(&self, call: &Call) -> Result<T, CommandError> {
         let value = self.json(call).await?;
         serde_json::from_value(value).map_err(|error| {
-            CommandError::Unavailable(format!(
-                "{} answered with an unexpected shape: {error}",
-                self.0.url
-            ))
+            CommandError::Unavailable(format!("{} answered with an unexpected shape: {error}", self.0.url))
         })
     }
 
@@ -239,11 +208,7 @@ impl Client {
     /// Takes a connection back whose answer was read to its end.
     fn keep(&self, connection: Connection) {
         if !connection.sender.is_closed() {
-            self.0
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
     }
 
@@ -252,9 +217,7 @@ impl Client {
         let connecting = async {
             let tcp = TcpStream::connect((url.host.as_str(), url.port))
                 .await
-                .map_err(|error| {
-                    TransportError::Unreachable(format!("cannot reach {url}: {error}"))
-                })?;
+                .map_err(|error| TransportError::Unreachable(format!("cannot reach {url}: {error}")))?;
             // Requests are small and waited for; Nagle would only delay them.
             let _ = tcp.set_nodelay(true);
             let tls = self.0.tls.connect(self.0.server_name.clone(), tcp).await;
@@ -273,11 +236,7 @@ impl Client {
             ))
         })??;
         let task = Driver(tokio::spawn(async move { connection.await.err() }));
-        Ok(Connection {
-            sender,
-            task,
-            used: false,
-        })
+        Ok(Connection { sender, task, used: false })
     }
 }
 

@@ -55,9 +55,9 @@ const fn done((): ()) -> Exit {
 /// The commands that either do what they are asked or fail.
 async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), CommandError> {
     match command {
-        Command::Quickstart(_) | Command::Serve(_) => Err(CommandError::Usage(
-            "`quickstart` and `serve` are run by the `kouan` binary".to_owned(),
-        )),
+        Command::Quickstart(_) | Command::Serve(_) => {
+            Err(CommandError::Usage("`quickstart` and `serve` are run by the `kouan` binary".to_owned()))
+        }
         Command::Cert(command) => cert::run(session, command),
         Command::Participant(command) => participant::run(session, command).await,
         Command::Dataset(command) => dataset::run(session, command).await,
@@ -76,12 +76,11 @@ async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), Comma
         Command::Deliver(_) => Err(not_yet("`kouan deliver`")),
         Command::Agent(_) => Err(not_yet("`kouan agent`")),
         Command::Incentive(_) => Err(not_yet("`kouan incentive`")),
-        Command::Pull(_)
-        | Command::Plan(_)
-        | Command::Policy(_)
-        | Command::Audit(_)
-        | Command::Doctor(_) => Err(CommandError::Usage(
-            "this command is run elsewhere".to_owned(),
-        )),
+        Command::Pull(_) | Command::Plan(_) | Command::Policy(_) | Command::Audit(_) | Command::Doctor(_) => {
+            Err(CommandError::Usage("this command is run elsewhere".to_owned()))
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,9 +148,7 @@ impl CommandError {
         match self {
             Self::Usage(_) | Self::Input(_) | Self::NotYet(_) => Exit::Usage,
             Self::Gateway(refusal) => refusal.exit(),
-            Self::Decision {
-                code: Code::Review, ..
-            } => Exit::Review,
+            Self::Decision { code: Code::Review, .. } => Exit::Review,
             Self::Decision { .. } => Exit::Denied,
             Self::Authentication(_) => Exit::Unauthenticated,
             Self::NotFound(_) => Exit::NotFound,

@@ -14,14 +14,9 @@ use crate::error::CommandError;
 pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CommandError> {
     let file = File::open(path).map_err(CommandError::io(path, "open"))?;
     let mut bytes = Vec::new();
-    file.take(bytes_max.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(CommandError::io(path, "read"))?;
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(CommandError::io(path, "read"))?;
     if bytes.len() as u64 > bytes_max {
-        return Err(CommandError::Input(format!(
-            "`{}` has more than {bytes_max} bytes",
-            path.display()
-        )));
+        return Err(CommandError::Input(format!("`{}` has more than {bytes_max} bytes", path.display())));
     }
     Ok(bytes)
 }
@@ -36,11 +31,7 @@ pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, CommandError> {
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let neighbour = suffixed(path, ".tmp");
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&neighbour)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&neighbour)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -60,17 +51,13 @@ pub fn sync_folder_of(path: &Path) -> Result<(), CommandError> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(CommandError::io(folder, "sync"))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(CommandError::io(folder, "sync"))
 }
 
 /// Removes a file if it is there.
 pub fn remove_if_there(path: &Path) -> Result<(), CommandError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(CommandError::io(path, "remove")(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CommandError::io(path, "remove")(error)),
         _ => Ok(()),
     }
 }
@@ -96,10 +83,7 @@ mod tests {
         assert_eq!(read_text(&path, 4).unwrap(), "1234");
         assert!(matches!(read(&path, 3), Err(CommandError::Input(_))));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert!(matches!(
-            read(&dir.path().join("y"), 3),
-            Err(CommandError::LocalIo { .. })
-        ));
+        assert!(matches!(read(&dir.path().join("y"), 3), Err(CommandError::LocalIo { .. })));
         remove_if_there(&path).unwrap();
         remove_if_there(&path).unwrap();
     }

@@ -40,10 +40,7 @@ impl Interrupt {
     }
 
     /// The value of `work`, unless the user stops it first: then `work` is dropped.
-    pub async fn guard<T>(
-        &self,
-        work: impl Future<Output = Result<T, CommandError>>,
-    ) -> Result<T, CommandError> {
+    pub async fn guard<T>(&self, work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
         tokio::select! {
             biased;
             () = self.wait() => Err(CommandError::Interrupted("interrupted".to_owned())),

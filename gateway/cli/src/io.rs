@@ -25,9 +25,7 @@ impl Environment for ProcessEnvironment {
 /// A fixed environment: for tests, and for a caller that embeds commands.
 impl<const N: usize> Environment for [(&'static str, String); N] {
     fn var(&self, name: &str) -> Option<OsString> {
-        let (_, value) = self
-            .iter()
-            .find(|(known, value)| *known == name && !value.is_empty())?;
+        let (_, value) = self.iter().find(|(known, value)| *known == name && !value.is_empty())?;
         Some(value.into())
     }
 }
@@ -67,8 +65,6 @@ impl Io {
 
 impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Io")
-            .field("err_is_terminal", &self.err_is_terminal)
-            .finish_non_exhaustive()
+        f.debug_struct("Io").field("err_is_terminal", &self.err_is_terminal).finish_non_exhaustive()
     }
 }

@@ -30,43 +30,23 @@ impl Lang {
 
     /// The language of a POSIX locale name such as `zh_HK.UTF-8`.
     pub fn of_locale(locale: &str) -> Self {
-        let name = locale
-            .split(['.', '@'])
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-            .replace('_', "-");
+        let name = locale.split(['.', '@']).next().unwrap_or_default().to_ascii_lowercase().replace('_', "-");
         if !name.starts_with("zh") {
             return Self::English;
         }
-        let traditional = ["hant", "hk", "tw", "mo"]
-            .iter()
-            .any(|part| name.split('-').any(|word| word == *part));
-        if traditional {
-            Self::Traditional
-        } else {
-            Self::Simplified
-        }
+        let traditional = ["hant", "hk", "tw", "mo"].iter().any(|part| name.split('-').any(|word| word == *part));
+        if traditional { Self::Traditional } else { Self::Simplified }
     }
 
     /// The flag, else `LC_ALL`, `LC_MESSAGES`, `LANG`, else English.
     pub fn choose(flag: Option<Self>, env: &dyn Environment) -> Self {
-        let locale = || {
-            ["LC_ALL", "LC_MESSAGES", "LANG"]
-                .iter()
-                .find_map(|name| env.var(name)?.into_string().ok())
-        };
+        let locale = || ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| env.var(name)?.into_string().ok());
         flag.unwrap_or_else(|| locale().map_or(Self::English, |locale| Self::of_locale(&locale)))
     }
 
     /// The text of a localised object in this language, else in English, else in any.
     pub fn text(self, localised: &Value) -> &str {
-        let of = |tag: &str| {
-            localised
-                .get(tag)
-                .and_then(Value::as_str)
-                .filter(|text| !text.is_empty())
-        };
+        let of = |tag: &str| localised.get(tag).and_then(Value::as_str).filter(|text| !text.is_empty());
         of(self.tag())
             .or_else(|| of("en"))
             .or_else(|| localised.as_object()?.values().find_map(Value::as_str))

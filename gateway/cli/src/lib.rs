@@ -73,19 +73,12 @@ where
 
 /// `--json` before any `--`.
 fn wants_json(arguments: &[OsString]) -> bool {
-    arguments
-        .iter()
-        .skip(1)
-        .take_while(|argument| *argument != "--")
-        .any(|argument| argument == "--json")
+    arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json")
 }
 
 /// Runs a command on a runtime of its own, and listens for Ctrl-C. For the binary.
 pub fn run(cli: &Cli) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let mut io = Io::process(Interrupt::never());
@@ -122,11 +115,7 @@ pub async fn execute(cli: &Cli, io: &mut Io) -> Exit {
 
 fn session<'a>(cli: &Cli, io: &'a mut Io) -> Session<'a> {
     let lang = Lang::choose(cli.lang, io.env.as_ref());
-    Session {
-        json: cli.json,
-        lang,
-        io,
-    }
+    Session { json: cli.json, lang, io }
 }
 
 #[cfg(test)]

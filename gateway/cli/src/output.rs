@@ -7,9 +7,7 @@ use serde_json::Value;
 
 /// `120000` fen as `1,200.00 CNY`. An amount that is not a number is shown as it came.
 pub fn money(amount: &str, currency: &str) -> String {
-    let (sign, digits) = amount
-        .strip_prefix('-')
-        .map_or(("", amount), |digits| ("-", digits));
+    let (sign, digits) = amount.strip_prefix('-').map_or(("", amount), |digits| ("-", digits));
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return clean(&format!("{amount} {currency}"));
     }
@@ -54,9 +52,7 @@ pub fn plain(value: &Value) -> String {
 
 /// Without control characters: what a peer wrote must not move the cursor of a terminal.
 pub fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

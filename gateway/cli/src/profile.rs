@@ -28,7 +28,7 @@ pub const DEFAULT_PROFILE_FILE: &str = "kouan/profile.toml";
 /// Longest profile file that is read, in bytes.
 pub const PROFILE_BYTES_MAX: u64 = 256 * 1024;
 /// How long to wait for an answer to begin, and for a stalled body.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Everything that a connection needs, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +65,7 @@ impl GatewayUrl {
     ///
     /// A sentence that says what would be right.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            |why: &str| format!("gateway address `{text}` {why}: write `https://HOST:PORT`");
+        let wrong = |why: &str| format!("gateway address `{text}` {why}: write `https://HOST:PORT`");
         let uri: Uri = text.parse().map_err(|_| wrong("is not a URL"))?;
         if uri.scheme_str() != Some("https") {
             return Err(wrong("does not begin with `https://`"));
@@ -78,26 +77,15 @@ impl GatewayUrl {
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(wrong("has a path"));
         }
-        let host = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
             return Err(wrong("has no host"));
         }
-        let named_port = authority
-            .as_str()
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| !port.contains(']'));
+        let named_port = authority.as_str().rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
         if named_port && authority.port_u16().is_none() {
             return Err(wrong("has no valid port"));
         }
-        Ok(Self {
-            host,
-            port: authority.port_u16().unwrap_or(443),
-            authority: authority.as_str().to_owned(),
-        })
+        Ok(Self { host, port: authority.port_u16().unwrap_or(443), authority: authority.as_str().to_owned() })
     }
 }
 
@@ -146,15 +134,9 @@ impl Profile {
     pub fn resolve(args: &ConnectArgs, env: &dyn Environment) -> Result<Self, CommandError> {
         let file = FromFile::read(args.profile.as_deref(), env)?;
         let text = |name: &str| env.var(name).and_then(|value| value.into_string().ok());
-        let gateway = args
-            .gateway
-            .clone()
-            .or_else(|| text(ENV_GATEWAY))
-            .or(file.section.gateway);
+        let gateway = args.gateway.clone().or_else(|| text(ENV_GATEWAY)).or(file.section.gateway);
         let path = |flag: &Option<PathBuf>, name: &str, other: Option<PathBuf>| {
-            flag.clone()
-                .or_else(|| env.var(name).map(PathBuf::from))
-                .or(other)
+            flag.clone().or_else(|| env.var(name).map(PathBuf::from)).or(other)
         };
         let cert = path(&args.cert, ENV_CERT, file.section.cert);
         let key = path(&args.key, ENV_KEY, file.section.key);
@@ -170,44 +152,20 @@ impl Profile {
             }),
             (gateway, cert, key, ca) => {
                 let parts = [
-                    (
-                        gateway.is_none(),
-                        "the gateway's address",
-                        "--gateway https://HOST:PORT",
-                        ENV_GATEWAY,
-                        "gateway",
-                    ),
-                    (
-                        cert.is_none(),
-                        "your certificate",
-                        "--cert FILE",
-                        ENV_CERT,
-                        "cert",
-                    ),
-                    (
-                        key.is_none(),
-                        "its private key",
-                        "--key FILE",
-                        ENV_KEY,
-                        "key",
-                    ),
-                    (
-                        ca.is_none(),
-                        "what verifies the gateway",
-                        "--ca FILE",
-                        ENV_CA,
-                        "ca",
-                    ),
+                    (gateway.is_none(), "the gateway's address", "--gateway https://HOST:PORT", ENV_GATEWAY, "gateway"),
+                    (cert.is_none(), "your certificate", "--cert FILE", ENV_CERT, "cert"),
+                    (key.is_none(), "its private key", "--key FILE", ENV_KEY, "key"),
+                    (ca.is_none(), "what verifies the gateway", "--ca FILE", ENV_CA, "ca"),
                 ];
-                let place = profile_path(env).map_or_else(
-                    || "a profile file".to_owned(),
-                    |p| format!("`{}`", p.display()),
-                );
+                let place =
+                    profile_path(env).map_or_else(|| "a profile file".to_owned(), |p| format!("`{}`", p.display()));
                 let lines: Vec<String> = parts
                     .iter()
                     .filter(|(missing, ..)| *missing)
                     .map(|(_, what, flag, variable, member)| {
-                        format!("{what} is missing: give `{flag}`, set `{variable}`, or write `{member} = \"…\"` in {place}")
+                        format!(
+                            "{what} is missing: give `{flag}`, set `{variable}`, or write `{member} = \"…\"` in {place}"
+                        )
                     })
                     .collect();
                 Err(CommandError::Usage(lines.join("\n")))
@@ -221,19 +179,14 @@ pub fn profile_path(env: &dyn Environment) -> Option<PathBuf> {
     if let Some(path) = env.var(ENV_PROFILE_FILE) {
         return Some(path.into());
     }
-    let config = env
-        .var("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let config = env.var("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let config = config.or_else(|| env.var("HOME").map(|home| Path::new(&home).join(".config")))?;
     Some(config.join(DEFAULT_PROFILE_FILE))
 }
 
 impl FromFile {
     fn read(wanted: Option<&str>, env: &dyn Environment) -> Result<Self, CommandError> {
-        let wanted = wanted
-            .map(str::to_owned)
-            .or_else(|| env.var(ENV_PROFILE)?.into_string().ok());
+        let wanted = wanted.map(str::to_owned).or_else(|| env.var(ENV_PROFILE)?.into_string().ok());
         let Some(path) = profile_path(env) else {
             return match wanted {
                 None => Ok(Self::default()),
@@ -253,9 +206,8 @@ impl FromFile {
             }
             Err(error) => return Err(error),
         };
-        let parsed: ProfileFile = toml::from_str(&text).map_err(|error| {
-            CommandError::Input(format!("profile file `{}`: {error}", path.display()))
-        })?;
+        let parsed: ProfileFile = toml::from_str(&text)
+            .map_err(|error| CommandError::Input(format!("profile file `{}`: {error}", path.display())))?;
         let name = wanted.or(parsed.default);
         let mut section = match &name {
             None => Section::default(),
@@ -264,11 +216,7 @@ impl FromFile {
                 CommandError::Usage(format!(
                     "profile file `{}` has no [profile.{name}]; it has: {}",
                     path.display(),
-                    if known.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        known.join(", ")
-                    }
+                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
                 ))
             })?,
         };
@@ -278,10 +226,7 @@ impl FromFile {
         section.cert = absolute(section.cert.or(parsed.cert));
         section.key = absolute(section.key.or(parsed.key));
         section.ca = absolute(section.ca.or(parsed.ca));
-        Ok(Self {
-            path: Some(path),
-            section,
-        })
+        Ok(Self { path: Some(path), section })
     }
 }
 

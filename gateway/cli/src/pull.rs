@@ -6,7 +6,8 @@
 //! | [`admission`] | plan, refusal in words, price cap, agreement |
 //! | [`source`] | one representation: its ETag, length and chunk list |
 //! | [`part`], [`sidecar`] | the partial file and what is durably known of it |
-//! | [`file`], [`fetch`] | parallel ranged requests, verification, resumption |
+//! | [`file`] | what there is of a file, and whether to go on or begin |
+//! | [`transfer`], [`segments`], [`fetch`] | parallel ranged requests, verification, checkpoints |
 //! | [`stream`] | `--format arrow`, `csv`, `jsonl` |
 //! | [`progress`] | bar, lines or silence |
 
@@ -15,9 +16,11 @@ pub mod fetch;
 pub mod file;
 pub mod part;
 pub mod progress;
+pub mod segments;
 pub mod sidecar;
 pub mod source;
 pub mod stream;
+pub mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -123,19 +126,13 @@ pub async fn run(session: &mut Session<'_>, args: &PullArgs) -> Result<(), Comma
 ///
 /// [`CommandError::Interrupted`] and [`CommandError::Incomplete`] leave `NAME.part` and its sidecar: the same call goes
 /// on from there. On every error no unverified byte stands under a final name.
-pub async fn pull(
-    session: &mut Session<'_>,
-    args: &PullArgs,
-    tuning: Tuning,
-) -> Result<PullReport, CommandError> {
+pub async fn pull(session: &mut Session<'_>, args: &PullArgs, tuning: Tuning) -> Result<PullReport, CommandError> {
     if args.filter.is_some() {
         return Err(crate::commands::not_yet("`--where` (a row filter)"));
     }
     let interrupt = session.io.interrupt.clone();
     let client = Client::open(&Profile::resolve(&args.connect, session.io.env.as_ref())?)?;
-    let admitted = interrupt
-        .guard(admission::admit(session, &client, args))
-        .await?;
+    let admitted = interrupt.guard(admission::admit(session, &client, args)).await?;
     std::fs::create_dir_all(&args.out).map_err(CommandError::io(&args.out, "make the folder"))?;
     let mut report = PullReport {
         dataset: admitted.dataset.clone(),
@@ -151,27 +148,14 @@ pub async fn pull(
                 "`--file` chooses stored files: use it with `--format parquet`".to_owned(),
             ));
         }
-        report
-            .files
-            .push(stream::pull(session, &client, &admitted, args).await?);
+        report.files.push(stream::pull(session, &client, &admitted, args).await?);
         return Ok(report);
     }
-    let target = path([
-        "v1",
-        "datasets",
-        admitted.dataset.as_str(),
-        "versions",
-        admitted.version.as_str(),
-    ]);
+    let target = path(["v1", "datasets", admitted.dataset.as_str(), "versions", admitted.version.as_str()]);
     let version: VersionView = interrupt.guard(client.typed(&Call::get(target))).await?;
     for view in chosen(&version.files, &args.file)? {
         let source = source::Source::new(&admitted, view)?;
-        let puller = file::FilePull {
-            client: &client,
-            parallel: usize::from(args.parallel),
-            out: &args.out,
-            tuning,
-        };
+        let puller = file::FilePull { client: &client, parallel: usize::from(args.parallel), out: &args.out, tuning };
         report.files.push(puller.run(session, &source).await?);
     }
     Ok(report)
@@ -179,26 +163,13 @@ pub async fn pull(
 
 /// The files that `--file` names, or all of them. Names come from the gateway: none may leave the folder.
 fn chosen<'a>(files: &'a [FileView], wanted: &[String]) -> Result<Vec<&'a FileView>, CommandError> {
-    if let Some(bad) = files
-        .iter()
-        .find(|file| !catalog::id::is_file_name(&file.name))
-    {
+    if let Some(bad) = files.iter().find(|file| !catalog::id::is_file_name(&file.name)) {
         let name = output::clean(&bad.name);
-        return Err(CommandError::Integrity(format!(
-            "the gateway lists a file `{name}`, which is no safe file name"
-        )));
+        return Err(CommandError::Integrity(format!("the gateway lists a file `{name}`, which is no safe file name")));
     }
-    let known = || {
-        files
-            .iter()
-            .map(|file| file.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let known = || files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ");
     if files.is_empty() {
-        return Err(CommandError::NotFound(
-            "this version has no files".to_owned(),
-        ));
+        return Err(CommandError::NotFound("this version has no files".to_owned()));
     }
     if wanted.is_empty() {
         return Ok(files.iter().collect());
@@ -207,12 +178,8 @@ fn chosen<'a>(files: &'a [FileView], wanted: &[String]) -> Result<Vec<&'a FileVi
         .iter()
         .map(|name| {
             let found = files.iter().find(|file| file.name == *name);
-            found.ok_or_else(|| {
-                CommandError::NotFound(format!(
-                    "no file `{name}` in this version; it has: {}",
-                    known()
-                ))
-            })
+            found
+                .ok_or_else(|| CommandError::NotFound(format!("no file `{name}` in this version; it has: {}", known())))
         })
         .collect()
 }
@@ -234,14 +201,9 @@ fn told(report: &PullReport) -> Lines {
         lines.push(format!("  sha256 {}", file.sha256));
     }
     let price = output::money(&report.price.amount, report.price.currency.as_str());
-    lines.push(format!(
-        "{} columns; price of all of it {price}",
-        report.columns.len()
-    ));
+    lines.push(format!("{} columns; price of all of it {price}", report.columns.len()));
     if let Some(leaf) = report.files.iter().find_map(|file| file.leaf) {
-        lines.push(format!(
-            "recorded as entry {leaf}; prove it with: kouan audit proof {leaf}"
-        ));
+        lines.push(format!("recorded as entry {leaf}; prove it with: kouan audit proof {leaf}"));
     }
     lines
 }

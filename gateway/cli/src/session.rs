@@ -1,5 +1,6 @@
 //! One running command: its streams, whether it answers in JSON, and its language.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -30,11 +31,7 @@ impl Session<'_> {
     /// # Errors
     ///
     /// [`CommandError::LocalIo`] if standard output takes no more; a reader that went away (`| head`) is no error.
-    pub fn answer(
-        &mut self,
-        value: &Value,
-        lines: impl FnOnce() -> Lines,
-    ) -> Result<(), CommandError> {
+    pub fn answer(&mut self, value: &Value, lines: impl FnOnce() -> Lines) -> Result<(), CommandError> {
         if self.json {
             return self.print(&format!("{value}\n"));
         }
@@ -50,11 +47,7 @@ impl Session<'_> {
 
     /// Prints bytes to standard output as they are.
     pub fn print_bytes(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
-        let written = self
-            .io
-            .out
-            .write_all(bytes)
-            .and_then(|()| self.io.out.flush());
+        let written = self.io.out.write_all(bytes).and_then(|()| self.io.out.flush());
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(CommandError::io(Path::new("standard output"), "write")),
@@ -85,9 +78,7 @@ impl Session<'_> {
                     }
                 }
                 if let Some(leaf) = refusal.leaf {
-                    text.push_str(&format!(
-                        "\n  recorded as entry {leaf}: kouan audit show {leaf}"
-                    ));
+                    let _ = write!(text, "\n  recorded as entry {leaf}: kouan audit show {leaf}");
                 }
             }
             let _ = writeln!(self.io.err, "{text}");

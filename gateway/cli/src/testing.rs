@@ -1,6 +1,8 @@
 //! For tests: streams that are kept, and no environment but the one given.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+pub mod gateway;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

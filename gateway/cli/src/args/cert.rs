@@ -84,11 +84,7 @@ pub struct RevokeArgs {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// The certificate
-    #[arg(
-        value_name = "FILE",
-        required_unless_present = "serial",
-        conflicts_with = "serial"
-    )]
+    #[arg(value_name = "FILE", required_unless_present = "serial", conflicts_with = "serial")]
     pub certificate: Option<PathBuf>,
     /// Its serial, hexadecimal
     #[arg(long, value_name = "HEX")]

@@ -167,20 +167,10 @@ pub struct AddMechanismArgs {
     #[arg(long, value_name = "DATE")]
     pub expires: Option<jiff::civil::Date>,
     /// Dataset ids, or *
-    #[arg(
-        long = "dataset",
-        value_name = "ID",
-        value_delimiter = ',',
-        default_value = "*"
-    )]
+    #[arg(long = "dataset", value_name = "ID", value_delimiter = ',', default_value = "*")]
     pub datasets: Vec<String>,
     /// Purposes, or *
-    #[arg(
-        long = "purpose",
-        value_name = "PURPOSE",
-        value_delimiter = ',',
-        default_value = "*"
-    )]
+    #[arg(long = "purpose", value_name = "PURPOSE", value_delimiter = ',', default_value = "*")]
     pub purposes: Vec<String>,
     /// Approved number of persons
     #[arg(long, value_name = "N")]

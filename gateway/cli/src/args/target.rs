@@ -22,10 +22,7 @@ impl FromStr for Target {
             Some((dataset, version)) => (dataset, Some(version)),
             None => (text, None),
         };
-        Ok(Self {
-            dataset: DatasetId::parse(dataset)?,
-            version: version.map(VersionName::parse).transpose()?,
-        })
+        Ok(Self { dataset: DatasetId::parse(dataset)?, version: version.map(VersionName::parse).transpose()? })
     }
 }
 

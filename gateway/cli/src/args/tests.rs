@@ -58,10 +58,7 @@ fn every_command_of_the_contract_is_read() {
 
 #[test]
 fn columns_are_repeated_or_separated_by_commas() {
-    let Command::Pull(args) = parsed("kouan pull yue-speech --columns a,b --columns c")
-        .unwrap()
-        .command
-    else {
+    let Command::Pull(args) = parsed("kouan pull yue-speech --columns a,b --columns c").unwrap().command else {
         panic!("not a pull");
     };
     assert_eq!(args.columns, ["a", "b", "c"]);

@@ -1,5 +1,6 @@
 //! An answer: head at once, body piece by piece.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::header::{HeaderMap, RETRY_AFTER};
@@ -30,9 +31,7 @@ pub struct Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer")
-            .field("status", &self.status)
-            .finish_non_exhaustive()
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
@@ -65,10 +64,7 @@ impl Answer {
 
     /// `Retry-After` in seconds; the form with a date is not used by gateways.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.header(RETRY_AFTER.as_str())?
-            .parse()
-            .ok()
-            .map(Duration::from_secs)
+        self.header(RETRY_AFTER.as_str())?.parse().ok().map(Duration::from_secs)
     }
 
     /// The next piece of the body, nothing at its end.
@@ -79,12 +75,8 @@ impl Answer {
     pub async fn piece(&mut self) -> Result<Option<Bytes>, TransportError> {
         loop {
             let frame = tokio::time::timeout(self.idle_timeout, self.body.frame()).await;
-            let frame = frame.map_err(|_| {
-                TransportError::Broken(format!(
-                    "nothing came for {} s",
-                    self.idle_timeout.as_secs()
-                ))
-            })?;
+            let frame = frame
+                .map_err(|_| TransportError::Broken(format!("nothing came for {} s", self.idle_timeout.as_secs())))?;
             match frame {
                 None => {
                     self.end();
@@ -111,9 +103,7 @@ impl Answer {
         let mut bytes = Vec::new();
         while let Some(piece) = self.piece().await? {
             if bytes.len() + piece.len() > bytes_max {
-                return Err(TransportError::TooLarge(format!(
-                    "the answer has more than {bytes_max} bytes"
-                )));
+                return Err(TransportError::TooLarge(format!("the answer has more than {bytes_max} bytes")));
             }
             bytes.extend_from_slice(&piece);
         }
@@ -124,9 +114,7 @@ impl Answer {
     pub async fn into_error(self) -> CommandError {
         let status = self.status;
         if status.is_redirection() {
-            return CommandError::Unavailable(format!(
-                "the gateway redirects ({status}); redirects are not followed"
-            ));
+            return CommandError::Unavailable(format!("the gateway redirects ({status}); redirects are not followed"));
         }
         let retry_after = self.retry_after().map(|after| after.as_secs());
         let document = match self.bytes(PROBLEM_BYTES_MAX).await {
@@ -145,40 +133,22 @@ impl Answer {
 }
 
 fn refusal(status: StatusCode, retry_after: Option<u64>, document: Value) -> Refusal {
-    let text = |member: &str| {
-        document
-            .get(member)
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let reason = status
-        .canonical_reason()
-        .unwrap_or("no reason")
-        .to_lowercase();
+    let text = |member: &str| document.get(member).and_then(Value::as_str).map(str::to_owned);
+    let reason = status.canonical_reason().unwrap_or("no reason").to_lowercase();
     let code = text("code").unwrap_or_else(|| reason.replace([' ', '-'], "_"));
-    let detail = text("detail")
-        .or_else(|| text("title"))
-        .filter(|text| !text.is_empty());
+    let detail = text("detail").or_else(|| text("title")).filter(|text| !text.is_empty());
     let mut detail = detail.map_or_else(
         || format!("the gateway answered {status}"),
-        |text| {
-            text.lines()
-                .map(crate::output::clean)
-                .collect::<Vec<_>>()
-                .join("\n")
-        },
+        |text| text.lines().map(crate::output::clean).collect::<Vec<_>>().join("\n"),
     );
     if let Some(seconds) = retry_after {
-        detail.push_str(&format!(" (try again in {seconds} s)"));
+        let _ = write!(detail, " (try again in {seconds} s)");
     }
     Refusal {
         status: status.as_u16(),
         code,
         detail,
-        explain: document
-            .get("explain")
-            .filter(|explain| !explain.is_null())
-            .cloned(),
+        explain: document.get("explain").filter(|explain| !explain.is_null()).cloned(),
         leaf: document.get("leaf").and_then(Value::as_u64),
         retry_after,
         document,

@@ -30,13 +30,7 @@ pub struct Call {
 
 impl Call {
     fn new(method: Method, target: String) -> Self {
-        Self {
-            method,
-            target,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            head_timeout: None,
-        }
+        Self { method, target, headers: HeaderMap::new(), body: Bytes::new(), head_timeout: None }
     }
 
     /// A GET.
@@ -52,8 +46,7 @@ impl Call {
     /// A PUT of `body`.
     pub fn put(target: impl Into<String>, content_type: &'static str, body: Bytes) -> Self {
         let mut call = Self::new(Method::PUT, target.into());
-        call.headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        call.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         call.body = body;
         call
     }
@@ -63,31 +56,20 @@ impl Call {
     /// # Errors
     ///
     /// [`CommandError::Usage`] if the system has no randomness.
-    pub fn post(
-        target: impl Into<String>,
-        content_type: &'static str,
-        body: Bytes,
-    ) -> Result<Self, CommandError> {
+    pub fn post(target: impl Into<String>, content_type: &'static str, body: Bytes) -> Result<Self, CommandError> {
         let mut call = Self::put(target, content_type, body);
         call.method = Method::POST;
         let mut random = [0_u8; 16];
-        getrandom::fill(&mut random).map_err(|error| {
-            CommandError::Usage(format!("the operating system gives no randomness: {error}"))
-        })?;
-        let key = random
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
+        getrandom::fill(&mut random)
+            .map_err(|error| CommandError::Usage(format!("the operating system gives no randomness: {error}")))?;
+        let key = format!("{:032x}", u128::from_be_bytes(random));
         call.header(names::IDEMPOTENCY_KEY, &key)
     }
 
     /// A POST of JSON.
-    pub fn post_json(
-        target: impl Into<String>,
-        body: &impl Serialize,
-    ) -> Result<Self, CommandError> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| CommandError::Usage(format!("cannot write JSON: {error}")))?;
+    pub fn post_json(target: impl Into<String>, body: &impl Serialize) -> Result<Self, CommandError> {
+        let body =
+            serde_json::to_vec(body).map_err(|error| CommandError::Usage(format!("cannot write JSON: {error}")))?;
         Self::post(target, "application/json", body.into())
     }
 
@@ -97,9 +79,8 @@ impl Call {
     ///
     /// [`CommandError::Usage`] if the value cannot stand in a header.
     pub fn header(mut self, name: &'static str, value: &str) -> Result<Self, CommandError> {
-        let value = HeaderValue::from_str(value).map_err(|_| {
-            CommandError::Usage(format!("`{value}` cannot stand in the header `{name}`"))
-        })?;
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| CommandError::Usage(format!("`{value}` cannot stand in the header `{name}`")))?;
         self.headers.insert(HeaderName::from_static(name), value);
         Ok(self)
     }
@@ -118,19 +99,12 @@ impl Call {
             .header(HOST, &url.authority)
             .header(USER_AGENT, concat!("kouan/", env!("CARGO_PKG_VERSION")))
             .body(Full::new(self.body.clone()))
-            .map_err(|error| {
-                TransportError::Request(format!(
-                    "`{}` is not a request target: {error}",
-                    self.target
-                ))
-            })?;
+            .map_err(|error| TransportError::Request(format!("`{}` is not a request target: {error}", self.target)))?;
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
         }
         if !request.headers().contains_key(ACCEPT) {
-            request
-                .headers_mut()
-                .insert(ACCEPT, HeaderValue::from_static("*/*"));
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
         }
         Ok(request)
     }

@@ -31,10 +31,7 @@ pub enum TransportError {
 impl TransportError {
     /// Whether another attempt cannot help.
     pub const fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Authentication(_) | Self::Request(_) | Self::TooLarge(_)
-        )
+        matches!(self, Self::Authentication(_) | Self::Request(_) | Self::TooLarge(_))
     }
 }
 
@@ -43,17 +40,15 @@ impl From<TransportError> for CommandError {
         match error {
             TransportError::Authentication(text) => Self::Authentication(text),
             TransportError::Request(text) => Self::Usage(text),
-            TransportError::Unreachable(text)
-            | TransportError::Broken(text)
-            | TransportError::TooLarge(text) => Self::Unavailable(text),
+            TransportError::Unreachable(text) | TransportError::Broken(text) | TransportError::TooLarge(text) => {
+                Self::Unavailable(text)
+            }
         }
     }
 }
 
 pub(super) fn of_io(url: &GatewayUrl, error: &io::Error) -> TransportError {
-    of_tls(error).unwrap_or_else(|| {
-        TransportError::Unreachable(format!("no TLS connection to {url}: {error}"))
-    })
+    of_tls(error).unwrap_or_else(|| TransportError::Unreachable(format!("no TLS connection to {url}: {error}")))
 }
 
 pub(super) fn of_error(url: &GatewayUrl, error: &hyper::Error) -> TransportError {
@@ -62,10 +57,7 @@ pub(super) fn of_error(url: &GatewayUrl, error: &hyper::Error) -> TransportError
 
 pub(super) fn of_error_text(what: &str, error: &hyper::Error) -> TransportError {
     of_tls(error).unwrap_or_else(|| {
-        let cause = error
-            .source()
-            .map(|cause| format!(": {cause}"))
-            .unwrap_or_default();
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         TransportError::Broken(format!("{what}: {error}{cause}"))
     })
 }
@@ -78,9 +70,7 @@ fn of_tls(error: &(dyn Error + 'static)) -> Option<TransportError> {
             return certificate_fault(tls).map(TransportError::Authentication);
         }
         // An `io::Error` made from another error hides it from `source`.
-        let inner = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         cause = match inner {
             Some(inner) => Some(inner),
             None => error.source(),
@@ -91,12 +81,11 @@ fn of_tls(error: &(dyn Error + 'static)) -> Option<TransportError> {
 
 fn certificate_fault(error: &rustls::Error) -> Option<String> {
     match error {
-        rustls::Error::InvalidCertificate(why) => Some(format!(
-            "the gateway's certificate is not trusted: {why:?}; check `--ca` and the name in the address"
-        )),
-        rustls::Error::AlertReceived(alert) => alert_text(*alert).map(|text| {
-            format!("the gateway refused the certificate: {text}; `kouan doctor` checks it")
-        }),
+        rustls::Error::InvalidCertificate(why) => {
+            Some(format!("the gateway's certificate is not trusted: {why:?}; check `--ca` and the name in the address"))
+        }
+        rustls::Error::AlertReceived(alert) => alert_text(*alert)
+            .map(|text| format!("the gateway refused the certificate: {text}; `kouan doctor` checks it")),
         _ => None,
     }
 }
@@ -125,9 +114,7 @@ mod tests {
     fn a_refused_certificate_is_found_below_other_errors() {
         let tls = rustls::Error::AlertReceived(AlertDescription::CertificateRevoked);
         let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls));
-        assert!(
-            matches!(of_tls(&error), Some(TransportError::Authentication(text)) if text.contains("revoked"))
-        );
+        assert!(matches!(of_tls(&error), Some(TransportError::Authentication(text)) if text.contains("revoked")));
         let other = io::Error::other(rustls::Error::AlertReceived(AlertDescription::CloseNotify));
         assert!(of_tls(&other).is_none());
         assert!(of_tls(&io::Error::from(io::ErrorKind::ConnectionReset)).is_none());

@@ -13,10 +13,7 @@ pub fn path<'a>(segments: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// `path?name=value&…`; pairs without a value are left out.
-pub fn with_query<'a>(
-    path: &str,
-    pairs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-) -> String {
+pub fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> String {
     let mut text = path.to_owned();
     for (name, value) in pairs {
         let Some(value) = value else { continue };
@@ -36,7 +33,7 @@ fn encode(text: &mut String, part: &str) {
         match byte {
             b'.' if dots => text.push_str("%2E"),
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte))
+                text.push(char::from(byte));
             }
             _ => {
                 let _ = write!(text, "%{byte:02X}");
@@ -51,10 +48,7 @@ mod tests {
 
     #[test]
     fn segments_stay_segments() {
-        assert_eq!(
-            path(["v1", "datasets", "a/../b"]),
-            "/v1/datasets/a%2F..%2Fb"
-        );
+        assert_eq!(path(["v1", "datasets", "a/../b"]), "/v1/datasets/a%2F..%2Fb");
         assert_eq!(path(["v1", ".."]), "/v1/%2E%2E");
         assert_eq!(
             with_query("/x", [("a", Some("1 2")), ("b", None), ("语", Some("&="))]),

@@ -11,34 +11,20 @@ use crate::output::plain;
 use crate::output::table::{Table, fields};
 use crate::session::{Lines, Session};
 
-pub async fn run(
-    session: &mut Session<'_>,
-    command: &AgreementCommand,
-) -> Result<(), CommandError> {
+pub async fn run(session: &mut Session<'_>, command: &AgreementCommand) -> Result<(), CommandError> {
     match command {
-        AgreementCommand::Accept {
-            target,
-            purpose,
-            connect,
-        } => {
+        AgreementCommand::Accept { target, purpose, connect } => {
             if target.version.is_some() {
                 return Err(CommandError::Usage(
-                    "an offer is taken for a dataset, not for one version: leave out `@VERSION`"
-                        .to_owned(),
+                    "an offer is taken for a dataset, not for one version: leave out `@VERSION`".to_owned(),
                 ));
             }
-            let body = AcceptOffer {
-                dataset: target.dataset.clone(),
-                purpose: purpose.clone(),
-            };
+            let body = AcceptOffer { dataset: target.dataset.clone(), purpose: purpose.clone() };
             let call = Call::post_json("/v1/agreements", &body)?;
             let value = rest::client(session, connect)?.json(&call).await?;
             session.answer(&value, || {
                 let mut lines = shown(&value);
-                lines.push(format!(
-                    "next: kouan pull {} --purpose {purpose}",
-                    target.dataset
-                ));
+                lines.push(format!("next: kouan pull {} --purpose {purpose}", target.dataset));
                 lines
             })
         }
@@ -47,7 +33,9 @@ pub async fn run(
             session.answer(&value, || {
                 let agreements = items(&value, "agreements");
                 if agreements.is_empty() {
-                    return vec!["no agreements; take an offer with: kouan agreement accept DATASET --purpose P".to_owned()];
+                    return vec![
+                        "no agreements; take an offer with: kouan agreement accept DATASET --purpose P".to_owned(),
+                    ];
                 }
                 let columns = [
                     ("AGREEMENT", "/id"),
@@ -61,40 +49,18 @@ pub async fn run(
             })
         }
         AgreementCommand::Show { id, connect } => {
-            let value = get(
-                &rest::client(session, connect)?,
-                &["v1", "agreements", id.as_str()],
-            )
-            .await?;
+            let value = get(&rest::client(session, connect)?, &["v1", "agreements", id.as_str()]).await?;
             session.answer(&value, || shown(&value))
         }
-        AgreementCommand::End {
-            id,
-            reason,
-            connect,
-        } => {
+        AgreementCommand::End { id, reason, connect } => {
             let client = rest::client(session, connect)?;
-            let value =
-                act_because(&client, &["v1", "agreements", id.as_str(), "end"], reason).await?;
-            session.answer(&value, || {
-                vec![format!(
-                    "agreement {id} has ended; live streams under it are cut"
-                )]
-            })
+            let value = act_because(&client, &["v1", "agreements", id.as_str(), "end"], reason).await?;
+            session.answer(&value, || vec![format!("agreement {id} has ended; live streams under it are cut")])
         }
     }
 }
 
 fn shown(value: &Value) -> Lines {
-    let members = [
-        "id",
-        "participant",
-        "dataset",
-        "purpose",
-        "offer",
-        "state",
-        "at",
-        "cap",
-    ];
+    let members = ["id", "participant", "dataset", "purpose", "offer", "state", "at", "cap"];
     fields(members.map(|member| (member, plain(value.get(member).unwrap_or(&Value::Null)))))
 }

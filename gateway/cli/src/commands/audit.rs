@@ -28,11 +28,7 @@ pub async fn run(session: &mut Session<'_>, command: &AuditCommand) -> Result<Ex
     match command {
         AuditCommand::Search(args) => search(session, args).await,
         AuditCommand::Show { index, connect } => {
-            let value = get(
-                &rest::client(session, connect)?,
-                &["v1", "audit", &index.to_string()],
-            )
-            .await?;
+            let value = get(&rest::client(session, connect)?, &["v1", "audit", &index.to_string()]).await?;
             session.answer(&value, || shown(*index, &value))?;
             Ok(Exit::Success)
         }
@@ -59,13 +55,7 @@ fn target(filter: &EntryFilterArgs, cursor: Option<&str>) -> String {
 
 async fn search(session: &mut Session<'_>, args: &SearchArgs) -> Result<Exit, CommandError> {
     let client = rest::client(session, &args.connect)?;
-    let value = rest::pages(
-        &client,
-        |cursor| target(&args.filter, cursor),
-        "entries",
-        args.limit,
-    )
-    .await?;
+    let value = rest::pages(&client, |cursor| target(&args.filter, cursor), "entries", args.limit).await?;
     session.answer(&value, || {
         let entries = items(&value, "entries");
         if entries.is_empty() {
@@ -75,9 +65,7 @@ async fn search(session: &mut Session<'_>, args: &SearchArgs) -> Result<Exit, Co
         if value.get("next").is_some() {
             lines.push("there are more: raise --limit, or narrow --from and --to".to_owned());
         }
-        lines.push(
-            "one of them: kouan audit show INDEX; its proof: kouan audit proof INDEX".to_owned(),
-        );
+        lines.push("one of them: kouan audit show INDEX; its proof: kouan audit proof INDEX".to_owned());
         lines
     })?;
     Ok(Exit::Success)
@@ -114,45 +102,23 @@ fn verify(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandE
         )));
     }
     let key = args.key.as_deref().map(proof::verifier_key).transpose()?;
-    let since = args
-        .since
-        .as_deref()
-        .map(|file| files::read(file, CHECKPOINT_BYTES_MAX))
-        .transpose()?;
+    let since = args.since.as_deref().map(|file| files::read(file, CHECKPOINT_BYTES_MAX)).transpose()?;
     let report = report(&args.dir, key.as_ref(), since.as_deref())?;
-    let exit = if report.ok {
-        Exit::Success
-    } else {
-        Exit::Integrity
-    };
+    let exit = if report.ok { Exit::Success } else { Exit::Integrity };
     let mut value = serde_json::to_value(&report).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
         object.insert("verdict".to_owned(), report.verdict().into());
         if let Some(finding) = &report.finding {
-            object.insert(
-                "error".to_owned(),
-                json!({ "code": "integrity", "message": finding.to_string() }),
-            );
+            object.insert("error".to_owned(), json!({ "code": "integrity", "message": finding.to_string() }));
         }
     }
     session.answer(&value, || told(&report))?;
     Ok(exit)
 }
 
-fn report(
-    dir: &Path,
-    key: Option<&VerifierKey>,
-    since: Option<&[u8]>,
-) -> Result<VerifyReport, CommandError> {
-    verify_log(
-        &LogFolder::new(dir),
-        &VerifyOptions { key, since },
-        &mut |_, _| (),
-    )
-    .map_err(|error| CommandError::LocalIo {
-        path: dir.to_owned(),
-        what: "read",
-        source: std::io::Error::other(error),
+fn report(dir: &Path, key: Option<&VerifierKey>, since: Option<&[u8]>) -> Result<VerifyReport, CommandError> {
+    verify_log(&LogFolder::new(dir), &VerifyOptions { key, since }, &mut |_, _| ()).map_err(|error| {
+        CommandError::LocalIo { path: dir.to_owned(), what: "read", source: std::io::Error::other(error) }
     })
 }
 
@@ -161,10 +127,7 @@ fn told(report: &VerifyReport) -> Lines {
     let mut lines = fields([
         ("log", report.origin.clone().unwrap_or_default()),
         ("entries", report.size.map(count).unwrap_or_default()),
-        (
-            "root",
-            report.root.map(|root| root.to_string()).unwrap_or_default(),
-        ),
+        ("root", report.root.map(|root| root.to_string()).unwrap_or_default()),
         ("key", report.key.clone().unwrap_or_default()),
         ("first entry", report.first_at.clone().unwrap_or_default()),
         ("last entry", report.last_at.clone().unwrap_or_default()),

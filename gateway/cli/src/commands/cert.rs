@@ -32,16 +32,9 @@ pub fn run(session: &mut Session<'_>, command: &CertCommand) -> Result<(), Comma
                 length: days(args.days),
                 crl_length: days(args.crl_days),
             };
-            let next = format!(
-                "next: kouan cert issue {} spiffe://{}/researcher/NAME",
-                args.dir.display(),
-                args.trust_domain
-            );
-            answer(
-                session,
-                &command::create_ca(&request, now).map_err(failed)?,
-                Some(next),
-            )
+            let next =
+                format!("next: kouan cert issue {} spiffe://{}/researcher/NAME", args.dir.display(), args.trust_domain);
+            answer(session, &command::create_ca(&request, now).map_err(failed)?, Some(next))
         }
         CertCommand::Issue(args) => issue(session, args, now),
         CertCommand::Revoke(args) => {
@@ -49,19 +42,11 @@ pub fn run(session: &mut Session<'_>, command: &CertCommand) -> Result<(), Comma
                 (Some(file), _) => Target::Certificate(file),
                 (None, Some(serial)) => Target::Serial(serial.clone()),
                 (None, None) => {
-                    return Err(CommandError::Usage(
-                        "name a certificate or its `--serial`".to_owned(),
-                    ));
+                    return Err(CommandError::Usage("name a certificate or its `--serial`".to_owned()));
                 }
             };
-            let signed = command::revoke(
-                &args.dir,
-                &target,
-                args.reason.into(),
-                days(args.crl_days),
-                now,
-            )
-            .map_err(failed)?;
+            let signed =
+                command::revoke(&args.dir, &target, args.reason.into(), days(args.crl_days), now).map_err(failed)?;
             answer(session, &signed, Some(give_crl(&args.dir)))
         }
         CertCommand::Crl(args) => {
@@ -69,17 +54,11 @@ pub fn run(session: &mut Session<'_>, command: &CertCommand) -> Result<(), Comma
             answer(session, &signed, Some(give_crl(&args.dir)))
         }
         CertCommand::Show { file } => {
-            let shown =
-                serde_json::to_value(command::show(file, now).map_err(failed)?).unwrap_or_default();
+            let shown = serde_json::to_value(command::show(file, now).map_err(failed)?).unwrap_or_default();
             session.answer(&shown, || {
                 let mut lines = Vec::new();
                 for member in ["certificates", "crls"] {
-                    for item in shown
-                        .get(member)
-                        .and_then(Value::as_array)
-                        .into_iter()
-                        .flatten()
-                    {
+                    for item in shown.get(member).and_then(Value::as_array).into_iter().flatten() {
                         if !lines.is_empty() {
                             lines.push(String::new());
                         }
@@ -101,23 +80,15 @@ fn issue(session: &mut Session<'_>, args: &IssueArgs, now: Timestamp) -> Result<
         algorithm: args.algorithm,
         length: days(args.days),
     };
-    let issued = match &args.id {
-        Some(id) => command::issue(&request, id, now),
-        None => {
-            let names = ServerNames {
-                dns: args.dns.clone(),
-                ips: args.ip.clone(),
-            };
-            command::issue_server(&request, &names, now)
-        }
+    let issued = if let Some(id) = &args.id {
+        command::issue(&request, id, now)
+    } else {
+        let names = ServerNames { dns: args.dns.clone(), ips: args.ip.clone() };
+        command::issue_server(&request, &names, now)
     };
     let issued = issued.map_err(failed)?;
     let next = args.id.is_some().then(|| {
-        format!(
-            "use it: export KOUAN_CERT={} KOUAN_KEY={}",
-            issued.certificate.display(),
-            issued.key.display()
-        )
+        format!("use it: export KOUAN_CERT={} KOUAN_KEY={}", issued.certificate.display(), issued.key.display())
     });
     answer(session, &issued, next)
 }
@@ -129,7 +100,9 @@ fn p12(session: &mut Session<'_>, args: &P12Args) -> Result<(), CommandError> {
             text.lines().next().unwrap_or_default().to_owned()
         }
         None => session.io.env.var(ENV_P12_PASSWORD).and_then(|value| value.into_string().ok()).ok_or_else(|| {
-            CommandError::Usage(format!("the browser asks for a password: give `--password-file FILE`, or set `{ENV_P12_PASSWORD}`"))
+            CommandError::Usage(format!(
+                "the browser asks for a password: give `--password-file FILE`, or set `{ENV_P12_PASSWORD}`"
+            ))
         })?,
     };
     let beside = |ending: &str| -> PathBuf { args.certificate.with_extension(ending) };
@@ -149,17 +122,10 @@ fn days(days: u32) -> SignedDuration {
 }
 
 fn give_crl(dir: &Path) -> String {
-    format!(
-        "give it to the gateways: kouan participant crl PARTICIPANT {}",
-        dir.join("crl.pem").display()
-    )
+    format!("give it to the gateways: kouan participant crl PARTICIPANT {}", dir.join("crl.pem").display())
 }
 
-fn answer(
-    session: &mut Session<'_>,
-    made: &impl Serialize,
-    next: Option<String>,
-) -> Result<(), CommandError> {
+fn answer(session: &mut Session<'_>, made: &impl Serialize, next: Option<String>) -> Result<(), CommandError> {
     let value = serde_json::to_value(made).unwrap_or_default();
     session.answer(&value, || {
         let mut lines = members(&value);
@@ -169,29 +135,18 @@ fn answer(
 }
 
 fn members(value: &Value) -> Vec<String> {
-    fields(
-        value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.as_str(), plain(value))),
-    )
+    fields(value.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), plain(value))))
 }
 
 /// Whose fault it was: a file that cannot be read is local I/O, all else is input.
 fn failed(error: command::CommandError) -> CommandError {
     let text = error.to_string();
     let file = match error {
-        command::CommandError::File(file)
-        | command::CommandError::CaDir(CaDirError::File(file)) => Some(file),
+        command::CommandError::File(file) | command::CommandError::CaDir(CaDirError::File(file)) => Some(file),
         _ => None,
     };
     match file {
-        Some(FileError::Io { path, source, .. }) => CommandError::LocalIo {
-            path,
-            what: "use",
-            source,
-        },
+        Some(FileError::Io { path, source, .. }) => CommandError::LocalIo { path, what: "use", source },
         _ => CommandError::Input(text),
     }
 }

@@ -12,8 +12,7 @@ pub fn run(session: &mut Session<'_>, args: &CompletionsArgs) -> Result<(), Comm
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "kouan", &mut script);
     if session.json {
-        let value =
-            json!({ "shell": args.shell.to_string(), "script": String::from_utf8_lossy(&script) });
+        let value = json!({ "shell": args.shell.to_string(), "script": String::from_utf8_lossy(&script) });
         return session.answer(&value, Vec::new);
     }
     session.print_bytes(&script)

@@ -27,47 +27,18 @@ pub async fn run(session: &mut Session<'_>, command: &DatasetCommand) -> Result<
             step(session, args, "submit", "submitted", Some(next)).await
         }
         DatasetCommand::Approve(args) => {
-            step(
-                session,
-                args,
-                "approve",
-                "approved",
-                Some("its broker offers it: kouan dataset publish"),
-            )
-            .await
+            step(session, args, "approve", "approved", Some("its broker offers it: kouan dataset publish")).await
         }
         DatasetCommand::Publish(args) => {
-            step(
-                session,
-                args,
-                "publish",
-                "published",
-                Some("see it: kouan dataset show"),
-            )
-            .await
+            step(session, args, "publish", "published", Some("see it: kouan dataset show")).await
         }
         DatasetCommand::ConfirmExemption(args) => {
-            step(
-                session,
-                args,
-                "confirm-exemption",
-                "confirmed in its exemption",
-                None,
-            )
-            .await
+            step(session, args, "confirm-exemption", "confirmed in its exemption", None).await
         }
         DatasetCommand::Suspend(args) => stop(session, args, "suspend", "suspended").await,
         DatasetCommand::Withdraw(args) => stop(session, args, "withdraw", "withdrawn").await,
         DatasetCommand::List(args) => search(session, None, &args.filter, &args.connect).await,
-        DatasetCommand::Search(args) => {
-            search(
-                session,
-                Some(args.words.join(" ")),
-                &args.filter,
-                &args.connect,
-            )
-            .await
-        }
+        DatasetCommand::Search(args) => search(session, Some(args.words.join(" ")), &args.filter, &args.connect).await,
         DatasetCommand::Show(args) => show(session, args).await,
     }
 }
@@ -77,13 +48,7 @@ async fn version_of(client: &Client, target: &Target) -> Result<VersionName, Com
     if let Some(version) = &target.version {
         return Ok(version.clone());
     }
-    let view: DatasetView = client
-        .typed(&Call::get(path([
-            "v1",
-            "datasets",
-            target.dataset.as_str(),
-        ])))
-        .await?;
+    let view: DatasetView = client.typed(&Call::get(path(["v1", "datasets", target.dataset.as_str()]))).await?;
     Ok(view.summary.latest_version)
 }
 
@@ -97,18 +62,7 @@ async fn step(
     let client = rest::client(session, &args.connect)?;
     let version = version_of(&client, &args.target).await?;
     let dataset = args.target.dataset.as_str();
-    let value = act(
-        &client,
-        &[
-            "v1",
-            "datasets",
-            dataset,
-            "versions",
-            version.as_str(),
-            action,
-        ],
-    )
-    .await?;
+    let value = act(&client, &["v1", "datasets", dataset, "versions", version.as_str(), action]).await?;
     session.answer(&value, || {
         let mut lines = vec![format!("{dataset}@{version} is {done}")];
         lines.extend(next.map(|next| format!("next: {next} {dataset}@{version}")));
@@ -116,29 +70,13 @@ async fn step(
     })
 }
 
-async fn stop(
-    session: &mut Session<'_>,
-    args: &ReasonArgs,
-    action: &str,
-    done: &str,
-) -> Result<(), CommandError> {
+async fn stop(session: &mut Session<'_>, args: &ReasonArgs, action: &str, done: &str) -> Result<(), CommandError> {
     let client = rest::client(session, &args.connect)?;
     let version = version_of(&client, &args.target).await?;
     let dataset = args.target.dataset.as_str();
-    let segments = [
-        "v1",
-        "datasets",
-        dataset,
-        "versions",
-        version.as_str(),
-        action,
-    ];
+    let segments = ["v1", "datasets", dataset, "versions", version.as_str(), action];
     let value = act_because(&client, &segments, &args.reason).await?;
-    session.answer(&value, || {
-        vec![format!(
-            "{dataset}@{version} is {done}; its live streams end within a second"
-        )]
-    })
+    session.answer(&value, || vec![format!("{dataset}@{version} is {done}; its live streams end within a second")])
 }
 
 async fn search(
@@ -167,9 +105,7 @@ async fn search(
         if datasets.is_empty() {
             return vec!["no dataset that you may see".to_owned()];
         }
-        let mut table = Table::new(&[
-            "DATASET", "VERSION", "STATE", "CLASS", "ROWS", "SIZE", "PRICE", "TITLE",
-        ]);
+        let mut table = Table::new(&["DATASET", "VERSION", "STATE", "CLASS", "ROWS", "SIZE", "PRICE", "TITLE"]);
         for dataset in datasets {
             let text = |pointer: &str| plain(dataset.pointer(pointer).unwrap_or(&Value::Null));
             let number = |pointer: &str| dataset.pointer(pointer).and_then(Value::as_u64);
@@ -181,10 +117,7 @@ async fn search(
                 number("/rows").map(count).unwrap_or_default(),
                 number("/bytes").map(bytes).unwrap_or_default(),
                 price(dataset.get("offer").unwrap_or(&Value::Null)),
-                dataset
-                    .get("title")
-                    .map(|title| clean(lang.text(title)))
-                    .unwrap_or_default(),
+                dataset.get("title").map(|title| clean(lang.text(title))).unwrap_or_default(),
             ]);
         }
         let mut lines = table.lines();
@@ -203,12 +136,7 @@ async fn show(session: &mut Session<'_>, args: &ActionArgs) -> Result<(), Comman
         let value = get(&client, &["v1", "datasets", dataset]).await?;
         return session.answer(&value, || {
             let text = |member: &str| plain(value.get(member).unwrap_or(&Value::Null));
-            let local = |member: &str| {
-                value
-                    .get(member)
-                    .map(|text| clean(lang.text(text)))
-                    .unwrap_or_default()
-            };
+            let local = |member: &str| value.get(member).map(|text| clean(lang.text(text))).unwrap_or_default();
             let number = |member: &str| value.get(member).and_then(Value::as_u64);
             let versions = items(&value, "versions").iter();
             let versions = versions.map(|v| {
@@ -240,11 +168,7 @@ async fn show(session: &mut Session<'_>, args: &ActionArgs) -> Result<(), Comman
             lines
         });
     };
-    let value = get(
-        &client,
-        &["v1", "datasets", dataset, "versions", version.as_str()],
-    )
-    .await?;
+    let value = get(&client, &["v1", "datasets", dataset, "versions", version.as_str()]).await?;
     session.answer(&value, || version_lines(&value))
 }
 
@@ -258,30 +182,20 @@ pub(super) fn version_lines(value: &Value) -> Lines {
     let mut lines = fields([
         ("version", format!("{}@{}", view.dataset, view.version)),
         ("state", view.state.as_str().to_owned()),
-        (
-            "reason",
-            view.reason.as_deref().map(clean).unwrap_or_default(),
-        ),
+        ("reason", view.reason.as_deref().map(clean).unwrap_or_default()),
         ("provider", view.provider.to_string()),
         ("registrant", view.registrant.to_string()),
         ("manifest", view.manifest.to_string()),
     ]);
     let mut files = Table::new(&["FILE", "SIZE", "ROWS", "SHA-256"]);
     for file in &view.files {
-        files.row([
-            clean(&file.name),
-            bytes(file.bytes),
-            count(file.rows),
-            clean(&file.sha256),
-        ]);
+        files.row([clean(&file.name), bytes(file.bytes), count(file.rows), clean(&file.sha256)]);
     }
     lines.push(String::new());
     lines.extend(files.lines());
     let mut columns = Table::new(&["COLUMN", "TYPE", "CLASS"]);
     for column in &view.schema {
-        let class = serde_json::to_value(column.class)
-            .map(|class| plain(&class))
-            .unwrap_or_default();
+        let class = serde_json::to_value(column.class).map(|class| plain(&class)).unwrap_or_default();
         columns.row([clean(&column.name), clean(&column.r#type), class]);
     }
     lines.push(String::new());
@@ -304,26 +218,15 @@ fn offer(offer: &Value) -> Lines {
 }
 
 fn price(offer: &Value) -> String {
-    let text = |pointer: &str| {
-        offer
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |pointer: &str| offer.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     match text("/price/model") {
         "" => String::new(),
         "free" => "free".to_owned(),
         "subscription" => {
-            format!(
-                "{} per {}",
-                money(text("/price/amount"), text("/price/currency")),
-                clean(text("/price/period"))
-            )
+            format!("{} per {}", money(text("/price/amount"), text("/price/currency")), clean(text("/price/period")))
         }
-        model => format!(
-            "{} {}",
-            money(text("/price/amount"), text("/price/currency")),
-            clean(&model.replace('_', " "))
-        ),
+        model => {
+            format!("{} {}", money(text("/price/amount"), text("/price/currency")), clean(&model.replace('_', " ")))
+        }
     }
 }

@@ -38,39 +38,19 @@ struct Check {
 
 impl Check {
     fn ok(name: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            name,
-            state: "ok",
-            found: found.into(),
-            fix: None,
-        }
+        Self { name, state: "ok", found: found.into(), fix: None }
     }
 
     fn skipped(name: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            name,
-            state: "skipped",
-            found: found.into(),
-            fix: None,
-        }
+        Self { name, state: "skipped", found: found.into(), fix: None }
     }
 
     fn warning(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            name,
-            state: "warning",
-            found: found.into(),
-            fix: Some(fix.into()),
-        }
+        Self { name, state: "warning", found: found.into(), fix: Some(fix.into()) }
     }
 
     fn failed(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            name,
-            state: "failed",
-            found: found.into(),
-            fix: Some(fix.into()),
-        }
+        Self { name, state: "failed", found: found.into(), fix: Some(fix.into()) }
     }
 }
 
@@ -81,24 +61,15 @@ pub async fn run(session: &mut Session<'_>, args: &DoctorArgs) -> Result<Exit, C
     match Profile::resolve(&args.connect, session.io.env.as_ref()) {
         Err(error) => {
             exit = error.exit();
-            checks.push(Check::failed(
-                "profile",
-                error.to_string(),
-                "see `kouan --help`",
-            ));
+            checks.push(Check::failed("profile", error.to_string(), "see `kouan --help`"));
         }
         Ok(profile) => {
-            let from = profile.file.as_ref().map_or_else(String::new, |file| {
-                format!(", profile file {}", file.display())
-            });
+            let from =
+                profile.file.as_ref().map_or_else(String::new, |file| format!(", profile file {}", file.display()));
             checks.push(Check::ok("profile", format!("{}{from}", profile.gateway)));
             let before = checks.len();
             files(&profile, Timestamp::now(), &mut checks);
-            if checks
-                .iter()
-                .skip(before)
-                .any(|check| check.state == "failed")
-            {
+            if checks.iter().skip(before).any(|check| check.state == "failed") {
                 exit = Exit::Unauthenticated;
             }
             let found = online(&profile, &mut checks).await;
@@ -112,11 +83,7 @@ pub async fn run(session: &mut Session<'_>, args: &DoctorArgs) -> Result<Exit, C
         let mut table = Table::new(&["CHECK", "STATE", "FOUND"]);
         for check in &checks {
             let first = check.found.lines().next().unwrap_or_default();
-            table.row([
-                check.name.to_owned(),
-                check.state.to_owned(),
-                first.to_owned(),
-            ]);
+            table.row([check.name.to_owned(), check.state.to_owned(), first.to_owned()]);
             for more in check.found.lines().skip(1) {
                 table.row([String::new(), String::new(), more.to_owned()]);
             }
@@ -125,15 +92,8 @@ pub async fn run(session: &mut Session<'_>, args: &DoctorArgs) -> Result<Exit, C
             }
         }
         let mut lines = table.lines();
-        let failed = checks
-            .iter()
-            .filter(|check| check.state == "failed")
-            .count();
-        lines.push(if failed == 0 {
-            "all well".to_owned()
-        } else {
-            format!("{failed} failed")
-        });
+        let failed = checks.iter().filter(|check| check.state == "failed").count();
+        lines.push(if failed == 0 { "all well".to_owned() } else { format!("{failed} failed") });
         lines
     })?;
     Ok(exit)
@@ -143,20 +103,16 @@ pub async fn run(session: &mut Session<'_>, args: &DoctorArgs) -> Result<Exit, C
 fn files(profile: &Profile, now: Timestamp, checks: &mut Vec<Check>) {
     checks.push(match show(&profile.cert, now) {
         Ok(shown) => certificate(&shown, now),
-        Err(error) => Check::failed(
-            "certificate",
-            error.to_string(),
-            "name your certificate with `--cert` or `KOUAN_CERT`",
-        ),
+        Err(error) => {
+            Check::failed("certificate", error.to_string(), "name your certificate with `--cert` or `KOUAN_CERT`")
+        }
     });
     checks.push(key(&profile.key));
     checks.push(match show(&profile.ca, now) {
         Ok(shown) => authority(&shown),
-        Err(error) => Check::failed(
-            "trust bundle",
-            error.to_string(),
-            "ask the operator of the gateway for its trust.pem",
-        ),
+        Err(error) => {
+            Check::failed("trust bundle", error.to_string(), "ask the operator of the gateway for its trust.pem")
+        }
     });
 }
 
@@ -169,11 +125,7 @@ fn certificate(shown: &Shown, now: Timestamp) -> Check {
     if let Some(refused) = &leaf.refused {
         return Check::failed(NAME, format!("a gateway would refuse it: {refused}"), ask);
     }
-    let Some(id) = leaf
-        .spiffe_id
-        .as_ref()
-        .filter(|_| leaf.kind == CertificateKind::Client)
-    else {
+    let Some(id) = leaf.spiffe_id.as_ref().filter(|_| leaf.kind == CertificateKind::Client) else {
         return Check::failed(NAME, "it is no client certificate", ask);
     };
     let found = format!("{id}, until {}", leaf.not_after);
@@ -186,18 +138,12 @@ fn certificate(shown: &Shown, now: Timestamp) -> Check {
 fn key(path: &Path) -> Check {
     const NAME: &str = "private key";
     match std::fs::metadata(path) {
-        Err(error) => Check::failed(
-            NAME,
-            format!("`{}`: {error}", path.display()),
-            "name it with `--key` or `KOUAN_KEY`",
-        ),
+        Err(error) => {
+            Check::failed(NAME, format!("`{}`: {error}", path.display()), "name it with `--key` or `KOUAN_KEY`")
+        }
         Ok(metadata) if metadata.mode() & 0o077 != 0 => Check::failed(
             NAME,
-            format!(
-                "`{}` has mode {:04o}: others can read it",
-                path.display(),
-                metadata.mode() & 0o7777
-            ),
+            format!("`{}` has mode {:04o}: others can read it", path.display(), metadata.mode() & 0o7777),
             format!("chmod 600 {}", path.display()),
         ),
         Ok(_) => Check::ok(NAME, path.display().to_string()),
@@ -207,10 +153,7 @@ fn key(path: &Path) -> Check {
 fn authority(shown: &Shown) -> Check {
     const NAME: &str = "trust bundle";
     let ask = "ask the operator of the gateway for its trust.pem";
-    let current = shown
-        .certificates
-        .iter()
-        .find(|cert| cert.kind == CertificateKind::Authority && cert.in_validity);
+    let current = shown.certificates.iter().find(|cert| cert.kind == CertificateKind::Authority && cert.in_validity);
     match current {
         Some(cert) => Check::ok(NAME, format!("{}, until {}", cert.subject, cert.not_after)),
         None => Check::failed(NAME, "no authority in it is in validity", ask),
@@ -226,12 +169,7 @@ async fn online(profile: &Profile, checks: &mut Vec<Check>) -> Result<(), Exit> 
     let client = match Client::open(profile) {
         Ok(client) => client,
         Err(error) => {
-            return failed(
-                checks,
-                "connection",
-                error,
-                "certificate, key and trust bundle must fit together",
-            );
+            return failed(checks, "connection", error, "certificate, key and trust bundle must fit together");
         }
     };
     let answer = match client.send(&Call::get("/v1/whoami")).await {
@@ -257,32 +195,18 @@ async fn online(profile: &Profile, checks: &mut Vec<Check>) -> Result<(), Exit> 
             "ask the operator whether your participant is admitted and not suspended",
         );
     }
-    let whoami = answer
-        .bytes(crate::client::JSON_BYTES_MAX)
-        .await
-        .map_err(|_| Exit::Unavailable)?;
+    let whoami = answer.bytes(crate::client::JSON_BYTES_MAX).await.map_err(|_| Exit::Unavailable)?;
     let whoami: Value = serde_json::from_slice(&whoami).unwrap_or_default();
     let text = |member: &str| crate::output::plain(whoami.get(member).unwrap_or(&Value::Null));
-    checks.push(Check::ok(
-        "identity",
-        format!("{} of {}", text("principal"), text("participant")),
-    ));
+    checks.push(Check::ok("identity", format!("{} of {}", text("principal"), text("participant"))));
     checks.push(revocation_list(&client, &text("participant")).await);
-    if checks.iter().any(|check| check.state == "failed") {
-        Err(Exit::Unauthenticated)
-    } else {
-        Ok(())
-    }
+    if checks.iter().any(|check| check.state == "failed") { Err(Exit::Unauthenticated) } else { Ok(()) }
 }
 
 /// The gateway's `Date` against ours: RFC 9110 §5.6.7, one second coarse.
 fn clock(date: Option<&str>, now: Timestamp) -> Check {
     const NAME: &str = "clock";
-    let theirs = date.and_then(|date| {
-        jiff::fmt::rfc2822::DateTimeParser::new()
-            .parse_timestamp(date)
-            .ok()
-    });
+    let theirs = date.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
     let Some(theirs) = theirs else {
         return Check::skipped(NAME, "the gateway does not tell its time");
     };
@@ -298,10 +222,7 @@ fn clock(date: Option<&str>, now: Timestamp) -> Check {
 async fn revocation_list(client: &Client, participant: &str) -> Check {
     const NAME: &str = "revocation list";
     let hidden = || Check::skipped(NAME, "not shown to you by this gateway");
-    let Ok(answer) = client
-        .send(&Call::get(path(["v1", "participants", participant, "crl"])))
-        .await
-    else {
+    let Ok(answer) = client.send(&Call::get(path(["v1", "participants", participant, "crl"]))).await else {
         return hidden();
     };
     if !answer.status.is_success() {
@@ -313,16 +234,12 @@ async fn revocation_list(client: &Client, participant: &str) -> Check {
     let now = Timestamp::now();
     match next_update(&bytes) {
         None => hidden(),
-        Some(end) if end <= now => Check::failed(
-            NAME,
-            format!("stale since {end}"),
-            "your authority signs a fresh one: kouan cert crl DIR",
-        ),
-        Some(end) if end.duration_since(now) < CRL_STALE_SOON => Check::warning(
-            NAME,
-            format!("until {end}"),
-            "your authority signs a fresh one: kouan cert crl DIR",
-        ),
+        Some(end) if end <= now => {
+            Check::failed(NAME, format!("stale since {end}"), "your authority signs a fresh one: kouan cert crl DIR")
+        }
+        Some(end) if end.duration_since(now) < CRL_STALE_SOON => {
+            Check::warning(NAME, format!("until {end}"), "your authority signs a fresh one: kouan cert crl DIR")
+        }
         Some(end) => Check::ok(NAME, format!("until {end}")),
     }
 }
@@ -332,9 +249,7 @@ fn next_update(pem: &[u8]) -> Option<Timestamp> {
     use rustls_pki_types::CertificateRevocationListDer;
     use rustls_pki_types::pem::PemObject as _;
     let lists = CertificateRevocationListDer::pem_slice_iter(pem);
-    lists
-        .filter_map(|list| Some(certs::crl::CrlFacts::read(&list.ok()?).ok()?.next_update))
-        .min()
+    lists.filter_map(|list| Some(certs::crl::CrlFacts::read(&list.ok()?).ok()?.next_update)).min()
 }
 
 #[cfg(test)]
@@ -359,14 +274,8 @@ mod tests {
     #[test]
     fn clocks() {
         let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
-        assert_eq!(
-            clock(Some("Sun, 22 Nov 2026 10:00:30 GMT"), now).state,
-            "ok"
-        );
-        assert_eq!(
-            clock(Some("Sun, 22 Nov 2026 10:05:00 GMT"), now).state,
-            "failed"
-        );
+        assert_eq!(clock(Some("Sun, 22 Nov 2026 10:00:30 GMT"), now).state, "ok");
+        assert_eq!(clock(Some("Sun, 22 Nov 2026 10:05:00 GMT"), now).state, "failed");
         assert_eq!(clock(Some("yesterday"), now).state, "skipped");
         assert_eq!(clock(None, now).state, "skipped");
     }

@@ -24,30 +24,24 @@ pub fn run(session: &mut Session<'_>, path: &Path) -> Result<(), CommandError> {
     let mut inspector = Inspector::new(None);
     for (name, path) in local_files(path)? {
         session.note(&format!("inspecting {name}"));
-        let wrong = |error: &dyn std::fmt::Display| {
-            CommandError::Input(format!("`{}`: {error}", path.display()))
-        };
+        let wrong = |error: &dyn std::fmt::Display| CommandError::Input(format!("`{}`: {error}", path.display()));
         let upload = files::read(&path, FILE_BYTES_MAX)?;
         let mut made = Vec::new();
-        let prepared =
-            prepare(&name, &upload, &limits, &mut made).map_err(|error| wrong(&error))?;
+        let prepared = prepare(&name, &upload, &limits, &mut made).map_err(|error| wrong(&error))?;
         let (stored, gaps) = match prepared.kept {
             Kept::AsIs => (upload, Vec::new()),
             Kept::Packed(gaps) => (made, gaps),
             Kept::Converted(_) => (made, Vec::new()),
         };
         let admitted = admit(&stored, &limits).map_err(|error| wrong(&error))?;
-        inspector
-            .add(&prepared.name, Bytes::from(stored), &admitted, &gaps)
-            .map_err(|error| wrong(&error))?;
+        inspector.add(&prepared.name, Bytes::from(stored), &admitted, &gaps).map_err(|error| wrong(&error))?;
     }
     let value = inspector.finish();
     session.answer(&value, || shown(&value))
 }
 
 fn shown(value: &Value) -> Lines {
-    let number =
-        |value: &Value, member: &str| value.get(member).and_then(Value::as_u64).unwrap_or(0);
+    let number = |value: &Value, member: &str| value.get(member).and_then(Value::as_u64).unwrap_or(0);
     let text = |value: &Value, member: &str| plain(value.get(member).unwrap_or(&Value::Null));
     let mut files = Table::new(&["FILE", "ROWS", "SIZE", "SHA-256"]);
     for file in items(value, "files") {
@@ -59,19 +53,9 @@ fn shown(value: &Value) -> Lines {
         ]);
     }
     let mut lines = files.lines();
-    let mut columns = Table::new(&[
-        "COLUMN",
-        "TYPE",
-        "SUGGESTED",
-        "NULLS",
-        "DISTINCT",
-        "IDENTIFIERS",
-    ]);
+    let mut columns = Table::new(&["COLUMN", "TYPE", "SUGGESTED", "NULLS", "DISTINCT", "IDENTIFIERS"]);
     for column in items(value, "columns") {
-        let kinds: Vec<String> = items(column, "identifiers")
-            .iter()
-            .map(|found| text(found, "kind"))
-            .collect();
+        let kinds: Vec<String> = items(column, "identifiers").iter().map(|found| text(found, "kind")).collect();
         columns.row([
             text(column, "name"),
             text(column, "type"),
@@ -84,20 +68,14 @@ fn shown(value: &Value) -> Lines {
     lines.push(String::new());
     lines.extend(columns.lines());
     lines.push(String::new());
-    lines.push(format!(
-        "{} rows, {}",
-        count(number(value, "rows")),
-        bytes(number(value, "bytes"))
-    ));
-    lines.push(
-        "classes are suggestions from names and values; the manifest declares them".to_owned(),
-    );
+    lines.push(format!("{} rows, {}", count(number(value, "rows")), bytes(number(value, "bytes"))));
+    lines.push("classes are suggestions from names and values; the manifest declares them".to_owned());
     lines
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::exit::Exit;
     use crate::testing::captured;
@@ -108,17 +86,7 @@ mod tests {
         let file = dir.path().join("words.csv");
         std::fs::write(&file, "word,count\n資料庫,3\n口岸,5\n").unwrap();
         let (mut io, out) = captured([]);
-        let cli = crate::parse(
-            [
-                "kouan",
-                "dataset",
-                "inspect",
-                file.to_str().unwrap(),
-                "--json",
-            ],
-            &mut io,
-        )
-        .unwrap();
+        let cli = crate::parse(["kouan", "dataset", "inspect", file.to_str().unwrap(), "--json"], &mut io).unwrap();
         assert_eq!(crate::execute(&cli, &mut io).await, Exit::Success);
         let value: Value = serde_json::from_str(&out.out()).unwrap();
         assert_eq!(value["rows"], 2);
@@ -132,17 +100,7 @@ mod tests {
         let file = dir.path().join("x.parquet");
         std::fs::write(&file, "PAR1 this is not Parquet PAR1").unwrap();
         let (mut io, out) = captured([]);
-        let cli = crate::parse(
-            [
-                "kouan",
-                "dataset",
-                "inspect",
-                file.to_str().unwrap(),
-                "--json",
-            ],
-            &mut io,
-        )
-        .unwrap();
+        let cli = crate::parse(["kouan", "dataset", "inspect", file.to_str().unwrap(), "--json"], &mut io).unwrap();
         assert_eq!(crate::execute(&cli, &mut io).await, Exit::Usage);
         assert!(out.out().contains("x.parquet"), "{}", out.out());
     }

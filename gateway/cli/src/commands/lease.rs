@@ -19,25 +19,13 @@ pub async fn run(session: &mut Session<'_>, command: &LeaseCommand) -> Result<()
             session.answer(&value, || list(items(&value, "leases")))
         }
         LeaseCommand::Show { id, connect } => {
-            let value = get(
-                &rest::client(session, connect)?,
-                &["v1", "leases", id.as_str()],
-            )
-            .await?;
+            let value = get(&rest::client(session, connect)?, &["v1", "leases", id.as_str()]).await?;
             session.answer(&value, || shown(&value))
         }
-        LeaseCommand::Cut {
-            id,
-            reason,
-            connect,
-        } => {
+        LeaseCommand::Cut { id, reason, connect } => {
             let client = rest::client(session, connect)?;
             let value = act_because(&client, &["v1", "leases", id.as_str(), "cut"], reason).await?;
-            session.answer(&value, || {
-                vec![format!(
-                    "lease {id} is cut; its streams end within a second"
-                )]
-            })
+            session.answer(&value, || vec![format!("lease {id} is cut; its streams end within a second")])
         }
     }
 }
@@ -46,17 +34,8 @@ fn list(leases: &[Value]) -> Lines {
     if leases.is_empty() {
         return vec!["no leases".to_owned()];
     }
-    let mut table = Table::new(&[
-        "LEASE",
-        "STATE",
-        "PARTICIPANT",
-        "DATASET",
-        "VERSION",
-        "COLUMNS",
-        "SENT",
-        "CREATED",
-        "REASON",
-    ]);
+    let mut table =
+        Table::new(&["LEASE", "STATE", "PARTICIPANT", "DATASET", "VERSION", "COLUMNS", "SENT", "CREATED", "REASON"]);
     for lease in leases {
         let text = |member: &str| plain(lease.get(member).unwrap_or(&Value::Null));
         table.row([

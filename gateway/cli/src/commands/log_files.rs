@@ -21,15 +21,8 @@ impl LogFolder {
     /// The log in `dir`.
     pub fn new(dir: &Path) -> Self {
         let inside = dir.join("facts");
-        let facts = if inside.is_dir() {
-            inside
-        } else {
-            dir.join("..").join("facts")
-        };
-        Self {
-            dir: dir.to_owned(),
-            facts,
-        }
+        let facts = if inside.is_dir() { inside } else { dir.join("..").join("facts") };
+        Self { dir: dir.to_owned(), facts }
     }
 }
 
@@ -48,10 +41,7 @@ impl LogFiles for LogFolder {
         let mut bytes = Vec::new();
         file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("more than {FILE_BYTES_MAX} bytes"),
-            ));
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {FILE_BYTES_MAX} bytes")));
         }
         Ok(Some(bytes))
     }
@@ -64,11 +54,7 @@ impl LogFiles for LogFolder {
         let mut widths = Vec::new();
         for entry in entries {
             // Anything else in the folder is no file of the log.
-            if let Some(width) = entry?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse().ok())
-            {
+            if let Some(width) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
                 widths.push(width);
             }
         }

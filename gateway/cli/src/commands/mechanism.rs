@@ -16,10 +16,7 @@ use crate::session::{Lines, Session};
 /// Largest TOML file of a mechanism, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
-pub async fn run(
-    session: &mut Session<'_>,
-    command: &MechanismCommand,
-) -> Result<(), CommandError> {
+pub async fn run(session: &mut Session<'_>, command: &MechanismCommand) -> Result<(), CommandError> {
     match command {
         MechanismCommand::Add(args) => {
             let call = Call::post_json("/v1/mechanisms", &body(args)?)?;
@@ -27,7 +24,9 @@ pub async fn run(
             session.answer(&value, || {
                 let mut lines = shown(&value);
                 let id = plain(value.get("id").unwrap_or(&Value::Null));
-                lines.push(format!("it counts once compliance of an authority has confirmed it: kouan mechanism confirm {id}"));
+                lines.push(format!(
+                    "it counts once compliance of an authority has confirmed it: kouan mechanism confirm {id}"
+                ));
                 lines
             })
         }
@@ -53,33 +52,16 @@ pub async fn run(
             })
         }
         MechanismCommand::Show { id, connect } => {
-            let value = get(
-                &rest::client(session, connect)?,
-                &["v1", "mechanisms", id.as_str()],
-            )
-            .await?;
+            let value = get(&rest::client(session, connect)?, &["v1", "mechanisms", id.as_str()]).await?;
             session.answer(&value, || shown(&value))
         }
         MechanismCommand::Confirm { id, connect } => {
-            let value = act(
-                &rest::client(session, connect)?,
-                &["v1", "mechanisms", id.as_str(), "confirm"],
-            )
-            .await?;
+            let value = act(&rest::client(session, connect)?, &["v1", "mechanisms", id.as_str(), "confirm"]).await?;
             session.answer(&value, || vec![format!("mechanism {id} is confirmed")])
         }
-        MechanismCommand::Revoke {
-            id,
-            reason,
-            connect,
-        } => {
+        MechanismCommand::Revoke { id, reason, connect } => {
             let client = rest::client(session, connect)?;
-            let value = act_because(
-                &client,
-                &["v1", "mechanisms", id.as_str(), "revoke"],
-                reason,
-            )
-            .await?;
+            let value = act_because(&client, &["v1", "mechanisms", id.as_str(), "revoke"], reason).await?;
             session.answer(&value, || vec![format!("mechanism {id} is revoked")])
         }
     }

@@ -25,10 +25,7 @@ const CA_BYTES_MAX: u64 = 1 << 20;
 const CRL_BYTES_MAX: u64 = 16 << 20;
 const PEM: &str = "application/x-pem-file";
 
-pub async fn run(
-    session: &mut Session<'_>,
-    command: &ParticipantCommand,
-) -> Result<(), CommandError> {
+pub async fn run(session: &mut Session<'_>, command: &ParticipantCommand) -> Result<(), CommandError> {
     match command {
         ParticipantCommand::Add(args) => {
             let body = body(args)?;
@@ -52,32 +49,15 @@ pub async fn run(
             })
         }
         ParticipantCommand::Show { id, connect } => {
-            let value = get(
-                &rest::client(session, connect)?,
-                &["v1", "participants", id],
-            )
-            .await?;
+            let value = get(&rest::client(session, connect)?, &["v1", "participants", id]).await?;
             session.answer(&value, || shown(&value))
         }
-        ParticipantCommand::Suspend {
-            id,
-            reason,
-            connect,
-        } => {
+        ParticipantCommand::Suspend { id, reason, connect } => {
             let client = rest::client(session, connect)?;
-            let value =
-                act_because(&client, &["v1", "participants", id, "suspend"], reason).await?;
-            session.answer(&value, || {
-                vec![format!(
-                    "{id} is suspended; its live streams end within a second"
-                )]
-            })
+            let value = act_because(&client, &["v1", "participants", id, "suspend"], reason).await?;
+            session.answer(&value, || vec![format!("{id} is suspended; its live streams end within a second")])
         }
-        ParticipantCommand::Resume {
-            id,
-            reason,
-            connect,
-        } => {
+        ParticipantCommand::Resume { id, reason, connect } => {
             let client = rest::client(session, connect)?;
             let value = act_because(&client, &["v1", "participants", id, "resume"], reason).await?;
             session.answer(&value, || resumed(id, &value))
@@ -86,27 +66,19 @@ pub async fn run(
             let client = rest::client(session, connect)?;
             let call = put_pem(&["v1", "participants", id, "crl"], file, CRL_BYTES_MAX)?;
             let value = client.json(&call).await?;
-            session.answer(&value, || {
-                vec![format!("revocation list of {id} is in force")]
-            })
+            session.answer(&value, || vec![format!("revocation list of {id} is in force")])
         }
         ParticipantCommand::Ca { id, file, connect } => {
             let client = rest::client(session, connect)?;
             let call = put_pem(&["v1", "participants", id, "ca"], file, CA_BYTES_MAX)?;
             let value = client.json(&call).await?;
-            session.answer(&value, || {
-                vec![format!("CA certificates of {id} are in force")]
-            })
+            session.answer(&value, || vec![format!("CA certificates of {id} are in force")])
         }
         ParticipantCommand::ConfirmBaseline { id, year, connect } => {
             let client = rest::client(session, connect)?;
             let target = path(["v1", "participants", id.as_str(), "confirm-baseline"]);
-            let value = client
-                .json(&Call::post_json(target, &json!({ "year": year }))?)
-                .await?;
-            session.answer(&value, || {
-                vec![format!("baseline of {id} for {year} is confirmed")]
-            })
+            let value = client.json(&Call::post_json(target, &json!({ "year": year }))?).await?;
+            session.answer(&value, || vec![format!("baseline of {id} for {year} is confirmed")])
         }
     }
 }
@@ -114,9 +86,7 @@ pub async fn run(
 /// A suspension may need two officers: the gateway's answer tells where it stands.
 fn resumed(id: &str, value: &Value) -> Lines {
     match value.get("state").and_then(Value::as_str) {
-        Some("suspended") => vec![format!(
-            "noted; {id} stays suspended until a second officer of an authority agrees"
-        )],
+        Some("suspended") => vec![format!("noted; {id} stays suspended until a second officer of an authority agrees")],
         _ => vec![format!("{id} takes part again")],
     }
 }
@@ -138,40 +108,25 @@ fn from_file(file: &Path) -> Result<AddParticipant, CommandError> {
     let text = files::read_text(file, FILE_BYTES_MAX)?;
     let mut table: toml::Table = rest::toml_body(file, &text)?;
     let folder = file.parent().unwrap_or(Path::new("."));
-    for (member, target, bytes_max) in [
-        ("ca_file", "ca", CA_BYTES_MAX),
-        ("crl_file", "crl", CRL_BYTES_MAX),
-    ] {
+    for (member, target, bytes_max) in [("ca_file", "ca", CA_BYTES_MAX), ("crl_file", "crl", CRL_BYTES_MAX)] {
         let Some(named) = table.remove(member) else {
             continue;
         };
-        let name = named.as_str().ok_or_else(|| {
-            CommandError::Input(format!(
-                "`{}`: `{member}` is not a path in quotes",
-                file.display()
-            ))
-        })?;
+        let name = named
+            .as_str()
+            .ok_or_else(|| CommandError::Input(format!("`{}`: `{member}` is not a path in quotes", file.display())))?;
         if table.contains_key(target) {
-            return Err(CommandError::Input(format!(
-                "`{}`: write `{target}` or `{member}`, not both",
-                file.display()
-            )));
+            return Err(CommandError::Input(format!("`{}`: write `{target}` or `{member}`, not both", file.display())));
         }
-        table.insert(
-            target.to_owned(),
-            files::read_text(&folder.join(name), bytes_max)?.into(),
-        );
+        table.insert(target.to_owned(), files::read_text(&folder.join(name), bytes_max)?.into());
     }
-    table
-        .try_into()
-        .map_err(|error| CommandError::Input(format!("`{}`: {error}", file.display())))
+    table.try_into().map_err(|error| CommandError::Input(format!("`{}`: {error}", file.display())))
 }
 
 fn from_flags(args: &AddParticipantArgs) -> Result<AddParticipant, CommandError> {
     let missing = || {
         CommandError::Usage(
-            "give a TOML file, or `--id`, `--trust-domain`, `--place`, `--role` and `--ca-file`"
-                .to_owned(),
+            "give a TOML file, or `--id`, `--trust-domain`, `--place`, `--role` and `--ca-file`".to_owned(),
         )
     };
     let (Some(id), Some(trust_domain), Some(place), Some(ca)) =
@@ -182,9 +137,7 @@ fn from_flags(args: &AddParticipantArgs) -> Result<AddParticipant, CommandError>
     let mut names = BTreeMap::new();
     for name in &args.name {
         let (lang, text) = name.split_once('=').ok_or_else(|| {
-            CommandError::Usage(format!(
-                "`--name {name}`: write LANG=NAME, such as `en=The University`"
-            ))
+            CommandError::Usage(format!("`--name {name}`: write LANG=NAME, such as `en=The University`"))
         })?;
         names.insert(lang.to_owned(), text.to_owned());
     }
@@ -215,11 +168,7 @@ fn from_flags(args: &AddParticipantArgs) -> Result<AddParticipant, CommandError>
         address_ranges: Vec::new(),
         baselines: BTreeMap::new(),
         ca: files::read_text(ca, CA_BYTES_MAX)?,
-        crl: args
-            .crl_file
-            .as_deref()
-            .map(|file| files::read_text(file, CRL_BYTES_MAX))
-            .transpose()?,
+        crl: args.crl_file.as_deref().map(|file| files::read_text(file, CRL_BYTES_MAX)).transpose()?,
     })
 }
 
@@ -252,22 +201,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ca.pem"), "PEM").unwrap();
         let file = dir.path().join("hku.toml");
-        let text =
-            "id = \"hku\"\ntrust_domain = \"hku.hk\"\nplace = \"HK\"\nroles = [\"researcher\"]\n";
+        let text = "id = \"hku\"\ntrust_domain = \"hku.hk\"\nplace = \"HK\"\nroles = [\"researcher\"]\n";
         std::fs::write(&file, format!("{text}ca_file = \"ca.pem\"\n")).unwrap();
         let body = from_file(&file).unwrap();
         assert_eq!((body.ca.as_str(), body.crl), ("PEM", None));
-        for bad in [
-            "ca_file = 1\n",
-            "ca_file = \"ca.pem\"\nca = \"x\"\n",
-            "ca = \"x\"\nsurplus = 1\n",
-            "",
-        ] {
+        for bad in ["ca_file = 1\n", "ca_file = \"ca.pem\"\nca = \"x\"\n", "ca = \"x\"\nsurplus = 1\n", ""] {
             std::fs::write(&file, format!("{text}{bad}")).unwrap();
-            assert!(
-                matches!(from_file(&file), Err(CommandError::Input(_))),
-                "{bad}"
-            );
+            assert!(matches!(from_file(&file), Err(CommandError::Input(_))), "{bad}");
         }
     }
 }

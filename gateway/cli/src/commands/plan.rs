@@ -19,33 +19,15 @@ pub async fn run(session: &mut Session<'_>, args: &PlanArgs) -> Result<Exit, Com
         return Err(super::not_yet("`--where` (a row filter)"));
     }
     let client = rest::client(session, &args.connect)?;
-    let mut question = Question {
-        target: &args.target,
-        columns: &args.columns,
-        redact: args.redact,
-        purpose: args.purpose.clone(),
-    };
+    let mut question =
+        Question { target: &args.target, columns: &args.columns, redact: args.redact, purpose: args.purpose.clone() };
     let plan = admission::plan(&client, &mut question).await?;
     let exit = exit_of(&plan);
     let mut value = serde_json::to_value(&plan).unwrap_or_default();
     if exit != Exit::Success {
-        let code = if exit == Exit::Review {
-            Code::Review
-        } else {
-            Code::Denied
-        };
-        let detail = format!(
-            "{}@{} in this selection: {}",
-            plan.dataset,
-            plan.version,
-            code.title().to_lowercase()
-        );
-        let error = CommandError::Decision {
-            code,
-            detail,
-            explain: plan.decision.clone(),
-        }
-        .to_json();
+        let code = if exit == Exit::Review { Code::Review } else { Code::Denied };
+        let detail = format!("{}@{} in this selection: {}", plan.dataset, plan.version, code.title().to_lowercase());
+        let error = CommandError::Decision { code, detail, explain: plan.decision.clone() }.to_json();
         if let (Some(object), Some(error)) = (value.as_object_mut(), error.get("error")) {
             object.insert("error".to_owned(), error.clone());
         }
@@ -71,28 +53,13 @@ fn shown(plan: &Plan, lang: crate::lang::Lang) -> Lines {
         ("columns", plan.columns.join(", ")),
         ("rows", plan.rows.map(count).unwrap_or_default()),
         ("bytes", bytes(plan.bytes)),
-        (
-            "price",
-            money(&plan.price.amount, plan.price.currency.as_str()),
-        ),
-        (
-            "agreement",
-            plan.agreement
-                .as_ref()
-                .map_or_else(|| "none yet".to_owned(), ToString::to_string),
-        ),
+        ("price", money(&plan.price.amount, plan.price.currency.as_str())),
+        ("agreement", plan.agreement.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string)),
     ]);
     lines.extend(decision::explanation(&plan.decision, lang));
     if effect == "allow" {
-        let accept = if plan.agreement.is_none() {
-            " --accept"
-        } else {
-            ""
-        };
-        lines.push(format!(
-            "next: kouan pull {}@{}{accept} (with the same flags)",
-            plan.dataset, plan.version
-        ));
+        let accept = if plan.agreement.is_none() { " --accept" } else { "" };
+        lines.push(format!("next: kouan pull {}@{}{accept} (with the same flags)", plan.dataset, plan.version));
     }
     lines
 }

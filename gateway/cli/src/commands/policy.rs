@@ -27,14 +27,10 @@ pub fn run(session: &mut Session<'_>, command: &PolicyCommand) -> Result<Exit, C
 }
 
 fn rules() -> Result<RuleSet, CommandError> {
-    RuleSet::builtin()
-        .map_err(|error| CommandError::Integrity(format!("the rules in this binary: {error}")))
+    RuleSet::builtin().map_err(|error| CommandError::Integrity(format!("the rules in this binary: {error}")))
 }
 
-fn reader<'a>(
-    session: &'a mut Session<'_>,
-    facts: &str,
-) -> Result<Box<dyn Read + 'a>, CommandError> {
+fn reader<'a>(session: &'a mut Session<'_>, facts: &str) -> Result<Box<dyn Read + 'a>, CommandError> {
     if facts == "-" {
         return Ok(Box::new(&mut session.io.input));
     }
@@ -46,12 +42,9 @@ fn reader<'a>(
 fn decide(session: &mut Session<'_>, args: &DecideArgs) -> Result<Exit, CommandError> {
     let rules = rules()?;
     let mut text = Vec::new();
-    let limited = reader(session, &args.facts)?
-        .take(FACTS_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut text);
+    let limited = reader(session, &args.facts)?.take(FACTS_BYTES_MAX as u64 + 1).read_to_end(&mut text);
     limited.map_err(CommandError::io(Path::new(&args.facts), "read"))?;
-    let text = String::from_utf8(text)
-        .map_err(|_| CommandError::Input("`facts` is not UTF-8 text".to_owned()))?;
+    let text = String::from_utf8(text).map_err(|_| CommandError::Input("`facts` is not UTF-8 text".to_owned()))?;
     let line = decide_line(&rules, &text);
     let value: Value = serde_json::from_str(&line).unwrap_or_default();
     if let Some(message) = value.pointer("/error/message").and_then(Value::as_str) {
@@ -81,16 +74,11 @@ fn batch(session: &mut Session<'_>, args: &DecideArgs) -> Result<Exit, CommandEr
     };
     let mut input = BufReader::new(input);
     let mut out = std::io::BufWriter::new(&mut session.io.out);
-    let written = |result: std::io::Result<()>| {
-        result.map_err(CommandError::io(Path::new("standard output"), "write"))
-    };
+    let written = |result: std::io::Result<()>| result.map_err(CommandError::io(Path::new("standard output"), "write"));
     let mut line = Vec::new();
     loop {
         line.clear();
-        let bounded = input
-            .by_ref()
-            .take(FACTS_BYTES_MAX as u64 + 2)
-            .read_until(b'\n', &mut line);
+        let bounded = input.by_ref().take(FACTS_BYTES_MAX as u64 + 2).read_until(b'\n', &mut line);
         let read = bounded.map_err(CommandError::io(Path::new(&args.facts), "read"))?;
         if read == 0 {
             break;
@@ -104,10 +92,7 @@ fn batch(session: &mut Session<'_>, args: &DecideArgs) -> Result<Exit, CommandEr
         }
         let decided = match std::str::from_utf8(&line) {
             Ok(text) => decide_line(&rules, text.trim_end_matches('\r')),
-            Err(_) => {
-                json!({ "error": { "code": "bad_input", "message": "the line is not UTF-8 text" } })
-                    .to_string()
-            }
+            Err(_) => json!({ "error": { "code": "bad_input", "message": "the line is not UTF-8 text" } }).to_string(),
         };
         written(writeln!(out, "{decided}"))?;
     }
@@ -147,17 +132,12 @@ fn told(value: &Value, lang: Lang) -> Lines {
 
 fn check(session: &mut Session<'_>, args: &CheckArgs) -> Result<Exit, CommandError> {
     if args.path.is_some() {
-        return Err(super::not_yet(
-            "`kouan policy check PATH` (rules of your own)",
-        ));
+        return Err(super::not_yet("`kouan policy check PATH` (rules of your own)"));
     }
     let rules = rules()?;
     let value = json!({ "ok": true, "policy": rules.digest(), "rules": rules.rules().len() });
     session.answer(&value, || {
-        vec![
-            format!("{} rules are valid", rules.rules().len()),
-            format!("rule set {}", rules.digest()),
-        ]
+        vec![format!("{} rules are valid", rules.rules().len()), format!("rule set {}", rules.digest())]
     })?;
     Ok(Exit::Success)
 }
@@ -179,12 +159,8 @@ fn list(session: &mut Session<'_>) -> Result<Exit, CommandError> {
     session.answer(&value, || {
         let mut table = Table::new(&["RULE", "LEVEL", "LAW", "SAYS"]);
         for rule in &all {
-            let text =
-                |member: &str| crate::output::plain(rule.get(member).unwrap_or(&Value::Null));
-            let message = rule
-                .get("message")
-                .map(|message| lang.text(message).to_owned())
-                .unwrap_or_default();
+            let text = |member: &str| crate::output::plain(rule.get(member).unwrap_or(&Value::Null));
+            let message = rule.get("message").map(|message| lang.text(message).to_owned()).unwrap_or_default();
             table.row([text("id"), text("level"), text("citation"), message]);
         }
         table.lines()
@@ -202,28 +178,17 @@ fn shown(rule: &policy::Rule) -> Value {
 
 fn explain(session: &mut Session<'_>, wanted: &str) -> Result<Exit, CommandError> {
     let rules = rules()?;
-    let found: Vec<Value> = rules
-        .rules()
-        .iter()
-        .filter(|rule| rule.id.as_str() == wanted)
-        .map(shown)
-        .collect();
+    let found: Vec<Value> = rules.rules().iter().filter(|rule| rule.id.as_str() == wanted).map(shown).collect();
     if found.is_empty() {
-        return Err(CommandError::NotFound(format!(
-            "no rule `{wanted}` in this set; see: kouan policy list"
-        )));
+        return Err(CommandError::NotFound(format!("no rule `{wanted}` in this set; see: kouan policy list")));
     }
     let lang = session.lang;
     let value = json!({ "policy": rules.digest(), "rules": found });
     session.answer(&value, || {
         let mut lines = Vec::new();
         for rule in &found {
-            let text =
-                |member: &str| crate::output::plain(rule.get(member).unwrap_or(&Value::Null));
-            let message = rule
-                .get("message")
-                .map(|message| lang.text(message).to_owned())
-                .unwrap_or_default();
+            let text = |member: &str| crate::output::plain(rule.get(member).unwrap_or(&Value::Null));
+            let message = rule.get("message").map(|message| lang.text(message).to_owned()).unwrap_or_default();
             lines.extend(fields([
                 ("rule", text("id")),
                 ("level", text("level")),

@@ -23,16 +23,12 @@ pub fn verifier_key(named: &str) -> Result<VerifierKey, CommandError> {
         Ok(true) => files::read_text(named.as_ref(), KEY_BYTES_MAX)?,
         _ if named.contains('+') => named.to_owned(),
         _ => {
-            return Err(CommandError::io(named.as_ref(), "open")(
-                std::io::ErrorKind::NotFound.into(),
-            ));
+            return Err(CommandError::io(named.as_ref(), "open")(std::io::ErrorKind::NotFound.into()));
         }
     };
-    text.trim().parse().map_err(|error| {
-        CommandError::Input(format!(
-            "`{named}` is no verifier key (NAME+ID+BASE64): {error}"
-        ))
-    })
+    text.trim()
+        .parse()
+        .map_err(|error| CommandError::Input(format!("`{named}` is no verifier key (NAME+ID+BASE64): {error}")))
 }
 
 pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, CommandError> {
@@ -41,45 +37,31 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
     for file in &args.connect.key {
         let named = file.to_string_lossy();
         // Both are keys to the user; what is in the file says which.
-        let is_pem =
-            files::read_text(file, KEY_BYTES_MAX).is_ok_and(|text| text.contains("-----BEGIN"));
+        let is_pem = files::read_text(file, KEY_BYTES_MAX).is_ok_and(|text| text.contains("-----BEGIN"));
         let slot = if is_pem {
             private.replace(file.clone()).is_some()
         } else {
             log_key.replace(verifier_key(&named)?).is_some()
         };
         if slot {
-            return Err(CommandError::Usage(
-                "`--key` takes one private key and one verifier key at most".to_owned(),
-            ));
+            return Err(CommandError::Usage("`--key` takes one private key and one verifier key at most".to_owned()));
         }
     }
     let profile = Profile::resolve(&args.connect.with_key(private), session.io.env.as_ref())?;
     let client = Client::open(&profile)?;
     let index = args.index.to_string();
     let call = Call::get(path(["v1", "audit", &index, "proof"]));
-    let bytes = client
-        .accepted(&call)
-        .await?
-        .bytes(gateway_audit::proof::PROOF_BYTES_MAX)
-        .await?;
+    let bytes = client.accepted(&call).await?.bytes(gateway_audit::proof::PROOF_BYTES_MAX).await?;
     let bad = |error: gateway_audit::proof::LogProofError| {
         CommandError::Integrity(format!("the proof does not hold: {error}"))
     };
     let proof = LogProof::parse(&bytes).map_err(bad)?;
     if proof.index != args.index {
-        return Err(CommandError::Integrity(format!(
-            "the proof is of entry {}, not of {}",
-            proof.index, args.index
-        )));
+        return Err(CommandError::Integrity(format!("the proof is of entry {}, not of {}", proof.index, args.index)));
     }
     let entry = entry(&client, &index).await?;
     let checkpoint = proof.verify(&entry, log_key.as_ref()).map_err(bad)?.clone();
-    let verdict = if log_key.is_some() {
-        "verified"
-    } else {
-        "self-consistent only"
-    };
+    let verdict = if log_key.is_some() { "verified" } else { "self-consistent only" };
     if let Some(out) = &args.out {
         files::write_atomically(out, &bytes)?;
     }
@@ -95,11 +77,7 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
     }
     session.answer(&value, || {
         let mut lines = vec![summary(&value)];
-        lines.extend(
-            args.out
-                .as_ref()
-                .map(|out| format!("written to {}", out.display())),
-        );
+        lines.extend(args.out.as_ref().map(|out| format!("written to {}", out.display())));
         lines
     })?;
     Ok(Exit::Success)
@@ -107,18 +85,9 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
 
 fn summary(value: &Value) -> String {
     let text = |member: &str| crate::output::plain(value.get(member).unwrap_or(&Value::Null));
-    let hint = if text("verdict") == "verified" {
-        ""
-    } else {
-        " (give the log's key with --key to verify who signed it)"
-    };
-    format!(
-        "entry {} of {} in the log {}: {}{hint}",
-        text("index"),
-        text("size"),
-        text("origin"),
-        text("verdict")
-    )
+    let hint =
+        if text("verdict") == "verified" { "" } else { " (give the log's key with --key to verify who signed it)" };
+    format!("entry {} of {} in the log {}: {}{hint}", text("index"), text("size"), text("origin"), text("verdict"))
 }
 
 /// The entry's bytes: its canonical form is what was logged.
@@ -130,9 +99,8 @@ async fn entry(client: &Client, index: &str) -> Result<Vec<u8>, CommandError> {
 
 /// RFC 8785, for values of a leaf: an entry that is not canonical is no leaf, and would not match its proof either.
 fn canonical(leaf: &Value) -> Result<Vec<u8>, CommandError> {
-    serde_json_canonicalizer::to_vec(leaf).map_err(|error| {
-        CommandError::Integrity(format!("the entry has no canonical form: {error}"))
-    })
+    serde_json_canonicalizer::to_vec(leaf)
+        .map_err(|error| CommandError::Integrity(format!("the entry has no canonical form: {error}")))
 }
 
 #[cfg(test)]
@@ -142,10 +110,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_none_is_named() {
-        assert!(matches!(
-            verifier_key("/nonexistent/log.vkey"),
-            Err(CommandError::LocalIo { .. })
-        ));
+        assert!(matches!(verifier_key("/nonexistent/log.vkey"), Err(CommandError::LocalIo { .. })));
         assert!(matches!(verifier_key("a+b+c"), Err(CommandError::Input(_))));
     }
 }

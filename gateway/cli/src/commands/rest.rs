@@ -20,19 +20,12 @@ pub fn client(session: &Session<'_>, connect: &ConnectArgs) -> Result<Client, Co
 
 /// `GET` of path segments.
 pub async fn get(client: &Client, segments: &[&str]) -> Result<Value, CommandError> {
-    client
-        .json(&Call::get(path(segments.iter().copied())))
-        .await
+    client.json(&Call::get(path(segments.iter().copied()))).await
 }
 
 /// `POST` of an action with an empty object.
 pub async fn act(client: &Client, segments: &[&str]) -> Result<Value, CommandError> {
-    client
-        .json(&Call::post_json(
-            path(segments.iter().copied()),
-            &json!({}),
-        )?)
-        .await
+    client.json(&Call::post_json(path(segments.iter().copied()), &json!({}))?).await
 }
 
 /// `POST` of an action that needs a reason.
@@ -40,23 +33,12 @@ pub async fn act(client: &Client, segments: &[&str]) -> Result<Value, CommandErr
 /// # Errors
 ///
 /// [`CommandError::Usage`] if the reason is empty or too long.
-pub async fn act_because(
-    client: &Client,
-    segments: &[&str],
-    reason: &str,
-) -> Result<Value, CommandError> {
+pub async fn act_because(client: &Client, segments: &[&str], reason: &str) -> Result<Value, CommandError> {
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        return Err(CommandError::Usage(format!(
-            "`--reason` needs 1 to {REASON_CHARS_MAX} characters"
-        )));
+        return Err(CommandError::Usage(format!("`--reason` needs 1 to {REASON_CHARS_MAX} characters")));
     }
-    client
-        .json(&Call::post_json(
-            path(segments.iter().copied()),
-            &json!({ "reason": reason }),
-        )?)
-        .await
+    client.json(&Call::post_json(path(segments.iter().copied()), &json!({ "reason": reason }))?).await
 }
 
 /// All pages of a list, up to `limit` items of the member `member`. Gives the first page with the items replaced by all.
@@ -103,17 +85,10 @@ pub async fn pages(
 
 /// The list member of an answer.
 pub fn items<'a>(value: &'a Value, member: &str) -> &'a [Value] {
-    value
-        .get(member)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    value.get(member).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// Reads a TOML file whose members are those of a JSON body.
-pub fn toml_body<T: serde::de::DeserializeOwned>(
-    file: &std::path::Path,
-    text: &str,
-) -> Result<T, CommandError> {
-    toml::from_str(text)
-        .map_err(|error| CommandError::Input(format!("`{}`: {error}", file.display())))
+pub fn toml_body<T: serde::de::DeserializeOwned>(file: &std::path::Path, text: &str) -> Result<T, CommandError> {
+    toml::from_str(text).map_err(|error| CommandError::Input(format!("`{}`: {error}", file.display())))
 }

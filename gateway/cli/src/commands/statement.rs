@@ -16,54 +16,30 @@ pub async fn run(session: &mut Session<'_>, args: &StatementArgs) -> Result<(), 
     }
     check_period(&args.period)?;
     let client = rest::client(session, &args.connect)?;
-    let query = [
-        ("participant", Some(args.participant.as_str())),
-        ("period", Some(args.period.as_str())),
-    ];
-    let value = client
-        .json(&Call::get(with_query("/v1/statements", query)))
-        .await?;
+    let query = [("participant", Some(args.participant.as_str())), ("period", Some(args.period.as_str()))];
+    let value = client.json(&Call::get(with_query("/v1/statements", query))).await?;
     if session.json || args.format == Some(StatementFormat::Json) {
         return session.print(&format!("{value}\n"));
     }
     let set: StatementSet = serde_json::from_value(value).map_err(|error| {
-        CommandError::Unavailable(format!(
-            "the gateway's statement has an unexpected shape: {error}"
-        ))
+        CommandError::Unavailable(format!("the gateway's statement has an unexpected shape: {error}"))
     })?;
-    match args.format {
-        Some(StatementFormat::Csv) => session.print(&csv(&set)),
-        _ => {
-            let lines = table(&set);
-            session.print(&format!("{}\n", lines.join("\n")))
-        }
+    if args.format == Some(StatementFormat::Csv) {
+        return session.print(&csv(&set));
     }
+    session.print(&format!("{}\n", table(&set).join("\n")))
 }
 
 fn check_period(period: &str) -> Result<(), CommandError> {
-    let wrong = || {
-        CommandError::Usage(format!(
-            "`--period {period}` is not a month: write YYYY-MM, such as 2026-11"
-        ))
-    };
+    let wrong = || CommandError::Usage(format!("`--period {period}` is not a month: write YYYY-MM, such as 2026-11"));
     let (year, month) = period.split_once('-').ok_or_else(wrong)?;
-    let digits =
-        |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
-    let in_year = month
-        .parse::<u8>()
-        .is_ok_and(|month| (1..=12).contains(&month));
-    if digits(year, 4) && digits(month, 2) && in_year {
-        Ok(())
-    } else {
-        Err(wrong())
-    }
+    let digits = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    let in_year = month.parse::<u8>().is_ok_and(|month| (1..=12).contains(&month));
+    if digits(year, 4) && digits(month, 2) && in_year { Ok(()) } else { Err(wrong()) }
 }
 
 fn table(set: &StatementSet) -> Lines {
-    let mut lines = vec![format!(
-        "{}, {} (Asia/Shanghai)",
-        set.participant, set.period
-    )];
+    let mut lines = vec![format!("{}, {} (Asia/Shanghai)", set.participant, set.period)];
     if set.statements.is_empty() {
         lines.push("nothing was delivered".to_owned());
     }
@@ -158,21 +134,11 @@ fn row(set: &StatementSet, statement: &Statement, line: &Line) -> [String; 17] {
 /// A cell that begins like a formula gets an apostrophe, unless it is a plain negative number; quotes where RFC 4180
 /// wants them.
 fn csv_cell(cell: &str) -> String {
-    let number = cell
-        .strip_prefix('-')
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
-    let formula =
-        cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !number;
-    let cell = if formula {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
-    };
-    if cell.contains(['"', ',', '\r', '\n', '\'']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell
-    }
+    let number =
+        cell.strip_prefix('-').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
+    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !number;
+    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
+    if cell.contains(['"', ',', '\r', '\n', '\'']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
 #[cfg(test)]
@@ -219,12 +185,7 @@ mod tests {
         .unwrap();
         let text = csv(&set);
         assert_eq!(text.lines().count(), 2);
-        assert!(
-            text.ends_with(
-                "hku,2026-11,CNY,a1,yue-speech,-1,qianhai,hku,qianhai,1,2,3,4,5,0,3,0\r\n"
-            ),
-            "{text}"
-        );
+        assert!(text.ends_with("hku,2026-11,CNY,a1,yue-speech,-1,qianhai,hku,qianhai,1,2,3,4,5,0,3,0\r\n"), "{text}");
         assert!(table(&set).join("\n").contains("total 0.05 CNY"));
     }
 }

@@ -17,6 +17,7 @@ use super::rest;
 use crate::args::dataset::RegisterArgs;
 use crate::client::{Call, Client, path};
 use crate::error::CommandError;
+use crate::exit::Exit;
 use crate::files;
 use crate::output;
 use crate::pull::progress::Progress;
@@ -25,15 +26,13 @@ use crate::session::Session;
 /// Bytes of one PUT.
 const SLICE_BYTES: u64 = 8 << 20;
 /// The last slice of a file is answered only when the gateway has inspected the file.
-const INSPECTION_TIMEOUT: Duration = Duration::from_secs(3600);
+const INSPECTION_TIMEOUT: Duration = Duration::from_hours(1);
 /// Most files of one version that are uploaded.
 const FILES_MAX: usize = 10_000;
 /// How often a slice may be refused for its offset before the upload gives up.
 const OFFSET_CORRECTIONS_MAX: u32 = 8;
 /// What can be registered, by file name ending.
-const ENDINGS: [&str; 8] = [
-    "parquet", "arrow", "arrows", "feather", "csv", "tsv", "jsonl", "ndjson",
-];
+const ENDINGS: [&str; 8] = ["parquet", "arrow", "arrows", "feather", "csv", "tsv", "jsonl", "ndjson"];
 
 /// A local file and its name in the version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,37 +44,23 @@ struct Item {
 
 pub async fn run(session: &mut Session<'_>, args: &RegisterArgs) -> Result<(), CommandError> {
     let text = files::read_text(&args.manifest, catalog::manifest::MANIFEST_BYTES_MAX as u64)?;
-    let manifest = Manifest::parse(&text).map_err(|error| {
-        CommandError::Input(format!("manifest `{}`:\n{error}", args.manifest.display()))
-    })?;
+    let manifest = Manifest::parse(&text)
+        .map_err(|error| CommandError::Input(format!("manifest `{}`:\n{error}", args.manifest.display())))?;
     // Every file is looked at before anything is registered.
     let items = items(&args.data)?;
     let client = rest::client(session, &args.connect)?;
-    let (dataset, version) = (
-        manifest.dataset.id.as_str(),
-        manifest.dataset.version.as_str(),
-    );
+    let (dataset, version) = (manifest.dataset.id.as_str(), manifest.dataset.version.as_str());
     register(session, &client, &manifest, text, &args.from).await?;
     for item in &items {
         upload(session, &client, (dataset, version), item).await?;
     }
-    let value = client
-        .json(&Call::get(path([
-            "v1", "datasets", dataset, "versions", version,
-        ])))
-        .await?;
+    let value = client.json(&Call::get(path(["v1", "datasets", dataset, "versions", version]))).await?;
     session.answer(&value, || {
         let mut lines = version_lines(&value);
-        let state = value
-            .get("state")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let state = value.get("state").and_then(Value::as_str).unwrap_or_default();
         lines.push(match state {
             "draft" if items.is_empty() && args.from.is_empty() => {
-                format!(
-                    "next: upload its files: kouan dataset register {} --data PATH…",
-                    args.manifest.display()
-                )
+                format!("next: upload its files: kouan dataset register {} --data PATH…", args.manifest.display())
             }
             _ => format!("next: kouan dataset submit {dataset}@{version}"),
         });
@@ -94,28 +79,15 @@ async fn register(
     let call = if from.is_empty() {
         Call::post("/v1/datasets", names::TOML, text.into())?
     } else {
-        Call::post_json(
-            "/v1/datasets",
-            &RegisterDataset {
-                manifest: text,
-                from: from.to_vec(),
-            },
-        )?
+        Call::post_json("/v1/datasets", &RegisterDataset { manifest: text, from: from.to_vec() })?
     };
     let error = match client.json(&call.patient(INSPECTION_TIMEOUT)).await {
         Ok(_) => return Ok(()),
         Err(error) if error.is(Code::Conflict) => error,
         Err(error) => return Err(error),
     };
-    let (dataset, version) = (
-        manifest.dataset.id.as_str(),
-        manifest.dataset.version.as_str(),
-    );
-    let view: VersionView = match client
-        .typed(&Call::get(path([
-            "v1", "datasets", dataset, "versions", version,
-        ])))
-        .await
+    let (dataset, version) = (manifest.dataset.id.as_str(), manifest.dataset.version.as_str());
+    let view: VersionView = match client.typed(&Call::get(path(["v1", "datasets", dataset, "versions", version]))).await
     {
         Ok(view) => view,
         Err(_) => return Err(error),
@@ -123,9 +95,7 @@ async fn register(
     let same = serde_json::to_value(&manifest.dataset).is_ok_and(|entry| entry == view.entry);
     let open = matches!(view.state, VersionState::Draft | VersionState::Inspected);
     if same && open && manifest.offer.digest() == view.offer_digest {
-        session.note(&format!(
-            "{dataset}@{version} is registered already; going on with its files"
-        ));
+        session.note(&format!("{dataset}@{version} is registered already; going on with its files"));
         return Ok(());
     }
     Err(error)
@@ -140,9 +110,7 @@ fn items(data: &[PathBuf]) -> Result<Vec<Item>, CommandError> {
             let mut inside = Vec::new();
             for entry in std::fs::read_dir(path).map_err(CommandError::io(path, "list"))? {
                 let inner = entry.map_err(CommandError::io(path, "list"))?.path();
-                let known = inner
-                    .extension()
-                    .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known));
+                let known = inner.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known));
                 if known && inner.is_file() {
                     inside.push(inner);
                 }
@@ -163,10 +131,7 @@ fn items(data: &[PathBuf]) -> Result<Vec<Item>, CommandError> {
         }
     }
     if found.len() > FILES_MAX {
-        return Err(CommandError::Input(format!(
-            "{} files; at most {FILES_MAX} make a version",
-            found.len()
-        )));
+        return Err(CommandError::Input(format!("{} files; at most {FILES_MAX} make a version", found.len())));
     }
     let mut names: Vec<&str> = found.iter().map(|item| item.name.as_str()).collect();
     names.sort_unstable();
@@ -174,18 +139,13 @@ fn items(data: &[PathBuf]) -> Result<Vec<Item>, CommandError> {
         [a, b] if a == b => Some(*a),
         _ => None,
     }) {
-        return Err(CommandError::Input(format!(
-            "two files are called `{twice}`; names must differ within a version"
-        )));
+        return Err(CommandError::Input(format!("two files are called `{twice}`; names must differ within a version")));
     }
     Ok(found)
 }
 
 fn item(path: &Path) -> Result<Item, CommandError> {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .filter(|name| catalog::id::is_file_name(name));
+    let name = path.file_name().and_then(|name| name.to_str()).filter(|name| catalog::id::is_file_name(name));
     let name = name.ok_or_else(|| {
         CommandError::Input(format!(
             "`{}`: a file name is 1 to 200 of A-Z, a-z, 0-9, `.`, `_`, `-`, without a leading dot",
@@ -194,16 +154,9 @@ fn item(path: &Path) -> Result<Item, CommandError> {
     })?;
     let metadata = std::fs::metadata(path).map_err(CommandError::io(path, "look at"))?;
     if !metadata.is_file() || metadata.len() == 0 {
-        return Err(CommandError::Input(format!(
-            "`{}` is empty, or no file",
-            path.display()
-        )));
+        return Err(CommandError::Input(format!("`{}` is empty, or no file", path.display())));
     }
-    Ok(Item {
-        path: path.to_owned(),
-        name: name.to_owned(),
-        bytes: metadata.len(),
-    })
+    Ok(Item { path: path.to_owned(), name: name.to_owned(), bytes: metadata.len() })
 }
 
 async fn upload(
@@ -212,9 +165,7 @@ async fn upload(
     (dataset, version): (&str, &str),
     item: &Item,
 ) -> Result<(), CommandError> {
-    let target = path([
-        "v1", "datasets", dataset, "versions", version, "files", &item.name,
-    ]);
+    let target = path(["v1", "datasets", dataset, "versions", version, "files", &item.name]);
     let file = File::open(&item.path).map_err(CommandError::io(&item.path, "open"))?;
     let mut at = offset(client, &target).await?.min(item.bytes);
     if at == item.bytes {
@@ -227,8 +178,7 @@ async fn upload(
         let end = item.bytes.min(at + SLICE_BYTES);
         let slice = slice(&file, item, at, end)?;
         let range = format!("bytes {at}-{}/{}", end - 1, item.bytes);
-        let call = Call::put(target.clone(), "application/octet-stream", slice)
-            .header("content-range", &range)?;
+        let call = Call::put(target.clone(), "application/octet-stream", slice).header("content-range", &range)?;
         match client.json(&call.patient(INSPECTION_TIMEOUT)).await {
             Ok(_) => at = end,
             Err(error) if error.is(Code::WrongOffset) => {
@@ -239,10 +189,10 @@ async fn upload(
                     _ => return Err(error),
                 }
             }
-            Err(CommandError::Unavailable(why)) => {
+            Err(error) if error.exit() == Exit::Unavailable => {
                 progress.end();
                 return Err(CommandError::Incomplete(format!(
-                    "{why}; {} of {} of `{}` are at the gateway; the same command goes on from there",
+                    "{error}; {} of {} of `{}` are at the gateway; the same command goes on from there",
                     output::bytes(at),
                     output::bytes(item.bytes),
                     item.name
@@ -256,11 +206,7 @@ async fn upload(
         progress.set(session, at);
     }
     progress.end();
-    session.note(&format!(
-        "{}  {} uploaded",
-        item.name,
-        output::bytes(item.bytes)
-    ));
+    session.note(&format!("{}  {} uploaded", item.name, output::bytes(item.bytes)));
     Ok(())
 }
 
@@ -273,10 +219,7 @@ async fn offset(client: &Client, target: &str) -> Result<u64, CommandError> {
     if !answer.status.is_success() {
         return Err(answer.into_error().await);
     }
-    Ok(answer
-        .header(names::UPLOAD_OFFSET)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0))
+    Ok(answer.header(names::UPLOAD_OFFSET).and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 fn right_offset(error: &CommandError) -> Option<u64> {
@@ -286,18 +229,14 @@ fn right_offset(error: &CommandError) -> Option<u64> {
 fn slice(file: &File, item: &Item, at: u64, end: u64) -> Result<Bytes, CommandError> {
     let length = usize::try_from(end - at).unwrap_or(0);
     let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, at)
-        .map_err(CommandError::io(&item.path, "read"))?;
+    file.read_exact_at(&mut bytes, at).map_err(CommandError::io(&item.path, "read"))?;
     Ok(bytes.into())
 }
 
 /// For `dataset inspect`: the files that `--data` would take.
 pub(super) fn local_files(path: &Path) -> Result<Vec<(String, PathBuf)>, CommandError> {
     let found = items(std::slice::from_ref(&path.to_owned()))?;
-    Ok(found
-        .into_iter()
-        .map(|item| (item.name, item.path))
-        .collect())
+    Ok(found.into_iter().map(|item| (item.name, item.path)).collect())
 }
 
 #[cfg(test)]
@@ -321,19 +260,13 @@ mod tests {
     #[test]
     fn what_is_no_corpus_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            items(&[dir.path().to_owned()]),
-            Err(CommandError::Input(_))
-        ));
+        assert!(matches!(items(&[dir.path().to_owned()]), Err(CommandError::Input(_))));
         let empty = dir.path().join("e.csv");
         std::fs::write(&empty, "").unwrap();
         assert!(matches!(items(&[empty]), Err(CommandError::Input(_))));
         let spaced = dir.path().join("a b.csv");
         std::fs::write(&spaced, "x").unwrap();
         assert!(matches!(items(&[spaced]), Err(CommandError::Input(_))));
-        assert!(matches!(
-            items(&[dir.path().join("none.csv")]),
-            Err(CommandError::LocalIo { .. })
-        ));
+        assert!(matches!(items(&[dir.path().join("none.csv")]), Err(CommandError::LocalIo { .. })));
     }
 }

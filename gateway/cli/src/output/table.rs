@@ -14,10 +14,7 @@ pub struct Table {
 impl Table {
     /// A table with these headings.
     pub fn new(head: &[&str]) -> Self {
-        Self {
-            head: head.iter().map(|name| (*name).to_owned()).collect(),
-            rows: Vec::new(),
-        }
+        Self { head: head.iter().map(|name| (*name).to_owned()).collect(), rows: Vec::new() }
     }
 
     /// One row for each of `items`: its members by JSON pointer.
@@ -25,11 +22,7 @@ impl Table {
         let head: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let mut table = Self::new(&head);
         for item in items {
-            table.row(
-                columns
-                    .iter()
-                    .map(|(_, pointer)| plain(item.pointer(pointer).unwrap_or(&Value::Null))),
-            );
+            table.row(columns.iter().map(|(_, pointer)| plain(item.pointer(pointer).unwrap_or(&Value::Null))));
         }
         table
     }
@@ -54,31 +47,19 @@ impl Table {
             let mut line = String::new();
             for (cell, widest) in row.iter().zip(&widths) {
                 line.push_str(cell);
-                line.extend(std::iter::repeat_n(
-                    ' ',
-                    widest.saturating_sub(width(cell)) + 2,
-                ));
+                line.extend(std::iter::repeat_n(' ', widest.saturating_sub(width(cell)) + 2));
             }
             line.trim_end().to_owned()
         };
-        std::iter::once(&self.head)
-            .chain(&self.rows)
-            .map(render)
-            .collect()
+        std::iter::once(&self.head).chain(&self.rows).map(render).collect()
     }
 }
 
 /// Names and values below each other, aligned; pairs without a value are left out.
 pub fn fields<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> Vec<String> {
-    let pairs: Vec<_> = pairs
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
+    let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let widest = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-    pairs
-        .into_iter()
-        .map(|(name, value)| format!("{name:<widest$}  {value}"))
-        .collect()
+    pairs.into_iter().map(|(name, value)| format!("{name:<widest$}  {value}")).collect()
 }
 
 /// Columns of a terminal that `text` takes: East Asian wide and full-width characters take two.
@@ -107,21 +88,11 @@ mod tests {
 
     #[test]
     fn columns_line_up_with_wide_characters() {
-        let items = [
-            json!({"id": "a", "title": {"en": "词典"}}),
-            json!({"id": "bcd", "title": {"en": "x"}}),
-        ];
-        let table = Table::of_values(
-            &items,
-            &[("ID", "/id"), ("TITLE", "/title/en"), ("NONE", "/none")],
-        );
+        let items = [json!({"id": "a", "title": {"en": "词典"}}), json!({"id": "bcd", "title": {"en": "x"}})];
+        let table = Table::of_values(&items, &[("ID", "/id"), ("TITLE", "/title/en"), ("NONE", "/none")]);
         assert_eq!(table.lines(), ["ID   TITLE  NONE", "a    词典", "bcd  x"]);
         assert_eq!(
-            fields([
-                ("a", "1".to_owned()),
-                ("none", String::new()),
-                ("long", "2".to_owned())
-            ]),
+            fields([("a", "1".to_owned()), ("none", String::new()), ("long", "2".to_owned())]),
             ["a     1", "long  2"]
         );
     }

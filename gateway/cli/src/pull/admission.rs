@@ -71,17 +71,12 @@ async fn ask(client: &Client, question: &Question<'_>) -> Result<Plan, CommandEr
 }
 
 async fn only_purpose(client: &Client, dataset: &DatasetId) -> Result<Purpose, CommandError> {
-    let view: DatasetView = client
-        .typed(&Call::get(path(["v1", "datasets", dataset.as_str()])))
-        .await?;
+    let view: DatasetView = client.typed(&Call::get(path(["v1", "datasets", dataset.as_str()]))).await?;
     match view.summary.offer.purposes.as_slice() {
         [only] => Ok(only.clone()),
         purposes => {
             let names: Vec<&str> = purposes.iter().map(Purpose::as_str).collect();
-            Err(CommandError::Usage(format!(
-                "say what for with `--purpose`; the offer has: {}",
-                names.join(", ")
-            )))
+            Err(CommandError::Usage(format!("say what for with `--purpose`; the offer has: {}", names.join(", "))))
         }
     }
 }
@@ -92,17 +87,9 @@ async fn only_purpose(client: &Client, dataset: &DatasetId) -> Result<Purpose, C
 ///
 /// [`CommandError::Decision`] with tested remedies, [`CommandError::Price`], and a denial that names the exact command
 /// if no agreement covers the version.
-pub async fn admit(
-    session: &mut Session<'_>,
-    client: &Client,
-    args: &PullArgs,
-) -> Result<Admitted, CommandError> {
-    let mut question = Question {
-        target: &args.target,
-        columns: &args.columns,
-        redact: args.redact,
-        purpose: args.purpose.clone(),
-    };
+pub async fn admit(session: &mut Session<'_>, client: &Client, args: &PullArgs) -> Result<Admitted, CommandError> {
+    let mut question =
+        Question { target: &args.target, columns: &args.columns, redact: args.redact, purpose: args.purpose.clone() };
     let plan = plan(client, &mut question).await?;
     if decision::effect(&plan.decision) != "allow" {
         return Err(refused(session, client, args, &question, &plan).await);
@@ -135,11 +122,7 @@ pub async fn admit(
 /// An amount that is not a number is over every cap: what cannot be read is not paid.
 fn check_price(price: &Money, cap: Option<u64>) -> Result<(), CommandError> {
     let Some(cap) = cap else { return Ok(()) };
-    if price
-        .amount
-        .parse::<u64>()
-        .is_ok_and(|amount| amount <= cap)
-    {
+    if price.amount.parse::<u64>().is_ok_and(|amount| amount <= cap) {
         return Ok(());
     }
     let currency = price.currency.as_str();
@@ -177,17 +160,9 @@ async fn accept(
             }),
         });
     }
-    let request = AcceptOffer {
-        dataset: plan.dataset.clone(),
-        purpose: purpose.clone(),
-    };
-    let agreement: AgreementView = client
-        .typed(&Call::post_json("/v1/agreements", &request)?)
-        .await?;
-    session.note(&format!(
-        "offer taken for {purpose}: agreement {}",
-        agreement.id
-    ));
+    let request = AcceptOffer { dataset: plan.dataset.clone(), purpose: purpose.clone() };
+    let agreement: AgreementView = client.typed(&Call::post_json("/v1/agreements", &request)?).await?;
+    session.note(&format!("offer taken for {purpose}: agreement {}", agreement.id));
     Ok(agreement.id.to_string())
 }
 
@@ -201,57 +176,25 @@ async fn refused(
 ) -> CommandError {
     let review = decision::effect(&plan.decision) == "review";
     let mut explain = plan.decision.clone();
-    let selection = if args.columns.is_empty() {
-        "all columns".to_owned()
-    } else {
-        args.columns.join(", ")
-    };
-    let verdict = if review {
-        "needs a person's review"
-    } else {
-        "may not leave"
-    };
-    let mut lines = vec![format!(
-        "{}@{} ({selection}) {verdict}",
-        plan.dataset, plan.version
-    )];
+    let selection = if args.columns.is_empty() { "all columns".to_owned() } else { args.columns.join(", ") };
+    let verdict = if review { "needs a person's review" } else { "may not leave" };
+    let mut lines = vec![format!("{}@{} ({selection}) {verdict}", plan.dataset, plan.version)];
     lines.extend(decision::explanation(&plan.decision, session.lang));
     if !args.redact && !decision::names(&plan.decision, "columns_allowed").is_empty() {
-        let redacted = ask(
-            client,
-            &Question {
-                redact: true,
-                ..question.clone()
-            },
-        )
-        .await;
+        let redacted = ask(client, &Question { redact: true, ..question.clone() }).await;
         if let Ok(redacted) = redacted
             && decision::effect(&redacted.decision) == "allow"
         {
             let command = command_line(args, &["--redact"]);
-            lines.push(format!(
-                "  would be allowed, with {} columns: {command}",
-                redacted.columns.len()
-            ));
-            add(
-                &mut explain,
-                "allowed_with",
-                json!({ "command": command, "columns": redacted.columns }),
-            );
+            lines.push(format!("  would be allowed, with {} columns: {command}", redacted.columns.len()));
+            add(&mut explain, "allowed_with", json!({ "command": command, "columns": redacted.columns }));
         }
     }
     if review {
-        lines.push(
-            "  a release by an officer comes in a later release of Kouan; the refusal is not final"
-                .to_owned(),
-        );
+        lines.push("  a release by an officer comes in a later release of Kouan; the refusal is not final".to_owned());
     }
     let code = if review { Code::Review } else { Code::Denied };
-    CommandError::Decision {
-        code,
-        detail: lines.join("\n"),
-        explain,
-    }
+    CommandError::Decision { code, detail: lines.join("\n"), explain }
 }
 
 fn add(object: &mut Value, member: &str, value: Value) {
@@ -262,11 +205,7 @@ fn add(object: &mut Value, member: &str, value: Value) {
 
 /// The user's own command with something more, ready to paste.
 fn command_line(args: &PullArgs, more: &[&str]) -> String {
-    let mut words = vec![
-        "kouan".to_owned(),
-        "pull".to_owned(),
-        args.target.to_string(),
-    ];
+    let mut words = vec!["kouan".to_owned(), "pull".to_owned(), args.target.to_string()];
     if !args.columns.is_empty() {
         words.extend(["--columns".to_owned(), shell_word(&args.columns.join(","))]);
     }
@@ -303,10 +242,7 @@ mod tests {
 
     #[test]
     fn a_price_over_the_cap_stops() {
-        let price = |amount: &str| Money {
-            amount: amount.to_owned(),
-            currency: Currency::Cny,
-        };
+        let price = |amount: &str| Money { amount: amount.to_owned(), currency: Currency::Cny };
         assert!(check_price(&price("100"), None).is_ok());
         assert!(check_price(&price("100"), Some(100)).is_ok());
         for over in ["101", "-1", "x", "99999999999999999999999"] {

@@ -21,7 +21,7 @@ const WRITE_BYTES: usize = 1 << 20;
 /// How long bytes are collected at most.
 const WRITE_AFTER: Duration = Duration::from_millis(250);
 /// Longest `Retry-After` that a segment waits for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// What the segments of one file share.
 #[derive(Debug)]
@@ -95,11 +95,7 @@ impl From<TransportError> for Setback {
 }
 
 /// Fetches `range`, telling of every byte that is written. Cancel safe: what was told is written.
-pub async fn segment(
-    shared: Arc<Shared>,
-    range: Range<u64>,
-    events: mpsc::Sender<Event>,
-) -> Result<(), FetchError> {
+pub async fn segment(shared: Arc<Shared>, range: Range<u64>, events: mpsc::Sender<Event>) -> Result<(), FetchError> {
     let mut at = range.start;
     let mut failures = 0;
     while at < range.end {
@@ -114,45 +110,22 @@ pub async fn segment(
         if failures > shared.tuning.failures_max {
             return Err(FetchError::Lost(why));
         }
-        let backoff = shared
-            .tuning
-            .retry_base
-            .saturating_mul(2_u32.saturating_pow(failures - 1));
-        let wait = after
-            .unwrap_or_default()
-            .min(RETRY_AFTER_MAX)
-            .max(backoff.min(shared.tuning.retry_max));
+        let backoff = shared.tuning.retry_base.saturating_mul(2_u32.saturating_pow(failures - 1));
+        let wait = after.unwrap_or_default().min(RETRY_AFTER_MAX).max(backoff.min(shared.tuning.retry_max));
         tokio::time::sleep(wait).await;
     }
     Ok(())
 }
 
 /// One request for `at..end`; moves `at` behind the last byte that was written.
-async fn attempt(
-    shared: &Shared,
-    at: &mut u64,
-    end: u64,
-    events: &mpsc::Sender<Event>,
-) -> Result<(), Setback> {
-    let call = shared
-        .source
-        .get()?
-        .header("range", &format!("bytes={at}-{}", end - 1))?
-        .header("if-range", &shared.etag)?;
+async fn attempt(shared: &Shared, at: &mut u64, end: u64, events: &mpsc::Sender<Event>) -> Result<(), Setback> {
+    let call =
+        shared.source.get()?.header("range", &format!("bytes={at}-{}", end - 1))?.header("if-range", &shared.etag)?;
     let mut answer = shared.client.send_once(&call).await?;
     let lease = answer.header(names::LEASE).map(output::clean);
     if let Some(id) = &lease {
-        let leaf = answer
-            .header(names::LEAF)
-            .and_then(|text| text.parse().ok());
-        tell(
-            events,
-            Event::Lease {
-                id: id.clone(),
-                leaf,
-            },
-        )
-        .await;
+        let leaf = answer.header(names::LEAF).and_then(|text| text.parse().ok());
+        tell(events, Event::Lease { id: id.clone(), leaf }).await;
     }
     let stop = match answer.status {
         StatusCode::PARTIAL_CONTENT => partial_end(shared, &answer, *at, end)?,
@@ -183,9 +156,7 @@ fn partial_end(shared: &Shared, answer: &Answer, at: u64, end: u64) -> Result<u6
     }
     let range = answer.header("content-range").and_then(content_range);
     match range {
-        Some((first, last, total))
-            if first == at && last >= first && last < end && total == shared.bytes =>
-        {
+        Some((first, last, total)) if first == at && last >= first && last < end && total == shared.bytes => {
             Ok(last + 1)
         }
         _ => Err(broken_protocol("answers with another range than asked for")),
@@ -200,9 +171,7 @@ fn content_range(text: &str) -> Option<(u64, u64, u64)> {
 }
 
 fn broken_protocol(what: &str) -> Setback {
-    Setback::Fetch(FetchError::Final(CommandError::Unavailable(format!(
-        "the gateway {what}"
-    ))))
+    Setback::Fetch(FetchError::Final(CommandError::Unavailable(format!("the gateway {what}"))))
 }
 
 /// Writes the body as it comes; what came before a break is kept.
@@ -246,10 +215,7 @@ async fn body(
             return if *at == stop {
                 Ok(())
             } else {
-                Err(Setback::Again(
-                    "the stream ended too early".to_owned(),
-                    None,
-                ))
+                Err(Setback::Again("the stream ended too early".to_owned(), None))
             };
         }
     }
@@ -279,10 +245,7 @@ async fn refused(answer: Answer) -> Setback {
 
 /// Why the lease was cut, if that is why the stream broke off.
 pub(super) async fn cut_reason(client: &Client, lease: &str) -> Option<String> {
-    let answer = client
-        .send_once(&Call::get(path(["v1", "leases", lease])))
-        .await
-        .ok()?;
+    let answer = client.send_once(&Call::get(path(["v1", "leases", lease]))).await.ok()?;
     if !answer.status.is_success() {
         return None;
     }
@@ -293,11 +256,7 @@ pub(super) async fn cut_reason(client: &Client, lease: &str) -> Option<String> {
 
 pub(super) fn cut(lease: &str, reason: &str) -> CommandError {
     let detail = format!("lease {lease} was cut: {}", output::clean(reason));
-    CommandError::Decision {
-        code: Code::Cut,
-        detail,
-        explain: serde_json::json!({ "lease": lease, "reason": reason }),
-    }
+    CommandError::Decision { code: Code::Cut, detail, explain: serde_json::json!({ "lease": lease, "reason": reason }) }
 }
 
 #[cfg(test)]
@@ -307,13 +266,7 @@ mod tests {
     #[test]
     fn content_ranges() {
         assert_eq!(content_range("bytes 0-9/100"), Some((0, 9, 100)));
-        for bad in [
-            "",
-            "bytes 0-9/*",
-            "bytes */100",
-            "items 0-9/100",
-            "bytes 0-/1",
-        ] {
+        for bad in ["", "bytes 0-9/*", "bytes */100", "items 0-9/100", "bytes 0-/1"] {
             assert_eq!(content_range(bad), None, "{bad}");
         }
     }

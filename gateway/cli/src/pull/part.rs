@@ -47,20 +47,12 @@ impl Part {
     pub fn open(target: &Path) -> Result<Self, CommandError> {
         let path = files::suffixed(target, ".part");
         for _ in 0..OPEN_ATTEMPTS_MAX {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path);
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
             let file = file.map_err(CommandError::io(&path, "open"))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Err(CommandError::Unavailable(format!(
-                        "another pull is writing `{}`",
-                        path.display()
-                    )));
+                    return Err(CommandError::Unavailable(format!("another pull is writing `{}`", path.display())));
                 }
                 Err(TryLockError::Error(error)) => {
                     return Err(CommandError::io(&path, "lock")(error));
@@ -69,17 +61,10 @@ impl Part {
             // Between our open and our lock another pull may have verified this very file and renamed it: what we
             // hold would then be its final file.
             if is_at(&file, &path) {
-                return Ok(Self {
-                    file,
-                    path,
-                    target: target.to_owned(),
-                });
+                return Ok(Self { file, path, target: target.to_owned() });
             }
         }
-        Err(CommandError::Unavailable(format!(
-            "`{}` is renamed again and again",
-            path.display()
-        )))
+        Err(CommandError::Unavailable(format!("`{}` is renamed again and again", path.display())))
     }
 
     /// Where it is.
@@ -89,11 +74,7 @@ impl Part {
 
     /// Takes up what an earlier run of the same representation left; else empties the file.
     pub fn take_up(&self, identity: &Identity) -> Result<Found, CommandError> {
-        let length = self
-            .file
-            .metadata()
-            .map_err(CommandError::io(&self.path, "look at"))?
-            .len();
+        let length = self.file.metadata().map_err(CommandError::io(&self.path, "look at"))?.len();
         match Sidecar::load(&self.path) {
             Some(sidecar) if sidecar.identity == *identity && length <= identity.bytes => {
                 let there: IntervalSet = IntervalSet::from(0..length);
@@ -101,11 +82,7 @@ impl Part {
             }
             other => {
                 self.empty()?;
-                Ok(if other.is_some() {
-                    Found::Other
-                } else {
-                    Found::Fresh
-                })
+                Ok(if other.is_some() { Found::Other } else { Found::Fresh })
             }
         }
     }
@@ -113,23 +90,17 @@ impl Part {
     /// Forgets everything: the sidecar first, so that no crash leaves it beside other bytes.
     pub fn empty(&self) -> Result<(), CommandError> {
         Sidecar::remove(&self.path)?;
-        self.file
-            .set_len(0)
-            .map_err(CommandError::io(&self.path, "empty"))
+        self.file.set_len(0).map_err(CommandError::io(&self.path, "empty"))
     }
 
     /// Writes bytes at an offset. They are not durable yet.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), CommandError> {
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(CommandError::io(&self.path, "write"))
+        self.file.write_all_at(bytes, offset).map_err(CommandError::io(&self.path, "write"))
     }
 
     /// Makes every written byte durable, then says so in the sidecar.
     pub fn checkpoint(&self, sidecar: &Sidecar) -> Result<(), CommandError> {
-        self.file
-            .sync_data()
-            .map_err(CommandError::io(&self.path, "sync"))?;
+        self.file.sync_data().map_err(CommandError::io(&self.path, "sync"))?;
         sidecar.store(&self.path)
     }
 
@@ -145,9 +116,7 @@ impl Part {
 
     /// Gives the verified part its final name, durably, and removes the sidecar.
     pub fn finish(&self) -> Result<(), CommandError> {
-        self.file
-            .sync_all()
-            .map_err(CommandError::io(&self.path, "sync"))?;
+        self.file.sync_all().map_err(CommandError::io(&self.path, "sync"))?;
         files::rename_durably(&self.path, &self.target)?;
         Sidecar::remove(&self.path)
     }
@@ -168,11 +137,9 @@ pub fn sha256(file: &File, path: &Path, bytes: u64) -> Result<Digest, CommandErr
     let mut buffer = vec![0; HASH_BUFFER_BYTES];
     let mut at = 0;
     while at < bytes {
-        let length =
-            usize::try_from(bytes - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let length = usize::try_from(bytes - at).map_or(buffer.len(), |left| left.min(buffer.len()));
         let (piece, _) = buffer.split_at_mut(length);
-        file.read_exact_at(piece, at)
-            .map_err(CommandError::io(path, "read"))?;
+        file.read_exact_at(piece, at).map_err(CommandError::io(path, "read"))?;
         hasher.update(piece);
         at += length as u64;
     }
@@ -209,10 +176,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("a");
         let first = Part::open(&target).unwrap();
-        assert!(matches!(
-            Part::open(&target),
-            Err(CommandError::Unavailable(_))
-        ));
+        assert!(matches!(Part::open(&target), Err(CommandError::Unavailable(_))));
         first.write_at(0, b"0123456789").unwrap();
         first.finish().unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"0123456789");
@@ -231,16 +195,12 @@ mod tests {
             let part = Part::open(&target).unwrap();
             assert_eq!(part.take_up(&identity("\"1\"")).unwrap(), Found::Fresh);
             part.write_at(0, b"01234567").unwrap();
-            part.checkpoint(&Sidecar::new(identity("\"1\""), done))
-                .unwrap();
+            part.checkpoint(&Sidecar::new(identity("\"1\""), done)).unwrap();
         }
         let part = Part::open(&target).unwrap();
         // The file has eight bytes: what the sidecar says beyond them is not believed.
         let there: IntervalSet = [0..4, 6..8].into_iter().collect();
-        assert_eq!(
-            part.take_up(&identity("\"1\"")).unwrap(),
-            Found::Resumed(there)
-        );
+        assert_eq!(part.take_up(&identity("\"1\"")).unwrap(), Found::Resumed(there));
         assert_eq!(part.take_up(&identity("\"2\"")).unwrap(), Found::Other);
         assert_eq!(std::fs::metadata(part.path()).unwrap().len(), 0);
         assert_eq!(part.take_up(&identity("\"1\"")).unwrap(), Found::Fresh);

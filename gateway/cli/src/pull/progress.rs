@@ -1,5 +1,6 @@
 //! How far a pull is: a bar on a terminal, a line every few seconds elsewhere, nothing with `--json`.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -51,14 +52,7 @@ impl Progress {
         } else {
             Form::Lines { last: started }
         };
-        Self {
-            name: name.to_owned(),
-            done,
-            at_start: done,
-            total,
-            started,
-            form,
-        }
+        Self { name: name.to_owned(), done, at_start: done, total, started, form }
     }
 
     /// `done` bytes are there now. It may go back, when a chunk has to be fetched again.
@@ -95,15 +89,11 @@ impl Progress {
         let rate = self.done.saturating_sub(self.at_start) / seconds;
         let mut line = format!("{}  {}", self.name, output::bytes(self.done));
         if let Some(total) = self.total {
-            line.push_str(&format!(" of {}", output::bytes(total)));
+            let _ = write!(line, " of {}", output::bytes(total));
         }
-        line.push_str(&format!("  {}/s", output::bytes(rate)));
-        if let Some(left) = self
-            .total
-            .map(|total| total.saturating_sub(self.done))
-            .filter(|_| rate > 0)
-        {
-            line.push_str(&format!("  {} s left", left / rate));
+        let _ = write!(line, "  {}/s", output::bytes(rate));
+        if let Some(left) = self.total.map(|total| total.saturating_sub(self.done)).filter(|_| rate > 0) {
+            let _ = write!(line, "  {} s left", left / rate);
         }
         line
     }

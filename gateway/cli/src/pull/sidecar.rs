@@ -65,11 +65,7 @@ pub struct Sidecar {
 impl Sidecar {
     /// `done` of `identity`.
     pub const fn new(identity: Identity, done: IntervalSet) -> Self {
-        Self {
-            form: FORM,
-            identity,
-            done,
-        }
+        Self { form: FORM, identity, done }
     }
 
     /// Where the sidecar of a part is.
@@ -81,12 +77,8 @@ impl Sidecar {
     pub fn load(part: &Path) -> Option<Self> {
         let text = files::read_text(&Self::path(part), SIDECAR_BYTES_MAX).ok()?;
         let sidecar: Self = serde_json::from_str(&text).ok()?;
-        (sidecar.form == FORM
-            && sidecar
-                .done
-                .iter()
-                .all(|range| range.end <= sidecar.identity.bytes))
-        .then_some(sidecar)
+        (sidecar.form == FORM && sidecar.done.iter().all(|range| range.end <= sidecar.identity.bytes))
+            .then_some(sidecar)
     }
 
     /// Writes it durably. The bytes in `done` must be durable already.

@@ -50,27 +50,25 @@ pub struct Representation {
     pub sha256: Option<Digest>,
 }
 
+impl Representation {
+    /// What vouches for a file that was verified as this.
+    pub fn vouchers(&self) -> Vec<&'static str> {
+        if self.sha256.is_some() { vec!["chunks", "sha256"] } else { vec!["chunks"] }
+    }
+}
+
 impl Source {
     /// `file` as `admitted` selects it.
     pub fn new(admitted: &Admitted, file: &FileView) -> Result<Self, CommandError> {
         let (dataset, version) = (admitted.dataset.as_str(), admitted.version.as_str());
-        let base = path([
-            "v1", "datasets", dataset, "versions", version, "files", &file.name,
-        ]);
-        let mut selection: Vec<(&str, Option<&str>)> = admitted
-            .selected
-            .iter()
-            .map(|column| ("columns", Some(column.as_str())))
-            .collect();
+        let base = path(["v1", "datasets", dataset, "versions", version, "files", &file.name]);
+        let mut selection: Vec<(&str, Option<&str>)> =
+            admitted.selected.iter().map(|column| ("columns", Some(column.as_str()))).collect();
         selection.push(("redact", admitted.redact.then_some("true")));
         let whole = admitted.selected.is_empty() && !admitted.redact;
         let promised = || {
-            Digest::parse(&file.sha256).map_err(|error| {
-                CommandError::Unavailable(format!(
-                    "the catalog's digest of `{}`: {error}",
-                    file.name
-                ))
-            })
+            Digest::parse(&file.sha256)
+                .map_err(|error| CommandError::Unavailable(format!("the catalog's digest of `{}`: {error}", file.name)))
         };
         Ok(Self {
             dataset: dataset.to_owned(),
@@ -103,9 +101,7 @@ impl Source {
     ///
     /// [`CommandError::Unavailable`] if the gateway does not give what a verified pull needs.
     pub async fn describe(&self, client: &Client) -> Result<Representation, CommandError> {
-        let head = client
-            .send(&self.with_purpose(Call::head(self.file_target.clone()))?)
-            .await?;
+        let head = client.send(&self.with_purpose(Call::head(self.file_target.clone()))?).await?;
         if !head.status.is_success() {
             // A HEAD has no body that says why: the same GET of one byte does, and it is refused too.
             let call = self.get()?.header("range", "bytes=0-0")?;
@@ -118,34 +114,18 @@ impl Source {
                 self.name
             ))
         };
-        let etag = head
-            .header("etag")
-            .filter(|etag| is_strong(etag))
-            .ok_or_else(|| missing("strong ETag"))?
-            .to_owned();
-        let bytes = head
-            .header("content-length")
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| missing("length"))?;
+        let etag = head.header("etag").filter(|etag| is_strong(etag)).ok_or_else(|| missing("strong ETag"))?.to_owned();
+        let bytes =
+            head.header("content-length").and_then(|text| text.parse().ok()).ok_or_else(|| missing("length"))?;
         let repr_digest = repr_digest(&head);
-        let list = client
-            .accepted(&self.with_purpose(Call::get(self.chunks_target.clone()))?)
-            .await?;
+        let list = client.accepted(&self.with_purpose(Call::get(self.chunks_target.clone()))?).await?;
         let list = list.bytes(CHUNK_LIST_BYTES_MAX).await?;
-        let chunks: Vec<ChunkEntry> = serde_json::from_slice(&list).map_err(|error| {
-            CommandError::Unavailable(format!("the chunk list of `{}`: {error}", self.name))
-        })?;
-        chunks::check(&chunks, bytes).map_err(|error| {
-            CommandError::Integrity(format!("the chunk list of `{}`: {error}", self.name))
-        })?;
+        let chunks: Vec<ChunkEntry> = serde_json::from_slice(&list)
+            .map_err(|error| CommandError::Unavailable(format!("the chunk list of `{}`: {error}", self.name)))?;
+        chunks::check(&chunks, bytes)
+            .map_err(|error| CommandError::Integrity(format!("the chunk list of `{}`: {error}", self.name)))?;
         let chunks_digest = digest_of(&chunks);
-        Ok(Representation {
-            etag,
-            bytes,
-            chunks,
-            chunks_digest,
-            sha256: self.sha256.or(repr_digest),
-        })
+        Ok(Representation { etag, bytes, chunks, chunks_digest, sha256: self.sha256.or(repr_digest) })
     }
 }
 
@@ -158,12 +138,8 @@ fn is_strong(etag: &str) -> bool {
 fn repr_digest(answer: &Answer) -> Option<Digest> {
     use base64::Engine as _;
     let header = answer.header("repr-digest")?;
-    let value = header
-        .split(',')
-        .find_map(|item| item.trim().strip_prefix("sha-256=:")?.strip_suffix(':'))?;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(value)
-        .ok()?;
+    let value = header.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:")?.strip_suffix(':'))?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(value).ok()?;
     Some(Digest::from_bytes(bytes.try_into().ok()?))
 }
 
@@ -173,11 +149,7 @@ fn digest_of(chunks: &[ChunkEntry]) -> Digest {
     for chunk in chunks {
         let column = chunk.column.as_deref().unwrap_or_default();
         hasher.update(
-            format!(
-                "{:?} {} {} {} {}\n",
-                chunk.row_group, chunk.offset, chunk.bytes, chunk.digest, column
-            )
-            .as_bytes(),
+            format!("{:?} {} {} {} {}\n", chunk.row_group, chunk.offset, chunk.bytes, chunk.digest, column).as_bytes(),
         );
     }
     hasher.finish()

@@ -42,9 +42,7 @@ pub async fn pull(
     let target = args.out.join(&name);
     let part = Part::open(&target)?;
     part.empty()?;
-    session.note(&format!(
-        "{name}: a stream cannot be resumed; `--format parquet` can"
-    ));
+    session.note(&format!("{name}: a stream cannot be resumed; `--format parquet` can"));
     let interrupt = session.io.interrupt.clone();
     let streamed = tokio::select! {
         biased;
@@ -62,9 +60,7 @@ pub async fn pull(
     };
     if args.format == Format::Arrow && !ends_with(part.path(), &ARROW_END)? {
         crate::files::remove_if_there(part.path())?;
-        return Err(CommandError::Incomplete(format!(
-            "{name}: the stream has no end marker; nothing was kept"
-        )));
+        return Err(CommandError::Incomplete(format!("{name}: the stream has no end marker; nothing was kept")));
     }
     part.finish()?;
     report.path = target;
@@ -78,19 +74,9 @@ async fn receive(
     accept: &str,
     (name, part): (&str, &Path),
 ) -> Result<FileReport, CommandError> {
-    let base = path([
-        "v1",
-        "datasets",
-        admitted.dataset.as_str(),
-        "versions",
-        admitted.version.as_str(),
-        "data",
-    ]);
-    let mut selection: Vec<(&str, Option<&str>)> = admitted
-        .selected
-        .iter()
-        .map(|column| ("columns", Some(column.as_str())))
-        .collect();
+    let base = path(["v1", "datasets", admitted.dataset.as_str(), "versions", admitted.version.as_str(), "data"]);
+    let mut selection: Vec<(&str, Option<&str>)> =
+        admitted.selected.iter().map(|column| ("columns", Some(column.as_str()))).collect();
     selection.push(("redact", admitted.redact.then_some("true")));
     let mut call = Call::get(with_query(&base, selection)).header("accept", accept)?;
     if let Some(purpose) = &admitted.purpose {
@@ -98,21 +84,15 @@ async fn receive(
     }
     let mut answer = client.accepted(&call).await?;
     let lease = answer.header(names::LEASE).map(output::clean);
-    let leaf = answer
-        .header(names::LEAF)
-        .and_then(|text| text.parse().ok());
-    let mut file = OpenOptions::new()
-        .write(true)
-        .open(part)
-        .map_err(CommandError::io(part, "open"))?;
+    let leaf = answer.header(names::LEAF).and_then(|text| text.parse().ok());
+    let mut file = OpenOptions::new().write(true).open(part).map_err(CommandError::io(part, "open"))?;
     let mut progress = Progress::start(session, name, 0, None);
     let mut hasher = Hasher::default();
     let mut bytes = 0;
     loop {
         match answer.piece().await {
             Ok(Some(piece)) => {
-                file.write_all(&piece)
-                    .map_err(CommandError::io(part, "write"))?;
+                file.write_all(&piece).map_err(CommandError::io(part, "write"))?;
                 hasher.update(&piece);
                 bytes += piece.len() as u64;
                 progress.set(session, bytes);
@@ -125,9 +105,7 @@ async fn receive(
                 {
                     return Err(fetch::cut(lease, &reason));
                 }
-                return Err(CommandError::Incomplete(format!(
-                    "{error}; a stream cannot be resumed, nothing was kept"
-                )));
+                return Err(CommandError::Incomplete(format!("{error}; a stream cannot be resumed, nothing was kept")));
             }
         }
     }

@@ -1,13 +1,10 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod gateway;
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::time::Duration;
 
 use gateway_ledger::IntervalSet;
 use serde_json::Value;
 
-use self::gateway::{CHUNK, FILE, Fault, Gateway, World, noise};
 use super::sidecar::Sidecar;
 use super::{PullReport, Tuning, pull};
 use crate::args::Command;
@@ -16,6 +13,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::session::Session;
 use crate::testing::captured;
+use crate::testing::gateway::{CHUNK, FILE, Fault, Gateway, World, noise};
 
 const BYTES: usize = 1_050_000;
 
@@ -30,22 +28,12 @@ fn quick() -> Tuning {
     }
 }
 
-async fn run(
-    gateway: &Gateway,
-    more: &[&str],
-    interrupt: Interrupt,
-) -> Result<PullReport, CommandError> {
+async fn run(gateway: &Gateway, more: &[&str], interrupt: Interrupt) -> Result<PullReport, CommandError> {
     let (mut io, _) = captured([]);
     io.interrupt = interrupt;
     let cli = crate::parse(gateway.pull(more), &mut io).unwrap();
-    let Command::Pull(args) = &cli.command else {
-        panic!("not a pull")
-    };
-    let mut session = Session {
-        json: true,
-        lang: crate::Lang::English,
-        io: &mut io,
-    };
+    let Command::Pull(args) = &cli.command else { panic!("not a pull") };
+    let mut session = Session { json: true, lang: crate::Lang::English, io: &mut io };
     pull(&mut session, args, quick()).await
 }
 
@@ -55,14 +43,8 @@ async fn pulled(gateway: &Gateway) -> Result<PullReport, CommandError> {
 
 /// The file stands under its name, right, with nothing beside it.
 fn assert_complete(gateway: &Gateway) {
-    assert_eq!(
-        std::fs::read(gateway.out().join(FILE)).unwrap(),
-        gateway.seen().file
-    );
-    let names: Vec<_> = std::fs::read_dir(gateway.out())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    assert_eq!(std::fs::read(gateway.out().join(FILE)).unwrap(), gateway.seen().file);
+    let names: Vec<_> = std::fs::read_dir(gateway.out()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, [FILE]);
 }
 
@@ -102,16 +84,10 @@ async fn a_file_is_pulled_verified_and_named() {
 async fn connections_that_break_cost_nothing_that_was_received() {
     let mut world = World::new(BYTES);
     let cuts = noise(60, 11);
-    world.faults = cuts
-        .iter()
-        .map(|byte| Some(Fault::Cut(usize::from(*byte) * 300 + 10_000)))
-        .collect();
+    world.faults = cuts.iter().map(|byte| Some(Fault::Cut(usize::from(*byte) * 300 + 10_000))).collect();
     let gateway = Gateway::start(world).await;
     let report = pulled(&gateway).await.unwrap();
-    assert_eq!(
-        report.files[0].fetched_bytes, BYTES as u64,
-        "no byte was written twice"
-    );
+    assert_eq!(report.files[0].fetched_bytes, BYTES as u64, "no byte was written twice");
     assert!(gateway.seen().ranges.len() > 10);
     assert_complete(&gateway);
 }
@@ -122,9 +98,7 @@ async fn a_lost_network_leaves_a_part_that_is_resumed_without_its_verified_bytes
     world.faults = [None, None, None].into();
     world.then = Some(Fault::Cut(0));
     let gateway = Gateway::start(world).await;
-    let error = run(&gateway, &["--parallel", "2"], Interrupt::never())
-        .await
-        .unwrap_err();
+    let error = run(&gateway, &["--parallel", "2"], Interrupt::never()).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Incomplete, "{error}");
     let done = assert_resumable(&gateway);
     assert!(done.len() > 100_000, "{done:?}");
@@ -138,11 +112,7 @@ async fn a_lost_network_leaves_a_part_that_is_resumed_without_its_verified_bytes
     assert_eq!(report.files[0].resumed_bytes, done.len());
     assert_eq!(report.files[0].fetched_bytes, BYTES as u64 - done.len());
     let seen = gateway.seen();
-    let asked: IntervalSet = seen
-        .ranges
-        .iter()
-        .map(|(first, last)| *first..last + 1)
-        .collect();
+    let asked: IntervalSet = seen.ranges.iter().map(|(first, last)| *first..last + 1).collect();
     assert!(asked.intersection(&done).is_empty(), "{asked:?} {done:?}");
     assert_eq!(seen.sent, BYTES as u64 - done.len());
     assert_complete(&gateway);
@@ -153,9 +123,7 @@ async fn a_damaged_chunk_is_fetched_once_more_and_never_named() {
     let mut world = World::new(BYTES);
     world.faults = [Some(Fault::Flip(10))].into();
     let gateway = Gateway::start(world).await;
-    let report = run(&gateway, &["--parallel", "1"], Interrupt::never())
-        .await
-        .unwrap();
+    let report = run(&gateway, &["--parallel", "1"], Interrupt::never()).await.unwrap();
     assert_eq!(report.files[0].fetched_bytes, (BYTES + CHUNK) as u64);
     assert_complete(&gateway);
 
@@ -179,9 +147,7 @@ async fn chunks_that_lie_are_found_by_the_catalogs_digest() {
     let gateway = Gateway::start(world).await;
     let (mut io, _) = captured([]);
     let cli = crate::parse(gateway.pull(&[]), &mut io).unwrap();
-    let Command::Pull(args) = &cli.command else {
-        panic!("not a pull")
-    };
+    let Command::Pull(args) = &cli.command else { panic!("not a pull") };
     let profile = crate::profile::Profile::resolve(&args.connect, io.env.as_ref()).unwrap();
     let client = crate::client::Client::open(&profile).unwrap();
     let admitted = super::admission::Admitted {
@@ -191,10 +157,7 @@ async fn chunks_that_lie_are_found_by_the_catalogs_digest() {
         redact: false,
         columns: Vec::new(),
         purpose: None,
-        price: gateway_api::exchange::Money {
-            amount: "0".to_owned(),
-            currency: catalog::offer::Currency::Cny,
-        },
+        price: gateway_api::exchange::Money { amount: "0".to_owned(), currency: catalog::offer::Currency::Cny },
         agreement: None,
     };
     let view = gateway_api::catalog::FileView {
@@ -207,17 +170,8 @@ async fn chunks_that_lie_are_found_by_the_catalogs_digest() {
     let source = super::source::Source::new(&admitted, &view).unwrap();
     std::fs::create_dir_all(gateway.out()).unwrap();
     let out = gateway.out();
-    let puller = super::file::FilePull {
-        client: &client,
-        parallel: 1,
-        out: &out,
-        tuning: quick(),
-    };
-    let mut session = Session {
-        json: true,
-        lang: crate::Lang::English,
-        io: &mut io,
-    };
+    let puller = super::file::FilePull { client: &client, parallel: 1, out: &out, tuning: quick() };
+    let mut session = Session { json: true, lang: crate::Lang::English, io: &mut io };
     let error = puller.run(&mut session, &source).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Integrity, "{error}");
     assert!(!out.join(FILE).exists());
@@ -277,9 +231,7 @@ async fn a_part_that_changed_on_disk_is_not_believed() {
     world.faults = [None, None, None, None].into();
     world.then = Some(Fault::Cut(0));
     let gateway = Gateway::start(world).await;
-    run(&gateway, &["--parallel", "1"], Interrupt::never())
-        .await
-        .unwrap_err();
+    run(&gateway, &["--parallel", "1"], Interrupt::never()).await.unwrap_err();
     let done = assert_resumable(&gateway);
     assert!(done.covers(&(0..CHUNK as u64)), "{done:?}");
     let part = gateway.out().join(format!("{FILE}.part"));
@@ -300,10 +252,7 @@ async fn a_cut_lease_is_a_denial_with_its_reason() {
     let gateway = Gateway::start(world).await;
     let error = pulled(&gateway).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Denied);
-    assert!(
-        error.to_string().contains("compliance stopped it"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("compliance stopped it"), "{error}");
     assert_resumable(&gateway);
 }
 
@@ -325,18 +274,10 @@ async fn a_refusal_names_rule_and_tested_remedy() {
         let error = pulled(&gateway).await.unwrap_err();
         assert_eq!(error.exit(), exit);
         let text = error.to_string();
-        for part in [
-            "CN-06",
-            "a contract is needed",
-            "would be allowed",
-            "--redact",
-        ] {
+        for part in ["CN-06", "a contract is needed", "would be allowed", "--redact"] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert_eq!(
-            error.to_json().pointer("/error/explain/rules/0").unwrap(),
-            "CN-06"
-        );
+        assert_eq!(error.to_json().pointer("/error/explain/rules/0").unwrap(), "CN-06");
         assert!(gateway.seen().ranges.is_empty() && !gateway.out().exists());
     }
 }
@@ -346,35 +287,14 @@ async fn price_and_agreement_come_before_any_byte() {
     let mut world = World::new(10);
     world.agreed = false;
     let gateway = Gateway::start(world).await;
-    let error = run(
-        &gateway,
-        &["--accept", "--max-price", "499"],
-        Interrupt::never(),
-    )
-    .await
-    .unwrap_err();
+    let error = run(&gateway, &["--accept", "--max-price", "499"], Interrupt::never()).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Limit);
-    assert_eq!(
-        gateway.seen().accepted,
-        0,
-        "an offer that is too dear is not taken"
-    );
+    assert_eq!(gateway.seen().accepted, 0, "an offer that is too dear is not taken");
     let error = pulled(&gateway).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Denied);
-    assert!(
-        error
-            .to_string()
-            .contains("--purpose academic-research --accept"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("--purpose academic-research --accept"), "{error}");
     assert!(gateway.seen().ranges.is_empty());
-    run(
-        &gateway,
-        &["--accept", "--max-price", "500"],
-        Interrupt::never(),
-    )
-    .await
-    .unwrap();
+    run(&gateway, &["--accept", "--max-price", "500"], Interrupt::never()).await.unwrap();
     assert_eq!(gateway.seen().accepted, 1);
     assert_complete(&gateway);
 }
@@ -384,35 +304,21 @@ async fn a_stream_is_named_only_when_it_ended() {
     let mut world = World::new(10);
     world.stream = b"a,b\r\n1,2\r\n".to_vec();
     let gateway = Gateway::start(world).await;
-    let report = run(&gateway, &["--format", "csv"], Interrupt::never())
-        .await
-        .unwrap();
-    assert_eq!(
-        std::fs::read(&report.files[0].path).unwrap(),
-        b"a,b\r\n1,2\r\n"
-    );
+    let report = run(&gateway, &["--format", "csv"], Interrupt::never()).await.unwrap();
+    assert_eq!(std::fs::read(&report.files[0].path).unwrap(), b"a,b\r\n1,2\r\n");
     gateway.change(|world| {
         world.stream = noise(100_000, 3);
         world.then = Some(Fault::Cut(30_000));
     });
-    let error = run(&gateway, &["--format", "jsonl"], Interrupt::never())
-        .await
-        .unwrap_err();
+    let error = run(&gateway, &["--format", "jsonl"], Interrupt::never()).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Incomplete);
     // An Arrow stream that was cut at a message's end: only its missing end tells.
     gateway.change(|world| world.then = None);
-    let error = run(&gateway, &["--format", "arrow"], Interrupt::never())
-        .await
-        .unwrap_err();
+    let error = run(&gateway, &["--format", "arrow"], Interrupt::never()).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Incomplete);
     gateway.change(|world| world.stream.extend([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]));
-    run(&gateway, &["--format", "arrow"], Interrupt::never())
-        .await
-        .unwrap();
-    let mut names: Vec<_> = std::fs::read_dir(gateway.out())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    run(&gateway, &["--format", "arrow"], Interrupt::never()).await.unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(gateway.out()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["yue-words-1.arrows", "yue-words-1.csv"]);
 }
@@ -422,19 +328,11 @@ async fn a_certificate_that_is_not_accepted_is_told_apart_from_a_gateway_that_is
     let gateway = Gateway::start(World::new(10)).await;
     let (mut io, captured_io) = captured([]);
     let cli = crate::parse(gateway.pull_as(1, &[]), &mut io).unwrap();
-    assert_eq!(
-        crate::execute(&cli, &mut io).await,
-        Exit::Unauthenticated,
-        "{}",
-        captured_io.out()
-    );
+    assert_eq!(crate::execute(&cli, &mut io).await, Exit::Unauthenticated, "{}", captured_io.out());
     let value: Value = serde_json::from_str(&captured_io.out()).unwrap();
     assert_eq!(value["error"]["code"], "unauthenticated");
 
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut words = gateway.pull(&[]);
     let place = words.iter().position(|word| *word == gateway.url).unwrap();
     words[place] = format!("https://{nobody}");

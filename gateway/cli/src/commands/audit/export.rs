@@ -23,10 +23,7 @@ const TILE_WIDTH: u64 = 256;
 
 pub async fn run(session: &mut Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
     let client = rest::client(session, &args.connect)?;
-    let copy = Copy {
-        client: &client,
-        dir: &args.out,
-    };
+    let copy = Copy { client: &client, dir: &args.out };
     let checkpoint = copy.required("checkpoint").await?;
     let head = SignedCheckpoint::parse(&checkpoint)
         .map_err(|error| CommandError::Integrity(format!("the gateway's checkpoint: {error}")))?;
@@ -49,9 +46,10 @@ pub async fn run(session: &mut Session<'_>, args: &ExportArgs) -> Result<Exit, C
             let Some(path) = leaf.text("facts").and_then(gateway_audit::leaf::facts_path) else {
                 continue;
             };
-            match copy.optional(&path).await? {
-                true => facts += 1,
-                false => facts_missing += 1,
+            if copy.optional(&path).await? {
+                facts += 1;
+            } else {
+                facts_missing += 1;
             }
         }
     }
@@ -59,22 +57,15 @@ pub async fn run(session: &mut Session<'_>, args: &ExportArgs) -> Result<Exit, C
     files::write_atomically(&copy.place("checkpoint")?, &checkpoint)?;
     let value = json!({ "dir": args.out, "size": size, "files_fetched": fetched, "facts": facts, "facts_missing": facts_missing });
     session.answer(&value, || {
-        let mut lines = vec![format!(
-            "{} entries, {} files fetched, into {}",
-            count(size),
-            count(fetched),
-            args.out.display()
-        )];
+        let mut lines =
+            vec![format!("{} entries, {} files fetched, into {}", count(size), count(fetched), args.out.display())];
         if facts_missing > 0 {
             lines.push(format!(
                 "{} facts are not served by this gateway: copy them from its data/facts",
                 count(facts_missing)
             ));
         }
-        lines.push(format!(
-            "verify it: kouan audit verify {} --key LOG.vkey",
-            args.out.display()
-        ));
+        lines.push(format!("verify it: kouan audit verify {} --key LOG.vkey", args.out.display()));
         lines
     })?;
     Ok(Exit::Success)
@@ -82,19 +73,15 @@ pub async fn run(session: &mut Session<'_>, args: &ExportArgs) -> Result<Exit, C
 
 /// Every tile and bundle that a tree of `size` entries has.
 fn tiles(size: u64) -> impl Iterator<Item = TilePath> {
-    let bundles = (0..size.div_ceil(TILE_WIDTH))
-        .filter_map(move |n| TilePath::in_tree(TileLevel::Entries, n, size));
+    let bundles = (0..size.div_ceil(TILE_WIDTH)).filter_map(move |n| TilePath::in_tree(TileLevel::Entries, n, size));
     let levels = (0_u8..8).scan(size, |width, level| {
         let nodes = *width;
         *width /= TILE_WIDTH;
         Some((level, nodes))
     });
-    let hashes = levels
-        .take_while(|(_, nodes)| *nodes > 0)
-        .flat_map(move |(level, nodes)| {
-            (0..nodes.div_ceil(TILE_WIDTH))
-                .filter_map(move |n| TilePath::in_tree(TileLevel::Hashes(level), n, size))
-        });
+    let hashes = levels.take_while(|(_, nodes)| *nodes > 0).flat_map(move |(level, nodes)| {
+        (0..nodes.div_ceil(TILE_WIDTH)).filter_map(move |n| TilePath::in_tree(TileLevel::Hashes(level), n, size))
+    });
     bundles.chain(hashes)
 }
 
@@ -126,7 +113,9 @@ impl Copy<'_> {
 
     async fn required(&self, path: &str) -> Result<Vec<u8>, CommandError> {
         self.fetch(path).await?.ok_or_else(|| {
-            CommandError::NotFound(format!("the gateway does not serve `/log/{path}`, or not to you: compliance of an authority may export"))
+            CommandError::NotFound(format!(
+                "the gateway does not serve `/log/{path}`, or not to you: compliance of an authority may export"
+            ))
         })
     }
 

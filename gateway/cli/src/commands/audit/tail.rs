@@ -33,27 +33,18 @@ pub async fn run(session: &mut Session<'_>, args: &TailArgs) -> Result<Exit, Com
     let mut newest = last.back().cloned();
     let entries: Vec<Value> = last.into();
     session.answer(&json!({ "entries": entries }), || table(&entries).lines())?;
-    while args.follow {
+    if !args.follow {
+        return Ok(Exit::Success);
+    }
+    loop {
         tokio::time::sleep(FOLLOW_INTERVAL).await;
         let mut filter = args.filter.clone();
-        let at = newest
-            .as_ref()
-            .and_then(|entry| entry.pointer("/leaf/at"))
-            .and_then(Value::as_str);
+        let at = newest.as_ref().and_then(|entry| entry.pointer("/leaf/at")).and_then(Value::as_str);
         filter.from = at.map(str::to_owned).or(filter.from);
-        let value = rest::pages(
-            &client,
-            |cursor| target(&filter, cursor),
-            "entries",
-            usize::MAX,
-        )
-        .await?;
+        let value = rest::pages(&client, |cursor| target(&filter, cursor), "entries", usize::MAX).await?;
         let seen = newest.as_ref().map(index);
-        let fresh: Vec<Value> = items(&value, "entries")
-            .iter()
-            .filter(|entry| Some(index(entry)) > seen)
-            .cloned()
-            .collect();
+        let fresh: Vec<Value> =
+            items(&value, "entries").iter().filter(|entry| Some(index(entry)) > seen).cloned().collect();
         if let Some(entry) = fresh.last() {
             newest = Some(entry.clone());
             let lines = table(&fresh).lines();
@@ -61,7 +52,6 @@ pub async fn run(session: &mut Session<'_>, args: &TailArgs) -> Result<Exit, Com
             session.print(&format!("{}\n", rows.join("\n")))?;
         }
     }
-    Ok(Exit::Success)
 }
 
 fn index(entry: &Value) -> u64 {
@@ -69,28 +59,16 @@ fn index(entry: &Value) -> u64 {
 }
 
 /// The last `number` entries. The API pages from the oldest on, so the look back grows until it finds enough.
-async fn last(
-    client: &Client,
-    filter: &EntryFilterArgs,
-    number: usize,
-) -> Result<VecDeque<Value>, CommandError> {
+async fn last(client: &Client, filter: &EntryFilterArgs, number: usize) -> Result<VecDeque<Value>, CommandError> {
     let mut back = FIRST_LOOK;
     loop {
         let mut filter = filter.clone();
         let whole = filter.from.is_some() || back > LAST_LOOK;
         if !whole {
-            let from = jiff::Timestamp::now()
-                .checked_sub(back)
-                .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            let from = jiff::Timestamp::now().checked_sub(back).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
             filter.from = Some(from.to_string());
         }
-        let value = rest::pages(
-            client,
-            |cursor| target(&filter, cursor),
-            "entries",
-            usize::MAX,
-        )
-        .await?;
+        let value = rest::pages(client, |cursor| target(&filter, cursor), "entries", usize::MAX).await?;
         let entries = items(&value, "entries");
         if whole || entries.len() >= number {
             let from = entries.len().saturating_sub(number);

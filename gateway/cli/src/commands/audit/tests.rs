@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::Path;
 
@@ -25,10 +25,7 @@ fn log(dir: &Path) {
     let entries: Vec<Vec<u8>> = (0..3)
         .map(|second| {
             let at = Timestamp::from_second(1_795_000_000 + second).unwrap();
-            let draft = LeafDraft::new(LeafKind::Decision, at)
-                .participant("hku")
-                .effect("deny")
-                .facts(&digest);
+            let draft = LeafDraft::new(LeafKind::Decision, at).participant("hku").effect("deny").facts(&digest);
             draft.build().unwrap().leaf.bytes().to_vec()
         })
         .collect();
@@ -43,16 +40,8 @@ fn log(dir: &Path) {
         std::fs::write(place(&format!("log/{}", file.path)), &file.bytes).unwrap();
     }
     let signer = Ed25519Signer::from_seed("kouan.example/log", &[7; 32]).unwrap();
-    let head = Checkpoint {
-        origin: "kouan.example/log".to_owned(),
-        size: writes.size,
-        root: writes.root,
-    };
-    std::fs::write(
-        place("log/checkpoint"),
-        head.sign(&[&signer as &dyn Signer]).unwrap().to_text(),
-    )
-    .unwrap();
+    let head = Checkpoint { origin: "kouan.example/log".to_owned(), size: writes.size, root: writes.root };
+    std::fs::write(place("log/checkpoint"), head.sign(&[&signer as &dyn Signer]).unwrap().to_text()).unwrap();
     std::fs::write(place("log.vkey"), format!("{}\n", signer.verifier())).unwrap();
     let name = gateway_audit::leaf::facts_path(&digest).unwrap();
     std::fs::write(place(&name), facts).unwrap();
@@ -64,17 +53,10 @@ async fn a_log_is_verified_with_its_key_and_only_consistent_without() {
     log(dir.path());
     let key = dir.path().join("log.vkey");
     let (exit, report) = verify(&dir.path().join("log"), &["--key", key.to_str().unwrap()]).await;
-    assert_eq!(
-        (exit, report["verdict"].as_str()),
-        (Exit::Success, Some("verified")),
-        "{report}"
-    );
+    assert_eq!((exit, report["verdict"].as_str()), (Exit::Success, Some("verified")), "{report}");
     assert_eq!(report["checked"]["facts"], 1, "{report}");
     let (exit, report) = verify(&dir.path().join("log"), &[]).await;
-    assert_eq!(
-        (exit, report["verdict"].as_str()),
-        (Exit::Success, Some("self-consistent only"))
-    );
+    assert_eq!((exit, report["verdict"].as_str()), (Exit::Success, Some("self-consistent only")));
     let old = dir.path().join("log/checkpoint");
     let (exit, _) = verify(&dir.path().join("log"), &["--since", old.to_str().unwrap()]).await;
     assert_eq!(exit, Exit::Success);
@@ -95,23 +77,11 @@ async fn the_first_thing_that_is_wrong_is_named() {
     assert_eq!(report["error"]["code"], "integrity");
 
     log(dir.path());
-    let facts = std::fs::read_dir(dir.path().join("facts"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let facts = std::fs::read_dir(dir.path().join("facts")).unwrap().next().unwrap().unwrap().path();
     std::fs::write(facts, "{}").unwrap();
     let (exit, report) = verify(&dir.path().join("log"), &[]).await;
-    assert_eq!(
-        (exit, report["finding"]["what"].as_str()),
-        (Exit::Integrity, Some("facts")),
-        "{report}"
-    );
+    assert_eq!((exit, report["finding"]["what"].as_str()), (Exit::Integrity, Some("facts")), "{report}");
 
     let (exit, report) = verify(dir.path(), &[]).await;
-    assert_eq!(
-        (exit, report["error"]["code"].as_str()),
-        (Exit::NotFound, Some("not_found"))
-    );
+    assert_eq!((exit, report["error"]["code"].as_str()), (Exit::NotFound, Some("not_found")));
 }

@@ -52,8 +52,7 @@ async fn main() -> Result<(), Failure> {
 
 fn decision(number: u64) -> Result<Transaction, Failure> {
     let now = Timestamp::now();
-    let facts =
-        json!({"now": now.to_string(), "number": number, "padding": "x".repeat(1500)}).to_string();
+    let facts = json!({"now": now.to_string(), "number": number, "padding": "x".repeat(1500)}).to_string();
     let digest = Digest::of(facts.as_bytes());
     let id = LeaseId::parse(&format!("l-{number:016x}"))?;
     let key = Digest::of(id.as_str().as_bytes());
@@ -65,13 +64,7 @@ fn decision(number: u64) -> Result<Transaction, Failure> {
     let leaf = transaction.leaf(leaf.as_object().cloned().unwrap_or_default());
     transaction.facts.push((digest, facts.into_bytes()));
     let (exporter, dataset) = ("qianhai".parse()?, "yue-speech".parse()?);
-    transaction.writes.push(Write::Contribution {
-        exporter,
-        year: 2026,
-        dataset,
-        persons: 10,
-        sensitive: 1,
-    });
+    transaction.writes.push(Write::Contribution { exporter, year: 2026, dataset, persons: 10, sensitive: 1 });
     let lease = Lease {
         id: id.clone(),
         key,
@@ -95,17 +88,8 @@ fn decision(number: u64) -> Result<Transaction, Failure> {
         unit_bytes: 0,
     };
     transaction.writes.push(Write::PutLease { lease, leaf });
-    transaction.writes.push(Write::Grant {
-        lease: id,
-        representation: "part-0.parquet".to_owned(),
-        range: 0..1 << 26,
-    });
+    transaction.writes.push(Write::Grant { lease: id, representation: "part-0.parquet".to_owned(), range: 0..1 << 26 });
     let (scope, response) = (digest.hex(), vec![0; 200]);
-    transaction.idempotency = Some(Idempotency {
-        scope,
-        key: number.to_string(),
-        body: digest,
-        response,
-    });
+    transaction.idempotency = Some(Idempotency { scope, key: number.to_string(), body: digest, response });
     Ok(transaction)
 }

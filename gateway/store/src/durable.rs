@@ -18,10 +18,7 @@ pub const EXIT_IO: i32 = 74;
 pub fn sync_failed(what: &str, error: &dyn std::fmt::Display) -> ! {
     tracing::error!(what, %error, "a write did not reach the disk; stopping");
     // Standard error is what is left when no subscriber is: nothing else must run before the process is gone.
-    let _ = writeln!(
-        io::stderr(),
-        "kouan: {what}: {error}: a write did not reach the disk; stopping"
-    );
+    let _ = writeln!(io::stderr(), "kouan: {what}: {error}: a write did not reach the disk; stopping");
     // SAFETY: `_exit` takes a number and does not return.
     unsafe { libc::_exit(EXIT_IO) }
 }
@@ -89,10 +86,7 @@ const SYNC_EACH_MAX: usize = 64;
 /// # Errors
 ///
 /// [`io::ErrorKind::AlreadyExists`] if one has other bytes.
-pub fn create_all<P: AsRef<Path>, B: AsRef<[u8]>>(
-    files: &[(P, B)],
-    mode: u32,
-) -> io::Result<usize> {
+pub fn create_all<P: AsRef<Path>, B: AsRef<[u8]>>(files: &[(P, B)], mode: u32) -> io::Result<usize> {
     let mut new = Vec::new();
     let result = create_new(files, mode, &mut new);
     for (temporary, _) in &new {
@@ -155,10 +149,7 @@ fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 }
 
 fn differs(path: &Path) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::AlreadyExists,
-        format!("`{}` exists with other bytes", path.display()),
-    )
+    io::Error::new(io::ErrorKind::AlreadyExists, format!("`{}` exists with other bytes", path.display()))
 }
 
 /// The folder that holds `path`.
@@ -175,17 +166,11 @@ pub const TEMPORARY_PREFIX: &str = ".tmp-";
 fn write_beside(path: &Path, bytes: &[u8], mode: u32, sync_now: bool) -> io::Result<PathBuf> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let temporary =
-        folder_of(path).join(format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id()));
+    let temporary = folder_of(path).join(format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id()));
     let write = || -> io::Result<()> {
         let mut options = OpenOptions::new();
         // A name left by an earlier process with our number is that process's rubbish.
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&temporary)?;
+        let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
         if sync_now {
             sync(&file, &temporary);
@@ -204,12 +189,7 @@ pub fn remove_temporaries(dir: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with(TEMPORARY_PREFIX)
-            && entry.file_type()?.is_file()
-        {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) && entry.file_type()?.is_file() {
             fs::remove_file(entry.path())?;
         }
     }
@@ -236,9 +216,7 @@ mod tests {
         fs::write(dir.path().join("a/b/.tmp-1-1"), b"half").unwrap();
         remove_temporaries(&dir.path().join("a/b")).unwrap();
         assert_eq!(fs::read_dir(dir.path().join("a/b")).unwrap().count(), 1);
-        let many: Vec<_> = (0..100)
-            .map(|n| (dir.path().join(format!("m/{n}")), n.to_string()))
-            .collect();
+        let many: Vec<_> = (0..100).map(|n| (dir.path().join(format!("m/{n}")), n.to_string())).collect();
         assert_eq!(create_all(&many, 0o400).unwrap(), 100);
         assert_eq!(fs::read_dir(dir.path().join("m")).unwrap().count(), 100);
     }

@@ -30,9 +30,7 @@ impl LeaseState {
 
     /// Parses the spelling in JSON.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Closed, Self::Cut]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        [Self::Active, Self::Closed, Self::Cut].into_iter().find(|state| state.as_str() == text)
     }
 }
 

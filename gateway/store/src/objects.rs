@@ -59,14 +59,7 @@ pub enum ObjectError {
 impl ObjectError {
     fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         |source| {
-            if durable::is_full(&source) {
-                Self::Full
-            } else {
-                Self::File {
-                    path: path.to_owned(),
-                    source,
-                }
-            }
+            if durable::is_full(&source) { Self::Full } else { Self::File { path: path.to_owned(), source } }
         }
     }
 }
@@ -113,34 +106,18 @@ impl Objects {
             durable::remove_temporaries(&objects)
         };
         clear().map_err(ObjectError::at(&temporary))?;
-        Ok(Self {
-            dir: objects,
-            temporary,
-            cache: Arc::default(),
-        })
+        Ok(Self { dir: objects, temporary, cache: Arc::default() })
     }
 
     /// A new empty file in `DIR/tmp`, removed when dropped unless it is adopted.
     pub fn spool(&self) -> Result<Spool, ObjectError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = self
-            .temporary
-            .join(format!("{}-{number}", std::process::id()));
+        let path = self.temporary.join(format!("{}-{number}", std::process::id()));
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path);
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(ObjectError::at(&path))?;
-        Ok(Spool {
-            file,
-            path,
-            hasher: Hasher::default(),
-            bytes: 0,
-        })
+        Ok(Spool { file, path, hasher: Hasher::default(), bytes: 0 })
     }
 
     /// Where the object is or would be.
@@ -186,15 +163,10 @@ impl Objects {
         if let Some(mapping) = mappings.get(digest).and_then(Weak::upgrade) {
             return Ok(Bytes::from_owner(Mapped(mapping)));
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(self.path(digest))?;
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(self.path(digest))?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.mode() & 0o222 != 0 {
-            let why = format!(
-                "object {digest} is not a read-only file: it could be truncated while it is sent"
-            );
+            let why = format!("object {digest} is not a read-only file: it could be truncated while it is sent");
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
         if metadata.len() == 0 {
@@ -226,23 +198,13 @@ impl Objects {
             hasher.update(bytes);
         }
         let got = hasher.finish();
-        if got == *digest {
-            Ok(())
-        } else {
-            Err(ObjectError::Digest {
-                expected: *digest,
-                got,
-            })
-        }
+        if got == *digest { Ok(()) } else { Err(ObjectError::Digest { expected: *digest, got }) }
     }
 
     /// Stores the index of a file beside it; the digest is what [`catalog::FileEntry::index`] holds.
     pub fn put_index(&self, index: &FileIndex) -> Result<Digest, ObjectError> {
         let body = serde_json::to_vec(index);
-        let body = body.map_err(|source| ObjectError::Index {
-            digest: index.sha256,
-            source,
-        })?;
+        let body = body.map_err(|source| ObjectError::Index { digest: index.sha256, source })?;
         let digest = Digest::of(&body);
         let path = self.index_path(&digest);
         durable::create_all(&[(&path, &body)], 0o400).map_err(ObjectError::at(&path))?;
@@ -251,10 +213,7 @@ impl Objects {
 
     /// A stored index, checked against its digest when it is loaded.
     pub fn index(&self, digest: &Digest) -> Result<Arc<FileIndex>, ObjectError> {
-        if let Some(index) = lock(&self.cache.indexes)
-            .get(digest)
-            .and_then(Weak::upgrade)
-        {
+        if let Some(index) = lock(&self.cache.indexes).get(digest).and_then(Weak::upgrade) {
             return Ok(index);
         }
         let path = self.index_path(digest);
@@ -267,16 +226,10 @@ impl Objects {
         };
         let got = Digest::of(&body);
         if got != *digest {
-            return Err(ObjectError::Digest {
-                expected: *digest,
-                got,
-            });
+            return Err(ObjectError::Digest { expected: *digest, got });
         }
         let index = serde_json::from_slice(&body);
-        let index = Arc::new(index.map_err(|source| ObjectError::Index {
-            digest: *digest,
-            source,
-        })?);
+        let index = Arc::new(index.map_err(|source| ObjectError::Index { digest: *digest, source })?);
         let mut indexes = lock(&self.cache.indexes);
         indexes.retain(|_, held| held.strong_count() > 0);
         indexes.insert(*digest, Arc::downgrade(&index));
@@ -367,10 +320,7 @@ mod tests {
         let tail = one.slice(5..);
         drop((one, two));
         assert_eq!(&tail[..], b"and so on");
-        assert_eq!(
-            fs::metadata(objects.path(&digest)).unwrap().mode() & 0o777,
-            0o400
-        );
+        assert_eq!(fs::metadata(objects.path(&digest)).unwrap().mode() & 0o777, 0o400);
         assert_eq!(objects.map(&store(b"").0).unwrap().len(), 0);
         // Nothing half-written is left, and what a crash left is swept.
         assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
@@ -384,23 +334,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let objects = Objects::open(dir.path()).unwrap();
         let digest = Digest::of(b"one");
-        assert!(matches!(
-            objects.verify(&digest),
-            Err(ObjectError::Missing(_))
-        ));
-        assert_eq!(
-            objects.map(&digest).unwrap_err().kind(),
-            io::ErrorKind::NotFound
-        );
+        assert!(matches!(objects.verify(&digest), Err(ObjectError::Missing(_))));
+        assert_eq!(objects.map(&digest).unwrap_err().kind(), io::ErrorKind::NotFound);
         fs::write(objects.path(&digest), b"two").unwrap();
-        assert!(matches!(
-            objects.verify(&digest),
-            Err(ObjectError::Digest { .. })
-        ));
-        assert_eq!(
-            objects.map(&digest).unwrap_err().kind(),
-            io::ErrorKind::PermissionDenied
-        );
+        assert!(matches!(objects.verify(&digest), Err(ObjectError::Digest { .. })));
+        assert_eq!(objects.map(&digest).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]
@@ -408,22 +346,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let objects = Objects::open(dir.path()).unwrap();
         let (sha256, none) = (Digest::of(b""), Vec::new());
-        let index = FileIndex {
-            bytes: 0,
-            sha256,
-            row_groups: vec![7],
-            leaves: Vec::new(),
-            units: Vec::new(),
-            regions: none,
-        };
+        let index =
+            FileIndex { bytes: 0, sha256, row_groups: vec![7], leaves: Vec::new(), units: Vec::new(), regions: none };
         let digest = objects.put_index(&index).unwrap();
         assert_eq!(*objects.index(&digest).unwrap(), index);
         let path = objects.index_path(&digest);
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, fs::read_to_string(&path).unwrap().replace('7', "8")).unwrap();
-        assert!(matches!(
-            objects.index(&digest),
-            Err(ObjectError::Digest { .. })
-        ));
+        assert!(matches!(objects.index(&digest), Err(ObjectError::Digest { .. })));
     }
 }

@@ -45,12 +45,7 @@ pub struct PublisherOptions {
 impl PublisherOptions {
     /// The usual options: a checkpoint at most every 200 ms.
     pub const fn new(key_file: PathBuf, guard_file: PathBuf) -> Self {
-        Self {
-            key_file,
-            guard_file,
-            adopt_missing_guard: false,
-            interval: Duration::from_millis(200),
-        }
+        Self { key_file, guard_file, adopt_missing_guard: false, interval: Duration::from_millis(200) }
     }
 }
 
@@ -144,10 +139,7 @@ pub enum PublishError {
 
 impl PublishError {
     fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        |source| Self::File {
-            path: path.to_owned(),
-            source,
-        }
+        |source| Self::File { path: path.to_owned(), source }
     }
 
     /// Whether the same may work later: no room now, or the store refuses for a moment. Anything else is for a person.
@@ -182,9 +174,7 @@ pub struct Publisher {
 
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publisher")
-            .field("origin", &self.key.name())
-            .finish_non_exhaustive()
+        f.debug_struct("Publisher").field("origin", &self.key.name()).finish_non_exhaustive()
     }
 }
 
@@ -204,16 +194,10 @@ impl Publisher {
         let (problem_to, problem) = watch::channel(None);
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
-        let thread = thread::Thread {
-            log,
-            published: published_to,
-            problem: problem_to,
-            stop: stopping,
-        };
+        let thread = thread::Thread { log, published: published_to, problem: problem_to, stop: stopping };
         let interval = options.interval;
-        let spawned = std::thread::Builder::new()
-            .name("kouan-publisher".to_owned())
-            .spawn(move || thread.run(interval));
+        let spawned =
+            std::thread::Builder::new().name("kouan-publisher".to_owned()).spawn(move || thread.run(interval));
         let thread = spawned.map_err(PublishError::at(records.dir()))?;
         let worker = thread.thread().clone();
         records.on_commit(move |commit| {
@@ -221,13 +205,7 @@ impl Publisher {
                 worker.unpark();
             }
         });
-        Ok(Self {
-            published,
-            problem,
-            key,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { published, problem, key, stop, thread: Some(thread) })
     }
 
     /// The published checkpoint, and each later one.

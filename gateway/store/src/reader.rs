@@ -75,59 +75,40 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     /// Every document of a kind, in the order in which they were first stored.
     pub fn docs(&self, kind: DocKind) -> Result<Vec<DocRow>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT id, revision, body FROM doc WHERE kind = ?1 ORDER BY seq")?;
+        let mut query =
+            self.connection.prepare_cached("SELECT id, revision, body FROM doc WHERE kind = ?1 ORDER BY seq")?;
         let rows = query.query_map([kind.as_str()], doc)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// One document.
     pub fn doc(&self, kind: DocKind, id: &str) -> Result<Option<DocRow>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT id, revision, body FROM doc WHERE kind = ?1 AND id = ?2")?;
-        Ok(query
-            .query_row(params![kind.as_str(), id], doc)
-            .optional()?)
+        let mut query =
+            self.connection.prepare_cached("SELECT id, revision, body FROM doc WHERE kind = ?1 AND id = ?2")?;
+        Ok(query.query_row(params![kind.as_str(), id], doc).optional()?)
     }
 
     /// The answer to the request that first used an idempotency key.
     pub fn idempotent(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, ReadError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT body, response, leaf FROM idempotency WHERE scope = ?1 AND key = ?2",
-        )?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT body, response, leaf FROM idempotency WHERE scope = ?1 AND key = ?2")?;
         let response = query.query_row([scope, key], |row| {
-            Ok(StoredResponse {
-                body: digest(row, 0)?,
-                response: row.get(1)?,
-                leaf: optional_number(row, 2)?,
-            })
+            Ok(StoredResponse { body: digest(row, 0)?, response: row.get(1)?, leaf: optional_number(row, 2)? })
         });
         Ok(response.optional()?)
     }
 
     /// The newest revocation list known of an issuer.
     pub fn crl_number(&self, issuer: &str) -> Result<Option<CrlRow>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT issuer, number FROM crl WHERE issuer = ?1")?;
-        let crl = query.query_row([issuer], |row| {
-            Ok(CrlRow {
-                issuer: row.get(0)?,
-                number: row.get(1)?,
-            })
-        });
+        let mut query = self.connection.prepare_cached("SELECT issuer, number FROM crl WHERE issuer = ?1")?;
+        let crl = query.query_row([issuer], |row| Ok(CrlRow { issuer: row.get(0)?, number: row.get(1)? }));
         Ok(crl.optional()?)
     }
 }
 
 fn doc(row: &Row<'_>) -> rusqlite::Result<DocRow> {
-    Ok(DocRow {
-        id: row.get(0)?,
-        revision: number(row, 1)?,
-        body: row.get(2)?,
-    })
+    Ok(DocRow { id: row.get(0)?, revision: number(row, 1)?, body: row.get(2)? })
 }
 
 /// A non-negative integer.
@@ -140,9 +121,7 @@ pub(crate) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 pub(crate) fn optional_number(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
     let number: Option<i64> = row.get(column)?;
     let wrong = |number| rusqlite::Error::IntegralValueOutOfRange(column, number);
-    number
-        .map(|number| u64::try_from(number).map_err(|_| wrong(number)))
-        .transpose()
+    number.map(|number| u64::try_from(number).map_err(|_| wrong(number))).transpose()
 }
 
 /// A digest.
@@ -175,30 +154,18 @@ pub(crate) struct ReaderPool {
 
 impl ReaderPool {
     pub(crate) fn new(database: PathBuf) -> Self {
-        Self {
-            database,
-            idle: Mutex::default(),
-        }
+        Self { database, idle: Mutex::default() }
     }
 
-    pub(crate) fn read<T>(
-        &self,
-        read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>,
-    ) -> Result<T, ReadError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.connect()?,
         };
         // A transaction pins one state of the store for all that `read` asks.
         let transaction = connection.unchecked_transaction()?;
-        let result = read(&Reader {
-            connection: &transaction,
-        });
+        let result = read(&Reader { connection: &transaction });
         transaction.finish()?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
@@ -217,9 +184,6 @@ impl ReaderPool {
 
     /// Closes the idle connections.
     pub(crate) fn clear(&self) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

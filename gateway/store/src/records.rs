@@ -36,10 +36,7 @@ pub struct OpenOptions {
 impl OpenOptions {
     /// The usual options at `now`.
     pub const fn new(now: Timestamp) -> Self {
-        Self {
-            now,
-            database_bytes_max: None,
-        }
+        Self { now, database_bytes_max: None }
     }
 }
 
@@ -50,9 +47,7 @@ pub enum OpenError {
     #[error("`{}` is in use by another process", .0.display())]
     InUse(PathBuf),
     /// It was written by a later version of this program.
-    #[error(
-        "the database is of version {found}, this program knows up to {known}: use the newer program"
-    )]
+    #[error("the database is of version {found}, this program knows up to {known}: use the newer program")]
     Newer {
         /// Its version.
         found: usize,
@@ -143,9 +138,7 @@ struct Inner {
 
 impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Records")
-            .field("dir", &self.0.dir)
-            .finish_non_exhaustive()
+        f.debug_struct("Records").field("dir", &self.0.dir).finish_non_exhaustive()
     }
 }
 
@@ -159,20 +152,9 @@ impl Records {
         let opened = open::open(dir, &options)?;
         let (size, recorded) = watch::channel(opened.head.next_leaf);
         let (queue, listeners) = (Arc::new(Queue::default()), Listeners::default());
-        let writer = Writer::new(
-            opened.connection,
-            opened.head,
-            Arc::clone(&queue),
-            listeners.clone(),
-            size,
-        );
-        let thread = std::thread::Builder::new()
-            .name("kouan-writer".to_owned())
-            .spawn(move || writer.run());
-        let writer = thread.map_err(|source| OpenError::File {
-            path: dir.to_owned(),
-            source,
-        })?;
+        let writer = Writer::new(opened.connection, opened.head, Arc::clone(&queue), listeners.clone(), size);
+        let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());
+        let writer = thread.map_err(|source| OpenError::File { path: dir.to_owned(), source })?;
         let records = Self(Arc::new(Inner {
             dir: dir.to_owned(),
             queue,
@@ -198,10 +180,7 @@ impl Records {
     /// If the future is dropped, the transaction may or may not be recorded.
     pub async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
         let (reply, answer) = oneshot::channel();
-        self.0.queue.push(Job::new(
-            Work::Commit(Box::new(transaction)),
-            Reply::Async(reply),
-        ))?;
+        self.0.queue.push(Job::new(Work::Commit(Box::new(transaction)), Reply::Async(reply)))?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
@@ -211,14 +190,8 @@ impl Records {
     }
 
     /// Records that a checkpoint is about to be signed, and up to which row facts are exported.
-    pub(crate) fn guard_blocking(
-        &self,
-        size: u64,
-        root: NodeHash,
-        facts: u64,
-    ) -> Result<(), CommitError> {
-        self.submit_blocking(Work::Guard { size, root, facts })
-            .map(drop)
+    pub(crate) fn guard_blocking(&self, size: u64, root: NodeHash, facts: u64) -> Result<(), CommitError> {
+        self.submit_blocking(Work::Guard { size, root, facts }).map(drop)
     }
 
     fn submit_blocking(&self, work: Work) -> Result<Committed, CommitError> {
@@ -229,10 +202,7 @@ impl Records {
 
     /// Reads on the calling thread. Everything `read` does sees one state of the store, which includes every commit
     /// that has resolved.
-    pub fn read<T>(
-        &self,
-        read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>,
-    ) -> Result<T, ReadError> {
+    pub fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
         self.0.readers.read(read)
     }
 
@@ -274,15 +244,9 @@ impl Records {
 impl Inner {
     fn close(&self) {
         self.queue.close();
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A listener that held the last clone lets go of it on the writer's own thread.
-        if let Some(writer) =
-            writer.filter(|writer| writer.thread().id() != std::thread::current().id())
-        {
+        if let Some(writer) = writer.filter(|writer| writer.thread().id() != std::thread::current().id()) {
             self.readers.clear();
             let _ = writer.join();
         }

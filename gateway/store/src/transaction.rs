@@ -46,14 +46,7 @@ pub struct Transaction {
 impl Transaction {
     /// An empty transaction at `at`.
     pub const fn new(at: Timestamp) -> Self {
-        Self {
-            at,
-            expect: Vec::new(),
-            leaves: Vec::new(),
-            facts: Vec::new(),
-            writes: Vec::new(),
-            idempotency: None,
-        }
+        Self { at, expect: Vec::new(), leaves: Vec::new(), facts: Vec::new(), writes: Vec::new(), idempotency: None }
     }
 
     /// Adds a leaf and gives the reference to it.
@@ -125,10 +118,7 @@ impl DocKind {
 
 /// One change.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a transaction has a handful, and none is kept"
-)]
+#[expect(clippy::large_enum_variant, reason = "a transaction has a handful, and none is kept")]
 pub enum Write {
     /// Stores a document; its revision goes up by one, from 1.
     PutDoc {

@@ -27,9 +27,7 @@ pub enum UploadError {
     #[error("another request is uploading `{0}`")]
     Busy(String),
     /// Not a name a file of a version may have.
-    #[error(
-        "`{0}` is not a file name: 1 to 200 of A-Z, a-z, 0-9, `.`, `_` and `-`, no leading dot"
-    )]
+    #[error("`{0}` is not a file name: 1 to 200 of A-Z, a-z, 0-9, `.`, `_` and `-`, no leading dot")]
     Name(String),
     /// The disk is full. What was taken before stays.
     #[error("the disk is full")]
@@ -47,14 +45,7 @@ pub enum UploadError {
 impl UploadError {
     fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         |source| {
-            if durable::is_full(&source) {
-                Self::Full
-            } else {
-                Self::File {
-                    path: path.to_owned(),
-                    source,
-                }
-            }
+            if durable::is_full(&source) { Self::Full } else { Self::File { path: path.to_owned(), source } }
         }
     }
 }
@@ -74,29 +65,15 @@ impl Uploads {
     }
 
     /// Where the file is or would be.
-    pub fn path(
-        &self,
-        dataset: &DatasetId,
-        version: &VersionName,
-        name: &str,
-    ) -> Result<PathBuf, UploadError> {
+    pub fn path(&self, dataset: &DatasetId, version: &VersionName, name: &str) -> Result<PathBuf, UploadError> {
         if !catalog::id::is_file_name(name) {
             return Err(UploadError::Name(name.chars().take(80).collect()));
         }
-        Ok(self
-            .dir
-            .join(dataset.as_str())
-            .join(version.as_str())
-            .join(name))
+        Ok(self.dir.join(dataset.as_str()).join(version.as_str()).join(name))
     }
 
     /// How many bytes are here for good; 0 before the first.
-    pub fn offset(
-        &self,
-        dataset: &DatasetId,
-        version: &VersionName,
-        name: &str,
-    ) -> Result<u64, UploadError> {
+    pub fn offset(&self, dataset: &DatasetId, version: &VersionName, name: &str) -> Result<u64, UploadError> {
         let path = self.path(dataset, version, name)?;
         match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
@@ -121,12 +98,7 @@ impl Uploads {
         let path = self.path(dataset, version, name)?;
         let folder = durable::folder_of(&path);
         durable::create_dir(&folder).map_err(UploadError::at(&folder))?;
-        let open = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path);
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = open.map_err(UploadError::at(&path))?;
         match file.try_lock() {
             Ok(()) => {}
@@ -140,11 +112,7 @@ impl Uploads {
         let append = |file: &File| -> io::Result<()> {
             file.write_all_at(bytes, at)?;
             durable::sync(file, &path);
-            if at == 0 {
-                durable::sync_dir(&folder)
-            } else {
-                Ok(())
-            }
+            if at == 0 { durable::sync_dir(&folder) } else { Ok(()) }
         };
         if let Err(error) = append(&file) {
             // What was written of it is not durable and must not count.
@@ -155,18 +123,13 @@ impl Uploads {
     }
 
     /// Removes a file that has been taken into the object store, or given up. Not being there is fine.
-    pub fn remove(
-        &self,
-        dataset: &DatasetId,
-        version: &VersionName,
-        name: &str,
-    ) -> Result<(), UploadError> {
+    pub fn remove(&self, dataset: &DatasetId, version: &VersionName, name: &str) -> Result<(), UploadError> {
         let path = self.path(dataset, version, name)?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result
-                .and_then(|()| durable::sync_dir(&durable::folder_of(&path)))
-                .map_err(UploadError::at(&path)),
+            result => {
+                result.and_then(|()| durable::sync_dir(&durable::folder_of(&path))).map_err(UploadError::at(&path))
+            }
         }
     }
 }
@@ -179,22 +142,13 @@ mod tests {
     #[test]
     fn an_upload_goes_on_where_it_was_and_nowhere_else() {
         let dir = tempfile::tempdir().unwrap();
-        let (dataset, version) = (
-            DatasetId::parse("yue-speech").unwrap(),
-            VersionName::parse("1").unwrap(),
-        );
+        let (dataset, version) = (DatasetId::parse("yue-speech").unwrap(), VersionName::parse("1").unwrap());
         let uploads = Uploads::open(dir.path()).unwrap();
         let append = |at, bytes: &[u8]| uploads.append(&dataset, &version, "a.csv", at, bytes);
         assert_eq!(uploads.offset(&dataset, &version, "a.csv").unwrap(), 0);
         assert_eq!(append(0, b"one,").unwrap(), 4);
-        assert!(matches!(
-            append(3, b"two"),
-            Err(UploadError::Offset { right: 4, got: 3 })
-        ));
-        assert!(matches!(
-            append(9, b"two"),
-            Err(UploadError::Offset { right: 4, got: 9 })
-        ));
+        assert!(matches!(append(3, b"two"), Err(UploadError::Offset { right: 4, got: 3 })));
+        assert!(matches!(append(9, b"two"), Err(UploadError::Offset { right: 4, got: 9 })));
         assert_eq!(append(4, b"two").unwrap(), 7);
         let path = uploads.path(&dataset, &version, "a.csv").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one,two");
@@ -203,13 +157,7 @@ mod tests {
         assert!(matches!(append(7, b"!"), Err(UploadError::Busy(_))));
         drop(other);
         for name in ["../a", "a/b", ".a", ""] {
-            assert!(
-                matches!(
-                    uploads.offset(&dataset, &version, name),
-                    Err(UploadError::Name(_))
-                ),
-                "{name}"
-            );
+            assert!(matches!(uploads.offset(&dataset, &version, name), Err(UploadError::Name(_))), "{name}");
         }
         uploads.remove(&dataset, &version, "a.csv").unwrap();
         uploads.remove(&dataset, &version, "a.csv").unwrap();

@@ -31,11 +31,7 @@ const CHECKPOINT_GROUPS: u32 = 1024;
 /// What a job asks for.
 pub(crate) enum Work {
     Commit(Box<Transaction>),
-    Guard {
-        size: u64,
-        root: NodeHash,
-        facts: u64,
-    },
+    Guard { size: u64, root: NodeHash, facts: u64 },
 }
 
 /// Who waits for a job.
@@ -62,10 +58,7 @@ pub(crate) struct Listeners(Arc<RwLock<Vec<Listener>>>);
 
 impl Listeners {
     pub(crate) fn add(&self, listener: Listener) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(listener);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
     fn tell(&self, commit: &Commit) {
@@ -129,15 +122,7 @@ impl Writer {
         recorded: watch::Sender<u64>,
     ) -> Self {
         let (payload_since_checkpoint, groups_since_checkpoint) = (0, 0);
-        Self {
-            connection,
-            head,
-            queue,
-            listeners,
-            recorded,
-            payload_since_checkpoint,
-            groups_since_checkpoint,
-        }
+        Self { connection, head, queue, listeners, recorded, payload_since_checkpoint, groups_since_checkpoint }
     }
 
     /// Runs until the queue is closed and empty.
@@ -150,9 +135,7 @@ impl Writer {
             self.payload_since_checkpoint += group.bytes;
             self.groups_since_checkpoint += 1;
             self.write(group.jobs);
-            if self.payload_since_checkpoint > CHECKPOINT_BYTES
-                || self.groups_since_checkpoint > CHECKPOINT_GROUPS
-            {
+            if self.payload_since_checkpoint > CHECKPOINT_BYTES || self.groups_since_checkpoint > CHECKPOINT_GROUPS {
                 self.checkpoint();
             }
         }
@@ -168,28 +151,23 @@ impl Writer {
         let mut head = self.head;
         let mut answers = Vec::with_capacity(jobs.len());
         let mut waiting = jobs.into_iter();
-        let written = self
-            .connection
-            .execute_batch("BEGIN IMMEDIATE")
-            .and_then(|()| {
-                for job in waiting.by_ref() {
-                    let (work, reply) = job.into_parts();
-                    let result = match in_savepoint(&self.connection, &mut head, work) {
-                        Ok(commit) => Ok(commit),
-                        Err(Refusal::Refused(error)) => Err(error),
-                        Err(Refusal::Database(error)) => {
-                            answers.push((reply, Err(CommitError::Full)));
-                            return Err(error);
-                        }
-                    };
-                    answers.push((reply, result));
-                }
-                let revision = stored(head.revision);
-                self.connection
-                    .prepare_cached("UPDATE head SET revision = ?1")?
-                    .execute([revision])?;
-                self.connection.execute_batch("COMMIT")
-            });
+        let written = self.connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
+            for job in waiting.by_ref() {
+                let (work, reply) = job.into_parts();
+                let result = match in_savepoint(&self.connection, &mut head, work) {
+                    Ok(commit) => Ok(commit),
+                    Err(Refusal::Refused(error)) => Err(error),
+                    Err(Refusal::Database(error)) => {
+                        answers.push((reply, Err(CommitError::Full)));
+                        return Err(error);
+                    }
+                };
+                answers.push((reply, result));
+            }
+            let revision = stored(head.revision);
+            self.connection.prepare_cached("UPDATE head SET revision = ?1")?.execute([revision])?;
+            self.connection.execute_batch("COMMIT")
+        });
         if let Err(error) = written {
             stop_if_lost(&error);
             if !self.connection.is_autocommit()
@@ -200,25 +178,17 @@ impl Writer {
             }
             tracing::error!(%error, "a group was not recorded");
             let failure = failure(&error);
-            for reply in answers
-                .into_iter()
-                .map(|(reply, _)| reply)
-                .chain(waiting.map(|job| job.into_parts().1))
-            {
+            for reply in answers.into_iter().map(|(reply, _)| reply).chain(waiting.map(|job| job.into_parts().1)) {
                 reply.send(Err(failure.clone()));
             }
             return;
         }
         let before = std::mem::replace(&mut self.head, head).revision;
         // Before the listeners: whoever they wake looks here first.
-        self.recorded
-            .send_if_modified(|size| std::mem::replace(size, head.next_leaf) != head.next_leaf);
+        self.recorded.send_if_modified(|size| std::mem::replace(size, head.next_leaf) != head.next_leaf);
         // The guard's row is no transaction: it has no revision of its own.
         let mut told = before;
-        for commit in answers
-            .iter()
-            .filter_map(|(_, result)| result.as_ref().ok())
-        {
+        for commit in answers.iter().filter_map(|(_, result)| result.as_ref().ok()) {
             if commit.committed.revision > told {
                 told = commit.committed.revision;
                 self.listeners.tell(commit);
@@ -232,10 +202,7 @@ impl Writer {
     /// Copies the write-ahead log into the database. That it has no room or readers are in the way only delays it.
     fn checkpoint(&mut self) {
         (self.payload_since_checkpoint, self.groups_since_checkpoint) = (0, 0);
-        if let Err(error) = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-        {
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             stop_if_lost(&error);
             tracing::warn!(%error, "the write-ahead log could not be copied yet");
         }
@@ -288,14 +255,6 @@ fn failure(error: &rusqlite::Error) -> CommitError {
 /// A commit without documents.
 fn plain_commit(head: Head, at_ms: i64) -> Commit {
     let at = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::MIN);
-    let committed = Committed {
-        first_leaf: head.next_leaf,
-        leaves: 0,
-        revision: head.revision,
-        at,
-    };
-    Commit {
-        committed,
-        docs: Vec::<DocChange>::new(),
-    }
+    let committed = Committed { first_leaf: head.next_leaf, leaves: 0, revision: head.revision, at };
+    Commit { committed, docs: Vec::<DocChange>::new() }
 }

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, ParticipantId, Purpose, VersionName};
 use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{
-    CommitError, DeliveredFilter, DocKind, Expect, Idempotency, LeafRef, Lease, LeaseFilter,
-    LeaseState, OpenError, OpenOptions, Records, Transaction, Write,
+    CommitError, DeliveredFilter, DocKind, Expect, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError,
+    OpenOptions, Records, Transaction, Write,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -25,9 +25,7 @@ fn now() -> Timestamp {
 }
 
 fn open(dir: &tempfile::TempDir) -> Records {
-    Records::open(&dir.path().join("data"), OpenOptions::new(now()))
-        .unwrap()
-        .0
+    Records::open(&dir.path().join("data"), OpenOptions::new(now())).unwrap().0
 }
 
 fn members(value: &Value) -> Map<String, Value> {
@@ -41,17 +39,11 @@ fn leaf(number: u64) -> Map<String, Value> {
 fn commit(records: &Records, write: Write) -> Result<u64, CommitError> {
     let mut transaction = Transaction::new(now());
     transaction.writes.push(write);
-    records
-        .commit_blocking(transaction)
-        .map(|committed| committed.revision)
+    records.commit_blocking(transaction).map(|committed| committed.revision)
 }
 
 fn put(id: &str, body: &str) -> Write {
-    Write::PutDoc {
-        kind: DocKind::Setting,
-        id: id.to_owned(),
-        body: body.as_bytes().to_vec(),
-    }
+    Write::PutDoc { kind: DocKind::Setting, id: id.to_owned(), body: body.as_bytes().to_vec() }
 }
 
 fn lease(id: &str, key: &str) -> Lease {
@@ -81,16 +73,9 @@ fn lease(id: &str, key: &str) -> Lease {
 
 fn put_lease(records: &Records, lease: &Lease, at: Timestamp) -> Result<u64, CommitError> {
     let mut transaction = Transaction::new(at);
-    let leaf = transaction.leaf(members(
-        &json!({"kind": "decision", "lease": lease.id.as_str()}),
-    ));
-    transaction.writes.push(Write::PutLease {
-        lease: lease.clone(),
-        leaf,
-    });
-    records
-        .commit_blocking(transaction)
-        .map(|committed| committed.first_leaf)
+    let leaf = transaction.leaf(members(&json!({"kind": "decision", "lease": lease.id.as_str()})));
+    transaction.writes.push(Write::PutLease { lease: lease.clone(), leaf });
+    records.commit_blocking(transaction).map(|committed| committed.first_leaf)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,10 +85,7 @@ async fn concurrent_commits_get_dense_indices_and_exact_preconditions() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listener = Arc::clone(&heard);
     records.on_commit(move |commit| {
-        listener
-            .lock()
-            .unwrap()
-            .push((commit.committed.revision, commit.docs.len()));
+        listener.lock().unwrap().push((commit.committed.revision, commit.docs.len()));
     });
     commit(&records, put("counter", "0")).unwrap();
     // Each adds one to the same document, which only the expectation keeps from losing any.
@@ -113,30 +95,18 @@ async fn concurrent_commits_get_dense_indices_and_exact_preconditions() {
             let mut lost = 0;
             for round in 0..5 {
                 loop {
-                    let doc = records
-                        .read_async(|reader| reader.doc(DocKind::Setting, "counter"))
-                        .await;
+                    let doc = records.read_async(|reader| reader.doc(DocKind::Setting, "counter")).await;
                     let doc = doc.unwrap().unwrap();
                     let count: u64 = String::from_utf8(doc.body).unwrap().parse().unwrap();
                     let mut transaction = Transaction::new(now());
                     transaction.leaf(leaf(number * 5 + round));
                     let (kind, id) = (DocKind::Setting, "counter".to_owned());
-                    transaction.expect.push(Expect::Doc {
-                        kind,
-                        id,
-                        revision: Some(doc.revision),
-                    });
-                    transaction
-                        .writes
-                        .push(put("counter", &(count + 1).to_string()));
+                    transaction.expect.push(Expect::Doc { kind, id, revision: Some(doc.revision) });
+                    transaction.writes.push(put("counter", &(count + 1).to_string()));
                     match records.commit(transaction).await {
                         Ok(committed) => {
                             let index = committed.first_leaf;
-                            let stored = records
-                                .read_async(move |reader| reader.leaf(index))
-                                .await
-                                .unwrap()
-                                .unwrap();
+                            let stored = records.read_async(move |reader| reader.leaf(index)).await.unwrap().unwrap();
                             let stored: Value = serde_json::from_slice(&stored).unwrap();
                             assert_eq!(stored["number"], number * 5 + round);
                             break;
@@ -154,35 +124,17 @@ async fn concurrent_commits_get_dense_indices_and_exact_preconditions() {
         lost += task.await.unwrap();
     }
     assert!(lost > 0, "no two of them ever met");
-    let (leaves, doc) = records
-        .read(|reader| {
-            Ok((
-                reader.leaves(0, 1000)?,
-                reader.doc(DocKind::Setting, "counter")?,
-            ))
-        })
-        .unwrap();
+    let (leaves, doc) =
+        records.read(|reader| Ok((reader.leaves(0, 1000)?, reader.doc(DocKind::Setting, "counter")?))).unwrap();
     assert_eq!(doc.unwrap().body, b"320");
     assert_eq!(leaves.len(), 320);
-    let mut numbers: Vec<u64> = leaves
-        .iter()
-        .map(|leaf| {
-            serde_json::from_slice::<Value>(leaf).unwrap()["number"]
-                .as_u64()
-                .unwrap()
-        })
-        .collect();
+    let mut numbers: Vec<u64> =
+        leaves.iter().map(|leaf| serde_json::from_slice::<Value>(leaf).unwrap()["number"].as_u64().unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..320).collect::<Vec<_>>());
     assert_eq!(*records.recorded().borrow(), 320);
     let heard = heard.lock().unwrap();
-    assert_eq!(
-        heard
-            .iter()
-            .map(|(revision, _)| *revision)
-            .collect::<Vec<_>>(),
-        (1..=321).collect::<Vec<_>>()
-    );
+    assert_eq!(heard.iter().map(|(revision, _)| *revision).collect::<Vec<_>>(), (1..=321).collect::<Vec<_>>());
     assert!(heard.iter().all(|(_, docs)| *docs == 1));
 }
 
@@ -214,15 +166,10 @@ fn a_leaf_is_canonical_and_never_goes_back_in_time() {
         transaction.leaf(members(&bad));
         transaction.writes.push(put("half", "1"));
         let error = records.commit_blocking(transaction).unwrap_err();
-        assert!(
-            matches!(error, CommitError::Leaf { number: 1, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, CommitError::Leaf { number: 1, .. }), "{error}");
     }
     assert_eq!(
-        records
-            .read(|reader| Ok((reader.log_size()?, reader.doc(DocKind::Setting, "half")?)))
-            .unwrap(),
+        records.read(|reader| Ok((reader.log_size()?, reader.doc(DocKind::Setting, "half")?))).unwrap(),
         (3, None)
     );
     // The clock's floor survives a restart.
@@ -239,20 +186,11 @@ fn a_retry_gets_the_first_answer_for_ever() {
     let request = |body: &[u8], revision| {
         let mut transaction = Transaction::new(now());
         transaction.leaf(leaf(1));
-        transaction.expect.push(Expect::Doc {
-            kind: DocKind::Setting,
-            id: "made".to_owned(),
-            revision,
-        });
+        transaction.expect.push(Expect::Doc { kind: DocKind::Setting, id: "made".to_owned(), revision });
         transaction.writes.push(put("made", "1"));
         let (scope, key) = ("alice".to_owned(), "k-1".to_owned());
         let response = b"201".to_vec();
-        transaction.idempotency = Some(Idempotency {
-            scope,
-            key,
-            body: Digest::of(body),
-            response,
-        });
+        transaction.idempotency = Some(Idempotency { scope, key, body: Digest::of(body), response });
         transaction
     };
     let records = open(&dir);
@@ -268,10 +206,7 @@ fn a_retry_gets_the_first_answer_for_ever() {
             error => panic!("{error}"),
         }
     }
-    match records
-        .commit_blocking(request(b"two", Some(1)))
-        .unwrap_err()
-    {
+    match records.commit_blocking(request(b"two", Some(1))).unwrap_err() {
         CommitError::KeyReused { first, second } => {
             assert_eq!((first, second), (Digest::of(b"one"), Digest::of(b"two")));
         }
@@ -280,14 +215,8 @@ fn a_retry_gets_the_first_answer_for_ever() {
     let mut other = request(b"two", Some(1));
     other.idempotency.as_mut().unwrap().scope = "bob".to_owned();
     records.commit_blocking(other).unwrap();
-    let stored = records
-        .read(|reader| reader.idempotent("alice", "k-1"))
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (stored.body, stored.response, stored.leaf),
-        (Digest::of(b"one"), b"201".to_vec(), Some(0))
-    );
+    let stored = records.read(|reader| reader.idempotent("alice", "k-1")).unwrap().unwrap();
+    assert_eq!((stored.body, stored.response, stored.leaf), (Digest::of(b"one"), b"201".to_vec(), Some(0)));
     assert_eq!(records.read(|reader| reader.log_size()).unwrap(), 2);
 }
 
@@ -307,22 +236,13 @@ fn a_failed_expectation_undoes_its_own_transaction_only() {
                 if number % 2 == 1 {
                     let range = 0..1;
                     let representation = "f".to_owned();
-                    transaction.writes.push(Write::Grant {
-                        lease: missing,
-                        representation,
-                        range,
-                    });
+                    transaction.writes.push(Write::Grant { lease: missing, representation, range });
                 }
-                records
-                    .commit_blocking(transaction)
-                    .map(|committed| committed.first_leaf)
+                records.commit_blocking(transaction).map(|committed| committed.first_leaf)
             })
         })
         .collect();
-    let results: Vec<_> = handles
-        .into_iter()
-        .map(|handle| handle.join().unwrap())
-        .collect();
+    let results: Vec<_> = handles.into_iter().map(|handle| handle.join().unwrap()).collect();
     let mut indices = Vec::new();
     for (number, result) in results.into_iter().enumerate() {
         match result {
@@ -333,14 +253,9 @@ fn a_failed_expectation_undoes_its_own_transaction_only() {
     }
     indices.sort_unstable();
     assert_eq!(indices, (0..20).collect::<Vec<_>>());
-    let docs = records
-        .read(|reader| reader.docs(DocKind::Setting))
-        .unwrap();
+    let docs = records.read(|reader| reader.docs(DocKind::Setting)).unwrap();
     assert_eq!(docs.len(), 20);
-    assert!(
-        docs.iter()
-            .all(|doc| doc.id["doc-".len()..].parse::<u64>().unwrap() % 2 == 0)
-    );
+    assert!(docs.iter().all(|doc| doc.id["doc-".len()..].parse::<u64>().unwrap() % 2 == 0));
 }
 
 #[test]
@@ -350,24 +265,14 @@ fn one_lease_lives_per_key_and_only_it_grants() {
     let (one, two) = (lease("l-1", "same"), lease("l-2", "same"));
     assert_eq!(put_lease(&records, &one, now()).unwrap(), 0);
     let error = put_lease(&records, &two, now()).unwrap_err();
-    assert!(
-        matches!(error, CommitError::Conflict(Expect::NoLiveLease { .. })),
-        "{error}"
-    );
-    let live = records
-        .read(|reader| reader.live_lease(&one.key, now()))
-        .unwrap()
-        .unwrap();
+    assert!(matches!(error, CommitError::Conflict(Expect::NoLiveLease { .. })), "{error}");
+    let live = records.read(|reader| reader.live_lease(&one.key, now())).unwrap().unwrap();
     assert_eq!(live.lease, one);
 
     let grant = |id: &str, range, at| {
         let mut transaction = Transaction::new(at);
         let (lease, representation) = (LeaseId::parse(id).unwrap(), "file".to_owned());
-        transaction.writes.push(Write::Grant {
-            lease,
-            representation,
-            range,
-        });
+        transaction.writes.push(Write::Grant { lease, representation, range });
         records.commit_blocking(transaction)
     };
     grant("l-1", 0..64, now()).unwrap();
@@ -377,96 +282,38 @@ fn one_lease_lives_per_key_and_only_it_grants() {
     // INV-2: an expired lease grants nothing, swept or not.
     let expired = one.expires;
     let error = grant("l-1", 0..1, expired).unwrap_err();
-    assert!(
-        matches!(error, CommitError::Conflict(Expect::LeaseActive { .. })),
-        "{error}"
-    );
+    assert!(matches!(error, CommitError::Conflict(Expect::LeaseActive { .. })), "{error}");
     let grants = records.read(|reader| reader.grants(&one.id)).unwrap();
-    assert_eq!(
-        grants
-            .iter()
-            .map(|grant| grant.range.clone())
-            .collect::<Vec<_>>(),
-        [0..64, 64..100]
-    );
+    assert_eq!(grants.iter().map(|grant| grant.range.clone()).collect::<Vec<_>>(), [0..64, 64..100]);
 
     // It makes room for a successor, and its closing leaf is still owed.
     let mut two = two;
     two.expires = expired + SignedDuration::from_hours(1);
     put_lease(&records, &two, expired).unwrap();
     let owed = records.read(|reader| reader.unclosed_leases(10)).unwrap();
-    assert_eq!(
-        (owed.len(), owed[0].lease.reason.as_deref()),
-        (1, Some("expired"))
-    );
+    assert_eq!((owed.len(), owed[0].lease.reason.as_deref()), (1, Some("expired")));
     let mut close = Transaction::new(expired);
     let reference = close.leaf(members(&json!({"kind": "lease_close", "lease": "l-1"})));
-    close.writes.push(Write::LeaseLeaf {
-        lease: one.id.clone(),
-        leaf: reference,
-    });
+    close.writes.push(Write::LeaseLeaf { lease: one.id.clone(), leaf: reference });
     let closed = records.commit_blocking(close).unwrap();
-    let row = records
-        .read(|reader| reader.lease(&one.id))
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (row.closed_leaf, row.granted_bytes),
-        (Some(closed.first_leaf), 100)
-    );
+    let row = records.read(|reader| reader.lease(&one.id)).unwrap().unwrap();
+    assert_eq!((row.closed_leaf, row.granted_bytes), (Some(closed.first_leaf), 100));
 
     let cut = |state| {
         let (lease, reason) = (two.id.clone(), Some("revoked".to_owned()));
-        commit(
-            &records,
-            Write::LeaseState {
-                lease,
-                state,
-                reason,
-                leaf: None,
-            },
-        )
+        commit(&records, Write::LeaseState { lease, state, reason, leaf: None })
     };
     cut(LeaseState::Cut).unwrap();
     let error = cut(LeaseState::Closed).unwrap_err();
-    assert!(
-        matches!(error, CommitError::Conflict(Expect::LeaseActive { .. })),
-        "{error}"
-    );
-    assert!(matches!(
-        cut(LeaseState::Active),
-        Err(CommitError::Invalid(_))
-    ));
-    let filter = LeaseFilter {
-        party: Some(one.provider.clone()),
-        ..LeaseFilter::default()
-    };
-    let rows = records
-        .read(|reader| reader.leases(&filter, None, 1))
-        .unwrap();
-    assert_eq!(
-        (rows[0].lease.id.as_str(), rows[0].lease.state),
-        ("l-2", LeaseState::Cut)
-    );
-    let rest = records
-        .read(|reader| reader.leases(&filter, Some(rows[0].seq), 10))
-        .unwrap();
-    assert_eq!(
-        rest.iter()
-            .map(|row| row.lease.id.as_str())
-            .collect::<Vec<_>>(),
-        ["l-1"]
-    );
-    let nobody = LeaseFilter {
-        party: Some(ParticipantId::parse("cuhk").unwrap()),
-        ..LeaseFilter::default()
-    };
-    assert!(
-        records
-            .read(|reader| reader.leases(&nobody, None, 10))
-            .unwrap()
-            .is_empty()
-    );
+    assert!(matches!(error, CommitError::Conflict(Expect::LeaseActive { .. })), "{error}");
+    assert!(matches!(cut(LeaseState::Active), Err(CommitError::Invalid(_))));
+    let filter = LeaseFilter { party: Some(one.provider.clone()), ..LeaseFilter::default() };
+    let rows = records.read(|reader| reader.leases(&filter, None, 1)).unwrap();
+    assert_eq!((rows[0].lease.id.as_str(), rows[0].lease.state), ("l-2", LeaseState::Cut));
+    let rest = records.read(|reader| reader.leases(&filter, Some(rows[0].seq), 10)).unwrap();
+    assert_eq!(rest.iter().map(|row| row.lease.id.as_str()).collect::<Vec<_>>(), ["l-1"]);
+    let nobody = LeaseFilter { party: Some(ParticipantId::parse("cuhk").unwrap()), ..LeaseFilter::default() };
+    assert!(records.read(|reader| reader.leases(&nobody, None, 10)).unwrap().is_empty());
 }
 
 #[test]
@@ -497,20 +344,12 @@ fn nothing_is_delivered_twice_in_any_period() {
     deliver(&one, "2026-12", &[140..160, 10..20], 30); // another month
     deliver(&one, "2026-12", &[140..160], 20);
     deliver(&one, "2026-11", &[155..165], 10); // a late report
-    let rows = records
-        .read(|reader| reader.delivered(&DeliveredFilter::default()))
-        .unwrap();
+    let rows = records.read(|reader| reader.delivered(&DeliveredFilter::default())).unwrap();
     let found: Vec<_> = rows
         .iter()
         .map(|row| {
             let intervals: Vec<_> = row.intervals.iter().collect();
-            (
-                row.period.to_string(),
-                intervals,
-                row.unit_bytes,
-                row.data_bytes,
-                row.wire_bytes,
-            )
+            (row.period.to_string(), intervals, row.unit_bytes, row.data_bytes, row.wire_bytes)
         })
         .collect();
     assert_eq!(
@@ -522,36 +361,15 @@ fn nothing_is_delivered_twice_in_any_period() {
     );
     let both = rows[0].intervals.union(&rows[1].intervals);
     assert_eq!(both, IntervalSet::from(0..165));
-    let (first, second) = records
-        .read(|reader| {
-            Ok((
-                reader.lease(&one.id)?.unwrap(),
-                reader.lease(&two.id)?.unwrap(),
-            ))
-        })
-        .unwrap();
+    let (first, second) =
+        records.read(|reader| Ok((reader.lease(&one.id)?.unwrap(), reader.lease(&two.id)?.unwrap()))).unwrap();
     assert_eq!((first.lease.sent_bytes, first.lease.unit_bytes), (290, 165));
     assert_eq!((second.lease.sent_bytes, second.lease.unit_bytes), (150, 0));
     // A pull that brought nothing new is still a pull of November.
     assert_eq!(second.first_period.unwrap().to_string(), "2026-11");
-    assert_eq!(
-        records
-            .read(|reader| reader.billed_leases(&one.agreement))
-            .unwrap()
-            .len(),
-        2
-    );
-    let through = DeliveredFilter {
-        through: Some(Month::parse("2026-11").unwrap()),
-        ..DeliveredFilter::default()
-    };
-    assert_eq!(
-        records
-            .read(|reader| reader.delivered(&through))
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(records.read(|reader| reader.billed_leases(&one.agreement)).unwrap().len(), 2);
+    let through = DeliveredFilter { through: Some(Month::parse("2026-11").unwrap()), ..DeliveredFilter::default() };
+    assert_eq!(records.read(|reader| reader.delivered(&through)).unwrap().len(), 1);
     let mut stranger = lease("l-3", "three");
     stranger.id = one.id.clone();
     stranger.agreement = AgreementId::parse("a-2").unwrap();
@@ -566,10 +384,7 @@ fn nothing_is_delivered_twice_in_any_period() {
         rows: None,
         wire_bytes: 0,
     };
-    assert!(matches!(
-        commit(&records, write),
-        Err(CommitError::Invalid(_))
-    ));
+    assert!(matches!(commit(&records, write), Err(CommitError::Invalid(_))));
 }
 
 #[test]
@@ -580,33 +395,14 @@ fn counters_move_only_when_a_number_grows() {
     let add = |dataset: &str, persons, sensitive, revision| {
         let mut transaction = Transaction::new(now());
         let dataset = DatasetId::parse(dataset).unwrap();
-        transaction.expect.push(Expect::Contributions {
-            exporter: exporter.clone(),
-            year: 2026,
-            revision,
-        });
+        transaction.expect.push(Expect::Contributions { exporter: exporter.clone(), year: 2026, revision });
         let exporter = exporter.clone();
-        transaction.writes.push(Write::Contribution {
-            exporter,
-            year: 2026,
-            dataset,
-            persons,
-            sensitive,
-        });
+        transaction.writes.push(Write::Contribution { exporter, year: 2026, dataset, persons, sensitive });
         records.commit_blocking(transaction)
     };
     let state = || {
-        let found = records
-            .read(|reader| reader.contributions(&exporter, 2026))
-            .unwrap();
-        (
-            found.revision,
-            found
-                .rows
-                .iter()
-                .map(|row| (row.persons, row.sensitive))
-                .collect::<Vec<_>>(),
-        )
+        let found = records.read(|reader| reader.contributions(&exporter, 2026)).unwrap();
+        (found.revision, found.rows.iter().map(|row| (row.persons, row.sensitive)).collect::<Vec<_>>())
     };
     assert_eq!(state(), (0, vec![]));
     add("aaa", 100, 10, 0).unwrap();
@@ -617,13 +413,7 @@ fn counters_move_only_when_a_number_grows() {
     assert_eq!(state(), (2, vec![(100, 20)]));
     // A second decision on the same reading does not pass.
     let error = add("bbb", 1, 0, 1).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            CommitError::Conflict(Expect::Contributions { revision: 1, .. })
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, CommitError::Conflict(Expect::Contributions { revision: 1, .. })), "{error}");
     add("bbb", 0, 0, 2).unwrap();
     assert_eq!(state(), (3, vec![(100, 20), (0, 0)]));
 }
@@ -637,53 +427,21 @@ fn the_same_refusal_within_ten_minutes_has_one_leaf() {
         let mut transaction = Transaction::new(at);
         let leaf = transaction.leaf(members(&json!({"kind": "decision", "effect": "deny"})));
         transaction.writes.push(Write::Denial { key, leaf, at });
-        records
-            .commit_blocking(transaction)
-            .map(|committed| committed.first_leaf)
+        records.commit_blocking(transaction).map(|committed| committed.first_leaf)
     };
     let later = |minutes| now() + SignedDuration::from_mins(minutes);
     assert_eq!(deny(now()).unwrap(), 0);
-    assert!(matches!(
-        deny(later(9)),
-        Err(CommitError::Conflict(Expect::NoDenial { .. }))
-    ));
+    assert!(matches!(deny(later(9)), Err(CommitError::Conflict(Expect::NoDenial { .. }))));
     commit(&records, Write::DenialRepeat { key, at: later(9) }).unwrap();
-    let open = records
-        .read(|reader| reader.denial(&key, later(9)))
-        .unwrap()
-        .unwrap();
+    let open = records.read(|reader| reader.denial(&key, later(9))).unwrap().unwrap();
     assert_eq!((open.leaf, open.repeats), (0, 1));
-    assert_eq!(
-        records
-            .read(|reader| reader.denial(&key, later(10)))
-            .unwrap(),
-        None
-    );
+    assert_eq!(records.read(|reader| reader.denial(&key, later(10))).unwrap(), None);
     let error = commit(&records, Write::DenialRepeat { key, at: later(10) }).unwrap_err();
-    assert!(
-        matches!(error, CommitError::Conflict(Expect::Denied { .. })),
-        "{error}"
-    );
-    assert!(
-        records
-            .read(|reader| reader.denials_due(later(9), 10))
-            .unwrap()
-            .is_empty()
-    );
-    assert_eq!(
-        records
-            .read(|reader| reader.denials_due(later(10), 10))
-            .unwrap()
-            .len(),
-        1
-    );
+    assert!(matches!(error, CommitError::Conflict(Expect::Denied { .. })), "{error}");
+    assert!(records.read(|reader| reader.denials_due(later(9), 10)).unwrap().is_empty());
+    assert_eq!(records.read(|reader| reader.denials_due(later(10), 10)).unwrap().len(), 1);
     commit(&records, Write::DenialClosed { key, first: 0 }).unwrap();
-    assert!(
-        records
-            .read(|reader| reader.denials_due(later(10), 10))
-            .unwrap()
-            .is_empty()
-    );
+    assert!(records.read(|reader| reader.denials_due(later(10), 10)).unwrap().is_empty());
     assert_eq!(deny(later(10)).unwrap(), 1);
 }
 
@@ -691,36 +449,17 @@ fn the_same_refusal_within_ten_minutes_has_one_leaf() {
 fn a_revocation_list_never_gets_older() {
     let dir = tempfile::tempdir().unwrap();
     let put = |records: &Records, number: &[u8]| {
-        commit(
-            records,
-            Write::CrlNumber {
-                issuer: "hku".to_owned(),
-                number: number.to_vec(),
-            },
-        )
+        commit(records, Write::CrlNumber { issuer: "hku".to_owned(), number: number.to_vec() })
     };
     let records = open(&dir);
     put(&records, &[0, 9]).unwrap();
     put(&records, &[1, 0]).unwrap();
     drop(records);
     let records = open(&dir);
-    assert!(matches!(
-        put(&records, &[0, 255]),
-        Err(CommitError::Conflict(Expect::CrlNotNewer { .. }))
-    ));
+    assert!(matches!(put(&records, &[0, 255]), Err(CommitError::Conflict(Expect::CrlNotNewer { .. }))));
     put(&records, &[1, 0]).unwrap();
-    assert!(matches!(
-        put(&records, &[1; 21]),
-        Err(CommitError::Invalid(_))
-    ));
-    assert_eq!(
-        records
-            .read(|reader| reader.crl_number("hku"))
-            .unwrap()
-            .unwrap()
-            .number,
-        [1, 0]
-    );
+    assert!(matches!(put(&records, &[1; 21]), Err(CommitError::Invalid(_))));
+    assert_eq!(records.read(|reader| reader.crl_number("hku")).unwrap().unwrap().number, [1, 0]);
 }
 
 #[test]
@@ -730,51 +469,31 @@ fn facts_and_openings_are_what_they_say() {
     let mut transaction = Transaction::new(now());
     let reference = transaction.leaf(leaf(1));
     transaction.facts.push((Digest::of(b"{}"), b"{}".to_vec()));
-    transaction.writes.push(Write::Opening {
-        leaf: reference,
-        field: "person".to_owned(),
-        sealed: vec![1, 2],
-    });
+    transaction.writes.push(Write::Opening { leaf: reference, field: "person".to_owned(), sealed: vec![1, 2] });
     records.commit_blocking(transaction).unwrap();
-    let (facts, openings) = records
-        .read(|reader| Ok((reader.facts(&Digest::of(b"{}"))?, reader.openings(0)?)))
-        .unwrap();
+    let (facts, openings) =
+        records.read(|reader| Ok((reader.facts(&Digest::of(b"{}"))?, reader.openings(0)?))).unwrap();
     assert_eq!(facts.unwrap(), b"{}");
     assert_eq!(openings, [("person".to_owned(), vec![1, 2])]);
     let mut lie = Transaction::new(now());
     lie.facts.push((Digest::of(b"{}"), b"[]".to_vec()));
-    assert!(matches!(
-        records.commit_blocking(lie),
-        Err(CommitError::Invalid(_))
-    ));
+    assert!(matches!(records.commit_blocking(lie), Err(CommitError::Invalid(_))));
     for dangling in [LeafRef::This(0), LeafRef::Index(1)] {
-        let write = Write::Opening {
-            leaf: dangling,
-            field: "person".to_owned(),
-            sealed: vec![],
-        };
-        assert!(
-            matches!(commit(&records, write), Err(CommitError::Invalid(_))),
-            "{dangling:?}"
-        );
+        let write = Write::Opening { leaf: dangling, field: "person".to_owned(), sealed: vec![] };
+        assert!(matches!(commit(&records, write), Err(CommitError::Invalid(_))), "{dangling:?}");
     }
 }
 
 #[test]
 fn a_full_database_refuses_whole_transactions_and_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let options = OpenOptions {
-        database_bytes_max: Some(1024 * 1024),
-        ..OpenOptions::new(now())
-    };
+    let options = OpenOptions { database_bytes_max: Some(1024 * 1024), ..OpenOptions::new(now()) };
     let data = dir.path().join("data");
     let (records, _) = Records::open(&data, options).unwrap();
     let big = |number: u64| {
         let mut transaction = Transaction::new(now());
         transaction.leaf(leaf(number));
-        transaction
-            .writes
-            .push(put(&format!("doc-{number}"), &"x".repeat(100_000)));
+        transaction.writes.push(put(&format!("doc-{number}"), &"x".repeat(100_000)));
         records.commit_blocking(transaction)
     };
     let mut stored = 0;
@@ -791,19 +510,14 @@ fn a_full_database_refuses_whole_transactions_and_goes_on() {
     let mut small = Transaction::new(now());
     small.leaf(leaf(99));
     assert_eq!(records.commit_blocking(small).unwrap().first_leaf, stored);
-    let docs = records
-        .read(|reader| reader.docs(DocKind::Setting))
-        .unwrap();
+    let docs = records.read(|reader| reader.docs(DocKind::Setting)).unwrap();
     assert_eq!(docs.len() as u64, stored);
     drop(records);
     let (records, recovered) = Records::open(&data, OpenOptions::new(now())).unwrap();
     assert_eq!((recovered.clean, recovered.log_size), (true, stored + 1));
     let mut more = Transaction::new(now());
     more.leaf(leaf(100));
-    assert_eq!(
-        records.commit_blocking(more).unwrap().first_leaf,
-        stored + 1
-    );
+    assert_eq!(records.commit_blocking(more).unwrap().first_leaf, stored + 1);
 }
 
 #[test]
@@ -812,18 +526,12 @@ fn a_directory_has_one_owner_and_a_damaged_one_is_not_opened() {
     let data = dir.path().join("data");
     let (records, recovered) = Records::open(&data, OpenOptions::new(now())).unwrap();
     assert!(recovered.created && recovered.clean && recovered.leaf.is_none());
-    assert!(matches!(
-        Records::open(&data, OpenOptions::new(now())),
-        Err(OpenError::InUse(_))
-    ));
+    assert!(matches!(Records::open(&data, OpenOptions::new(now())), Err(OpenError::InUse(_))));
     for number in 0..200 {
         commit(&records, put(&format!("doc-{number}"), &"y".repeat(500))).unwrap();
     }
     records.close();
-    assert!(matches!(
-        commit(&records, put("late", "1")),
-        Err(CommitError::Unavailable(_))
-    ));
+    assert!(matches!(commit(&records, put("late", "1")), Err(CommitError::Unavailable(_))));
     drop(records);
     let database = data.join("kouan.db");
     let mut bytes = std::fs::read(&database).unwrap();
@@ -831,8 +539,5 @@ fn a_directory_has_one_owner_and_a_damaged_one_is_not_opened() {
     bytes[middle..middle + 4096].fill(0xa5);
     std::fs::write(&database, bytes).unwrap();
     let error = Records::open(&data, OpenOptions::new(now())).unwrap_err();
-    assert!(
-        matches!(error, OpenError::Damaged(_) | OpenError::Database(_)),
-        "{error}"
-    );
+    assert!(matches!(error, OpenError::Damaged(_) | OpenError::Database(_)), "{error}");
 }

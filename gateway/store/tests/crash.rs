@@ -1,12 +1,7 @@
 //! kill -9 while eight threads commit and the log is published, again and again in one directory: what was answered is
 //! there, indices are dense, and every checkpoint ever seen is of a prefix of the log.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,10 +20,7 @@ const ROUNDS: u64 = 12;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() == Some("child") {
-        child(
-            Path::new(&arguments.next().unwrap()),
-            &arguments.next().unwrap(),
-        );
+        child(Path::new(&arguments.next().unwrap()), &arguments.next().unwrap());
     } else {
         let dir = tempfile::tempdir().unwrap();
         write_key(dir.path());
@@ -43,11 +35,7 @@ fn main() {
 
 fn write_key(dir: &Path) {
     let path = dir.join("log.key");
-    std::fs::write(
-        &path,
-        Ed25519Signer::key_file("gw.example/audit", &[7; 32]).unwrap(),
-    )
-    .unwrap();
+    std::fs::write(&path, Ed25519Signer::key_file("gw.example/audit", &[7; 32]).unwrap()).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
@@ -59,8 +47,7 @@ fn options(dir: &Path) -> PublisherOptions {
 
 /// Commits until it is killed; says what was answered, one line each.
 fn child(dir: &Path, round: &str) {
-    let (records, _) =
-        Records::open(&dir.join("data"), OpenOptions::new(Timestamp::now())).unwrap();
+    let (records, _) = Records::open(&dir.join("data"), OpenOptions::new(Timestamp::now())).unwrap();
     let publisher = Publisher::start(&records, &options(dir)).unwrap();
     let threads: Vec<_> = (0..8)
         .map(|thread| {
@@ -71,9 +58,7 @@ fn child(dir: &Path, round: &str) {
                     let facts = format!("{{\"name\":\"{name}\"}}").into_bytes();
                     let digest = catalog::Digest::of(&facts);
                     let mut transaction = Transaction::new(Timestamp::now());
-                    transaction.leaf(members(
-                        &json!({"kind": "decision", "name": name, "facts": digest}),
-                    ));
+                    transaction.leaf(members(&json!({"kind": "decision", "name": name, "facts": digest})));
                     transaction.facts.push((digest, facts));
                     let committed = records.commit_blocking(transaction).unwrap();
                     let line = format!("{} {name}\n", committed.first_leaf);
@@ -115,15 +100,13 @@ fn run(dir: &Path, round: u64, seen: &mut Vec<(u64, String)>) {
         push(seen, &line);
     }
 
-    let (records, recovered) =
-        Records::open(&dir.join("data"), OpenOptions::new(Timestamp::now())).unwrap();
+    let (records, recovered) = Records::open(&dir.join("data"), OpenOptions::new(Timestamp::now())).unwrap();
     assert!(!recovered.clean, "round {round}: a killed run is not clean");
     assert_eq!(recovered.leaf, Some(recovered.log_size - 1));
     let leaves = records.read(|reader| reader.leaves(0, usize::MAX)).unwrap();
     assert_eq!(leaves.len() as u64, recovered.log_size);
     for (index, name) in &*seen {
-        let leaf: Value =
-            serde_json::from_slice(&leaves[usize::try_from(*index).unwrap()]).unwrap();
+        let leaf: Value = serde_json::from_slice(&leaves[usize::try_from(*index).unwrap()]).unwrap();
         assert_eq!(leaf["name"], name.as_str(), "leaf {index}");
     }
 
@@ -132,10 +115,7 @@ fn run(dir: &Path, round: u64, seen: &mut Vec<(u64, String)>) {
     let publisher = Publisher::start(&records, &options(dir)).unwrap();
     assert_eq!(publisher.published().borrow().size, recovered.log_size);
     let key = Ed25519Signer::parse(&std::fs::read_to_string(dir.join("log.key")).unwrap()).unwrap();
-    let checks = VerifyOptions {
-        key: Some(key.verifier()),
-        since: before.as_deref(),
-    };
+    let checks = VerifyOptions { key: Some(key.verifier()), since: before.as_deref() };
     let report = verify_log(&Files(dir.join("data")), &checks, &mut |_, _| {}).unwrap();
     assert!(report.ok, "{report:?}");
     publisher.close();
@@ -155,11 +135,7 @@ impl LogFiles for Files {
     type Error = std::io::Error;
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, std::io::Error> {
-        let folder = if path.starts_with("facts/") {
-            self.0.clone()
-        } else {
-            self.0.join("log")
-        };
+        let folder = if path.starts_with("facts/") { self.0.clone() } else { self.0.join("log") };
         match std::fs::read(folder.join(path)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             bytes => bytes.map(Some),

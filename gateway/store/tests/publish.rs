@@ -1,11 +1,6 @@
 //! The published log: resumes, is verified by the offline verifier, and is never signed after it was set back.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,9 +20,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let place = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let place = Self { dir: tempfile::tempdir().unwrap() };
         place.write_key("gw.example/audit");
         place
     }
@@ -44,9 +37,7 @@ impl Place {
 
     fn records(&self) -> Records {
         let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
-        Records::open(&self.path("data"), OpenOptions::new(now))
-            .unwrap()
-            .0
+        Records::open(&self.path("data"), OpenOptions::new(now)).unwrap().0
     }
 
     fn options(&self) -> PublisherOptions {
@@ -58,10 +49,7 @@ impl Place {
     }
 
     fn verify(&self, publisher: &Publisher, since: Option<&[u8]>) -> VerifyReport {
-        let options = VerifyOptions {
-            key: Some(publisher.key()),
-            since,
-        };
+        let options = VerifyOptions { key: Some(publisher.key()), since };
         verify_log(&Files(self.path("data")), &options, &mut |_, _| {}).unwrap()
     }
 
@@ -76,11 +64,7 @@ impl LogFiles for Files {
     type Error = std::io::Error;
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, std::io::Error> {
-        let folder = if path.starts_with("facts/") {
-            self.0.clone()
-        } else {
-            self.0.join("log")
-        };
+        let folder = if path.starts_with("facts/") { self.0.clone() } else { self.0.join("log") };
         match fs::read(folder.join(path)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             bytes => bytes.map(Some),
@@ -128,11 +112,7 @@ async fn what_is_recorded_is_published_within_a_second_and_verifies() {
         let last = *records.recorded().borrow() - 1;
         let begun = Instant::now();
         let published = publisher.wait(last).await.unwrap();
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         assert_eq!(published.size, last + 1);
         assert_eq!(published.checkpoint.as_bytes(), place.checkpoint());
         let report = place.verify(&publisher, Some(&since));
@@ -147,10 +127,7 @@ async fn what_is_recorded_is_published_within_a_second_and_verifies() {
         assert!(!tiles.join(format!("00{full}.p")).exists(), "{full}");
     }
     assert!(tiles.join("004.p/232").is_file());
-    assert_eq!(
-        fs::read_dir(place.path("data/facts")).unwrap().count(),
-        1256
-    );
+    assert_eq!(fs::read_dir(place.path("data/facts")).unwrap().count(), 1256);
 }
 
 #[test]
@@ -204,11 +181,7 @@ fn a_smaller_or_another_log_is_never_signed() {
     };
     let records = restore("backup");
     match place.publish(&records).unwrap_err() {
-        PublishError::Behind {
-            record,
-            signed,
-            size,
-        } => {
+        PublishError::Behind { record, signed, size } => {
             assert!(record.contains("signed.json"), "{record}");
             assert_eq!((signed, size), (310, 300));
         }
@@ -218,28 +191,15 @@ fn a_smaller_or_another_log_is_never_signed() {
     for count in [10, 40] {
         add(&records, count, "other");
         let error = place.publish(&records).unwrap_err();
-        assert!(
-            matches!(error, PublishError::Root { signed: 310, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, PublishError::Root { signed: 310, .. }), "{error}");
     }
-    assert_eq!(
-        place.checkpoint(),
-        fs::read(place.path("backup/log/checkpoint")).unwrap()
-    );
+    assert_eq!(place.checkpoint(), fs::read(place.path("backup/log/checkpoint")).unwrap());
     drop(records);
 
     // An empty directory is smaller too.
     fs::remove_dir_all(place.path("data")).unwrap();
     let records = place.records();
-    assert!(matches!(
-        place.publish(&records),
-        Err(PublishError::Behind {
-            signed: 310,
-            size: 0,
-            ..
-        })
-    ));
+    assert!(matches!(place.publish(&records), Err(PublishError::Behind { signed: 310, size: 0, .. })));
     drop(records);
 
     // The newest one is taken up.
@@ -255,10 +215,7 @@ fn a_smaller_or_another_log_is_never_signed() {
     fs::copy(place.path("backup/kouan.db"), place.path("data/kouan.db")).unwrap();
     fs::remove_file(place.path("elsewhere/signed.json")).unwrap();
     let records = place.records();
-    let options = PublisherOptions {
-        adopt_missing_guard: true,
-        ..place.options()
-    };
+    let options = PublisherOptions { adopt_missing_guard: true, ..place.options() };
     let error = Publisher::start(&records, &options).unwrap_err();
     assert!(matches!(error, PublishError::Behind { .. }), "{error}");
 }
@@ -271,33 +228,15 @@ fn a_missing_or_strange_guard_is_an_error_with_a_way_out() {
     let guard = place.path("elsewhere/signed.json");
     let kept = fs::read(&guard).unwrap();
     fs::remove_file(&guard).unwrap();
-    assert!(matches!(
-        place.publish(&records),
-        Err(PublishError::GuardMissing { signed: 0, .. })
-    ));
-    let options = PublisherOptions {
-        adopt_missing_guard: true,
-        ..place.options()
-    };
+    assert!(matches!(place.publish(&records), Err(PublishError::GuardMissing { signed: 0, .. })));
+    let options = PublisherOptions { adopt_missing_guard: true, ..place.options() };
     Publisher::start(&records, &options).unwrap().close();
     assert_eq!(fs::read(&guard).unwrap(), kept);
     fs::write(&guard, "{}").unwrap();
-    assert!(matches!(
-        place.publish(&records),
-        Err(PublishError::Guard { .. })
-    ));
-    fs::write(
-        &guard,
-        String::from_utf8(kept)
-            .unwrap()
-            .replace("gw.example", "other.example"),
-    )
-    .unwrap();
+    assert!(matches!(place.publish(&records), Err(PublishError::Guard { .. })));
+    fs::write(&guard, String::from_utf8(kept).unwrap().replace("gw.example", "other.example")).unwrap();
     let error = place.publish(&records).unwrap_err();
-    assert!(
-        error.to_string().contains("it is of `other.example/audit`"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("it is of `other.example/audit`"), "{error}");
 }
 
 #[test]
@@ -328,10 +267,7 @@ fn altered_files_are_noticed_when_the_log_is_taken_up() {
 
     // Another key is not this log's, and one that others may read is not used.
     place.write_key("other.example/audit");
-    assert!(matches!(
-        place.publish(&records),
-        Err(PublishError::Checkpoint(_) | PublishError::Guard { .. })
-    ));
+    assert!(matches!(place.publish(&records), Err(PublishError::Checkpoint(_) | PublishError::Guard { .. })));
     place.write_key("gw.example/audit");
     fs::set_permissions(place.path("log.key"), fs::Permissions::from_mode(0o640)).unwrap();
     let error = place.publish(&records).unwrap_err();

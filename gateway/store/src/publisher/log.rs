@@ -8,9 +8,7 @@ use std::sync::Arc;
 use gateway_audit::tiles::{TILE_WIDTH, TileLevel, TileWrites, encode_entry};
 use gateway_audit::tree::{Frontier, leaf_hash};
 use gateway_audit::verify::CHECKPOINT_FILE;
-use gateway_audit::{
-    Checkpoint, Ed25519Signer, NodeHash, SignedCheckpoint, Signer as _, TileBuilder, TilePath,
-};
+use gateway_audit::{Checkpoint, Ed25519Signer, NodeHash, SignedCheckpoint, Signer as _, TileBuilder, TilePath};
 
 use super::guard::{self, Signed};
 use super::{PublishError, Published, PublisherOptions};
@@ -52,25 +50,14 @@ impl Log {
         let origin = signer.verifier().name().to_owned();
         let checkpoint = published(&dir, &signer)?;
         let outside = guard::read(&options.guard_file, &origin)?;
-        let row_signed = row.map(|row| Signed {
-            record: "the database".to_owned(),
-            size: row.size,
-            root: row.root,
-        });
+        let row_signed = row.map(|row| Signed { record: "the database".to_owned(), size: row.size, root: row.root });
         if let (Some(row), None, false) = (&row_signed, &outside, options.adopt_missing_guard) {
-            return Err(PublishError::GuardMissing {
-                path: options.guard_file.clone(),
-                signed: row.size,
-            });
+            return Err(PublishError::GuardMissing { path: options.guard_file.clone(), signed: row.size });
         }
         for signed in [&row_signed, &outside, &checkpoint].into_iter().flatten() {
             if signed.size > size {
                 let (record, signed) = (signed.record.clone(), signed.size);
-                return Err(PublishError::Behind {
-                    record,
-                    signed,
-                    size,
-                });
+                return Err(PublishError::Behind { record, signed, size });
             }
         }
         let facts_dir = records.dir().join(FACTS_DIR);
@@ -105,10 +92,7 @@ impl Log {
         let resumed = TileBuilder::resume(signed.size, |path| self.read_tile(path));
         let builder = match resumed {
             Err(PublishError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                tracing::warn!(
-                    size = signed.size,
-                    "published tiles are missing; making them again from the entries"
-                );
+                tracing::warn!(size = signed.size, "published tiles are missing; making them again from the entries");
                 let mut builder = TileBuilder::new();
                 while builder.size() < signed.size {
                     self.extend(&mut builder, signed.size)?;
@@ -119,16 +103,10 @@ impl Log {
         };
         same_root(signed, builder.root())?;
         // The bundle on the edge is what readers of the log see: it must hold the entries we recorded.
-        let (first, width) = (
-            signed.size / u64::from(TILE_WIDTH) * u64::from(TILE_WIDTH),
-            signed.size % u64::from(TILE_WIDTH),
-        );
-        if let Some(path) = TilePath::in_tree(
-            TileLevel::Entries,
-            first / u64::from(TILE_WIDTH),
-            signed.size,
-        )
-        .filter(|_| width > 0)
+        let (first, width) =
+            (signed.size / u64::from(TILE_WIDTH) * u64::from(TILE_WIDTH), signed.size % u64::from(TILE_WIDTH));
+        if let Some(path) =
+            TilePath::in_tree(TileLevel::Entries, first / u64::from(TILE_WIDTH), signed.size).filter(|_| width > 0)
         {
             let mut bundle = Vec::new();
             for leaf in self.leaves(first, width)? {
@@ -185,40 +163,27 @@ impl Log {
         self.export_facts()?;
         self.integrate(size)?;
         let origin = self.signer.verifier().name().to_owned();
-        let checkpoint = Checkpoint {
-            origin,
-            size,
-            root: self.builder.root(),
-        };
+        let checkpoint = Checkpoint { origin, size, root: self.builder.root() };
         guard::write(&self.guard_file, &checkpoint)?;
-        self.records
-            .guard_blocking(size, checkpoint.root, self.facts)?;
+        self.records.guard_blocking(size, checkpoint.root, self.facts)?;
         let signed = checkpoint.sign(&[&self.signer])?.to_text();
         let path = self.dir.join(CHECKPOINT_FILE);
         durable::create_dir(&self.dir).map_err(PublishError::at(&self.dir))?;
         durable::replace(&path, signed.as_bytes(), 0o600).map_err(PublishError::at(&path))?;
-        Ok(Published {
-            size,
-            root: checkpoint.root,
-            checkpoint: Arc::from(signed),
-        })
+        Ok(Published { size, root: checkpoint.root, checkpoint: Arc::from(signed) })
     }
 
     fn export_facts(&mut self) -> Result<(), PublishError> {
         loop {
             let after = self.facts;
-            let rows = self
-                .records
-                .read(|reader| reader.facts_after(after, FACTS_BATCH))?;
+            let rows = self.records.read(|reader| reader.facts_after(after, FACTS_BATCH))?;
             let Some((last, ..)) = rows.last() else {
                 return Ok(());
             };
             let last = *last;
             let files: Vec<_> = rows
                 .into_iter()
-                .map(|(_, digest, body)| {
-                    (self.facts_dir.join(format!("{}.json", digest.hex())), body)
-                })
+                .map(|(_, digest, body)| (self.facts_dir.join(format!("{}.json", digest.hex())), body))
                 .collect();
             durable::create_all(&files, 0o400).map_err(PublishError::at(&self.facts_dir))?;
             self.facts = last;
@@ -239,20 +204,14 @@ impl Log {
     fn extend(&self, builder: &mut TileBuilder, size: u64) -> Result<(), PublishError> {
         let from = builder.size();
         // Batches end with a full tile, so that catching up leaves no partial ones behind.
-        let leaves = self.leaves(
-            from,
-            (size - from).min(BATCH - from % u64::from(TILE_WIDTH)),
-        )?;
+        let leaves = self.leaves(from, (size - from).min(BATCH - from % u64::from(TILE_WIDTH)))?;
         let writes = builder.append(&leaves)?;
         self.write(&writes)
     }
 
     fn write(&self, writes: &TileWrites) -> Result<(), PublishError> {
-        let files: Vec<(PathBuf, &[u8])> = writes
-            .files
-            .iter()
-            .map(|file| (self.dir.join(file.path.to_string()), file.bytes.as_slice()))
-            .collect();
+        let files: Vec<(PathBuf, &[u8])> =
+            writes.files.iter().map(|file| (self.dir.join(file.path.to_string()), file.bytes.as_slice())).collect();
         durable::create_all(&files, 0o400).map_err(PublishError::at(&self.dir))?;
         // Before the guard moves: after a crash the same append names the same tiles again, so none is forgotten.
         for tile in &writes.completed {
@@ -287,11 +246,7 @@ fn published(dir: &Path, signer: &Ed25519Signer) -> Result<Option<Signed>, Publi
     };
     let signed = SignedCheckpoint::parse(&bytes)?;
     let checkpoint = signed.verify(signer.verifier())?;
-    Ok(Some(Signed {
-        record: "the published checkpoint".to_owned(),
-        size: checkpoint.size,
-        root: checkpoint.root,
-    }))
+    Ok(Some(Signed { record: "the published checkpoint".to_owned(), size: checkpoint.size, root: checkpoint.root }))
 }
 
 fn same_root(signed: &Signed, got: NodeHash) -> Result<(), PublishError> {
@@ -299,10 +254,5 @@ fn same_root(signed: &Signed, got: NodeHash) -> Result<(), PublishError> {
         return Ok(());
     }
     let (record, expected) = (signed.record.clone(), signed.root);
-    Err(PublishError::Root {
-        record,
-        signed: signed.size,
-        expected,
-        got,
-    })
+    Err(PublishError::Root { record, signed: signed.size, expected, got })
 }

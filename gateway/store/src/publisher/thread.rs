@@ -39,19 +39,14 @@ impl Thread {
                 continue;
             }
             if !stopping {
-                let wait = if failed {
-                    RETRY
-                } else {
-                    GATHER.max(interval.saturating_sub(last.elapsed()))
-                };
+                let wait = if failed { RETRY } else { GATHER.max(interval.saturating_sub(last.elapsed())) };
                 self.sleep(wait);
             }
             last = Instant::now();
             match self.log.publish() {
                 Ok(published) => {
                     failed = false;
-                    self.problem
-                        .send_if_modified(|problem| problem.take().is_some());
+                    self.problem.send_if_modified(|problem| problem.take().is_some());
                     self.published.send_replace(published);
                 }
                 Err(error) => {

@@ -22,11 +22,7 @@ impl Conditions {
 
     /// `WHERE …`, or nothing, and the values of its places in order.
     pub(super) fn into_sql(self) -> (String, Vec<Value>) {
-        let sql = if self.clauses.is_empty() {
-            String::new()
-        } else {
-            format!("WHERE {}", self.clauses.join(" AND "))
-        };
+        let sql = if self.clauses.is_empty() { String::new() } else { format!("WHERE {}", self.clauses.join(" AND ")) };
         (sql, self.values)
     }
 }

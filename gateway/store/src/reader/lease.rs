@@ -58,17 +58,14 @@ pub struct GrantRow {
     pub at: Timestamp,
 }
 
-const COLUMNS: &str =
-    "id, key, principal, certificate, participant, agreement, provider, dataset, version, columns,
+const COLUMNS: &str = "id, key, principal, certificate, participant, agreement, provider, dataset, version, columns,
     redact, purpose, price, state, leaf, created, expires, reason, sent_bytes, unit_bytes,
     seq, granted_bytes, first_period, closed_leaf";
 
 impl Reader<'_> {
     /// One lease.
     pub fn lease(&self, id: &LeaseId) -> Result<Option<LeaseRow>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM lease WHERE id = ?1"))?;
+        let mut query = self.connection.prepare_cached(&format!("SELECT {COLUMNS} FROM lease WHERE id = ?1"))?;
         Ok(query.query_row([id.as_str()], lease).optional()?)
     }
 
@@ -77,52 +74,34 @@ impl Reader<'_> {
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM lease WHERE key = ?1 AND state = 'active' AND expires > ?2"
         ))?;
-        Ok(query
-            .query_row(params![key.as_bytes(), now.as_millisecond()], lease)
-            .optional()?)
+        Ok(query.query_row(params![key.as_bytes(), now.as_millisecond()], lease).optional()?)
     }
 
     /// Leases from the newest, at most `limit` (and [`LEASES_MAX`]); `cursor` is the `seq` of the last one seen.
-    pub fn leases(
-        &self,
-        filter: &LeaseFilter,
-        cursor: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<LeaseRow>, ReadError> {
+    pub fn leases(&self, filter: &LeaseFilter, cursor: Option<u64>, limit: usize) -> Result<Vec<LeaseRow>, ReadError> {
         let text = |id: Option<&str>| id.map(str::to_owned);
         let limit = i64::try_from(limit.min(LEASES_MAX)).unwrap_or(i64::MAX);
         let (conditions, mut values) = Conditions::default()
-            .add(
-                "(participant = ? OR provider = ?)",
-                text(filter.party.as_ref().map(AsRef::as_ref)),
-            )
+            .add("(participant = ? OR provider = ?)", text(filter.party.as_ref().map(AsRef::as_ref)))
             .add("principal = ?", filter.principal.clone())
             .add("certificate = ?", filter.certificate.clone())
-            .add(
-                "agreement = ?",
-                text(filter.agreement.as_ref().map(AsRef::as_ref)),
-            )
-            .add(
-                "dataset = ?",
-                text(filter.dataset.as_ref().map(AsRef::as_ref)),
-            )
+            .add("agreement = ?", text(filter.agreement.as_ref().map(AsRef::as_ref)))
+            .add("dataset = ?", text(filter.dataset.as_ref().map(AsRef::as_ref)))
             .add("state = ?", text(filter.state.map(LeaseState::as_str)))
             .add("seq < ?", cursor.map(crate::writer::stored))
             .into_sql();
         values.push(limit.into());
-        let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM lease {conditions} ORDER BY seq DESC LIMIT ?"
-        ))?;
-        Ok(query
-            .query_map(params_from_iter(values), lease)?
-            .collect::<Result<_, _>>()?)
+        let mut query = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM lease {conditions} ORDER BY seq DESC LIMIT ?"))?;
+        Ok(query.query_map(params_from_iter(values), lease)?.collect::<Result<_, _>>()?)
     }
 
     /// Every lease that is active, expired or not.
     pub fn active_leases(&self) -> Result<Vec<LeaseRow>, ReadError> {
-        let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM lease WHERE state = 'active' ORDER BY seq"
-        ))?;
+        let mut query = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM lease WHERE state = 'active' ORDER BY seq"))?;
         Ok(query.query_map([], lease)?.collect::<Result<_, _>>()?)
     }
 
@@ -132,9 +111,7 @@ impl Reader<'_> {
             "SELECT {COLUMNS} FROM lease WHERE state = 'active' AND expires <= ?1 ORDER BY expires LIMIT ?2"
         ))?;
         let limit = i64::try_from(limit.min(LEASES_MAX)).unwrap_or(i64::MAX);
-        Ok(query
-            .query_map(params![now.as_millisecond(), limit], lease)?
-            .collect::<Result<_, _>>()?)
+        Ok(query.query_map(params![now.as_millisecond(), limit], lease)?.collect::<Result<_, _>>()?)
     }
 
     /// Leases that ended without a closing leaf, for the sweeper that writes it.
@@ -151,9 +128,7 @@ impl Reader<'_> {
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM lease WHERE agreement = ?1 AND first_period IS NOT NULL ORDER BY seq"
         ))?;
-        Ok(query
-            .query_map([agreement.as_str()], lease)?
-            .collect::<Result<_, _>>()?)
+        Ok(query.query_map([agreement.as_str()], lease)?.collect::<Result<_, _>>()?)
     }
 
     /// The grants of a lease, in order.
@@ -164,11 +139,7 @@ impl Reader<'_> {
         )?;
         let rows = query.query_map([lease.as_str()], |row| {
             let range = number(row, 1)?..number(row, 2)?;
-            Ok(GrantRow {
-                representation: row.get(0)?,
-                range,
-                at: time(row, 3)?,
-            })
+            Ok(GrantRow { representation: row.get(0)?, range, at: time(row, 3)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -180,11 +151,7 @@ impl Reader<'_> {
              WHERE state = 'active' AND granted_bytes > sent_bytes ORDER BY seq",
         )?;
         let rows = query.query_map([], |row| {
-            Ok(InDoubt {
-                lease: parsed(row, 0)?,
-                granted_bytes: number(row, 1)?,
-                sent_bytes: number(row, 2)?,
-            })
+            Ok(InDoubt { lease: parsed(row, 0)?, granted_bytes: number(row, 1)?, sent_bytes: number(row, 2)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -208,13 +175,9 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
         columns: serde_json::from_str(&columns).map_err(|error| wrong(9, error))?,
         redact: row.get(10)?,
         purpose: parsed(row, 11)?,
-        price: price
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|error| wrong(12, error))?,
-        state: LeaseState::parse(&state).ok_or_else(|| {
-            rusqlite::Error::InvalidColumnType(13, "state".to_owned(), rusqlite::types::Type::Text)
-        })?,
+        price: price.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| wrong(12, error))?,
+        state: LeaseState::parse(&state)
+            .ok_or_else(|| rusqlite::Error::InvalidColumnType(13, "state".to_owned(), rusqlite::types::Type::Text))?,
         leaf: number(row, 14)?,
         created: time(row, 15)?,
         expires: time(row, 16)?,
@@ -226,10 +189,7 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
         lease,
         seq: number(row, 20)?,
         granted_bytes: number(row, 21)?,
-        first_period: first_period
-            .map(|text| Month::parse(&text))
-            .transpose()
-            .map_err(|error| wrong(22, error))?,
+        first_period: first_period.map(|text| Month::parse(&text)).transpose().map_err(|error| wrong(22, error))?,
         closed_leaf: optional_number(row, 23)?,
     })
 }

@@ -24,38 +24,26 @@ pub(crate) type FactsRow = (u64, Digest, Vec<u8>);
 impl Reader<'_> {
     /// Leaves in the log.
     pub fn log_size(&self) -> Result<u64, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT coalesce(max(idx) + 1, 0) FROM entry")?;
+        let mut query = self.connection.prepare_cached("SELECT coalesce(max(idx) + 1, 0) FROM entry")?;
         Ok(query.query_row([], |row| number(row, 0))?)
     }
 
     /// One leaf's bytes.
     pub fn leaf(&self, index: u64) -> Result<Option<Vec<u8>>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT body FROM entry WHERE idx = ?1")?;
-        Ok(query
-            .query_row([stored(index)], |row| row.get(0))
-            .optional()?)
+        let mut query = self.connection.prepare_cached("SELECT body FROM entry WHERE idx = ?1")?;
+        Ok(query.query_row([stored(index)], |row| row.get(0)).optional()?)
     }
 
     /// The bytes of at most `limit` leaves from index `from`, in order.
     pub fn leaves(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT idx, body FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
-        let mut rows = query.query(params![
-            stored(from),
-            i64::try_from(limit).unwrap_or(i64::MAX)
-        ])?;
+        let mut query =
+            self.connection.prepare_cached("SELECT idx, body FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
+        let mut rows = query.query(params![stored(from), i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let (mut leaves, mut expected) = (Vec::new(), from);
         while let Some(row) = rows.next()? {
             // I13: indices are dense, or somebody else wrote here.
             if number(row, 0)? != expected {
-                return Err(ReadError::Damaged {
-                    what: format!("log: entry {expected} is missing"),
-                });
+                return Err(ReadError::Damaged { what: format!("log: entry {expected} is missing") });
             }
             leaves.push(row.get(1)?);
             expected += 1;
@@ -64,36 +52,24 @@ impl Reader<'_> {
     }
 
     /// At most `limit` leaves below index `before`, the newest first, with their indices: for a search from the end.
-    pub fn leaves_before(
-        &self,
-        before: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT idx, body FROM entry WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2",
-        )?;
+    pub fn leaves_before(&self, before: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+        let mut query =
+            self.connection.prepare_cached("SELECT idx, body FROM entry WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2")?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = query.query_map(params![stored(before), limit], |row| {
-            Ok((number(row, 0)?, row.get(1)?))
-        })?;
+        let rows = query.query_map(params![stored(before), limit], |row| Ok((number(row, 0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The canonical facts with this digest.
     pub fn facts(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT body FROM facts WHERE digest = ?1")?;
-        Ok(query
-            .query_row([digest.as_bytes()], |row| row.get(0))
-            .optional()?)
+        let mut query = self.connection.prepare_cached("SELECT body FROM facts WHERE digest = ?1")?;
+        Ok(query.query_row([digest.as_bytes()], |row| row.get(0)).optional()?)
     }
 
     /// The sealed openings of a leaf's commitments, by member.
     pub fn openings(&self, leaf: u64) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT field, sealed FROM opening WHERE leaf = ?1 ORDER BY field")?;
+        let mut query =
+            self.connection.prepare_cached("SELECT field, sealed FROM opening WHERE leaf = ?1 ORDER BY field")?;
         let rows = query.query_map([stored(leaf)], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -104,9 +80,7 @@ impl Reader<'_> {
             "SELECT key, leaf, repeats, latest FROM denial WHERE key = ?1 AND opened > ?2 ORDER BY opened DESC LIMIT 1",
         )?;
         let since = now.as_millisecond().saturating_sub(window_ms());
-        Ok(query
-            .query_row(params![key.as_bytes(), since], denial)
-            .optional()?)
+        Ok(query.query_row(params![key.as_bytes(), since], denial).optional()?)
     }
 
     /// Windows that have closed by `now` with repeats whose count no leaf has yet.
@@ -116,46 +90,31 @@ impl Reader<'_> {
              WHERE repeats > 0 AND closed = 0 AND opened <= ?1 ORDER BY opened LIMIT ?2",
         )?;
         let until = now.as_millisecond().saturating_sub(window_ms());
-        let rows = query.query_map(
-            params![until, i64::try_from(limit).unwrap_or(i64::MAX)],
-            denial,
-        )?;
+        let rows = query.query_map(params![until, i64::try_from(limit).unwrap_or(i64::MAX)], denial)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn guard(&self) -> Result<Option<GuardRow>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT size, root, facts FROM guard")?;
+        let mut query = self.connection.prepare_cached("SELECT size, root, facts FROM guard")?;
         let guard = query.query_row([], |row| {
             let root = NodeHash::from_bytes(row.get(1)?);
-            Ok(GuardRow {
-                size: number(row, 0)?,
-                root,
-                facts: number(row, 2)?,
-            })
+            Ok(GuardRow { size: number(row, 0)?, root, facts: number(row, 2)? })
         });
         Ok(guard.optional()?)
     }
 
     /// At most `limit` facts blobs stored after row `after`.
     pub(crate) fn facts_after(&self, after: u64, limit: usize) -> Result<Vec<FactsRow>, ReadError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT seq, digest, body FROM facts WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-        )?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT seq, digest, body FROM facts WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = query.query_map(params![stored(after), limit], |row| {
-            Ok((number(row, 0)?, digest(row, 1)?, row.get(2)?))
-        })?;
+        let rows = query
+            .query_map(params![stored(after), limit], |row| Ok((number(row, 0)?, digest(row, 1)?, row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
 fn denial(row: &Row<'_>) -> rusqlite::Result<DenialRow> {
-    Ok(DenialRow {
-        key: digest(row, 0)?,
-        leaf: number(row, 1)?,
-        repeats: number(row, 2)?,
-        latest_ms: row.get(3)?,
-    })
+    Ok(DenialRow { key: digest(row, 0)?, leaf: number(row, 1)?, repeats: number(row, 2)?, latest_ms: row.get(3)? })
 }

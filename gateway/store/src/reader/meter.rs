@@ -75,14 +75,8 @@ impl Reader<'_> {
     pub fn delivered(&self, filter: &DeliveredFilter) -> Result<Vec<DeliveredRow>, ReadError> {
         let text = |id: Option<&str>| id.map(str::to_owned);
         let (conditions, values) = Conditions::default()
-            .add(
-                "agreement = ?",
-                text(filter.agreement.as_ref().map(AsRef::as_ref)),
-            )
-            .add(
-                "(consumer = ? OR provider = ?)",
-                text(filter.party.as_ref().map(AsRef::as_ref)),
-            )
+            .add("agreement = ?", text(filter.agreement.as_ref().map(AsRef::as_ref)))
+            .add("(consumer = ? OR provider = ?)", text(filter.party.as_ref().map(AsRef::as_ref)))
             .add("period <= ?", filter.through.map(|month| month.to_string()))
             .into_sql();
         let mut query = self.connection.prepare_cached(&format!(
@@ -112,11 +106,7 @@ impl Reader<'_> {
     }
 
     /// An exporter's counter of a year, and the revision to expect when adding to it.
-    pub fn contributions(
-        &self,
-        exporter: &ParticipantId,
-        year: i16,
-    ) -> Result<Contributions, ReadError> {
+    pub fn contributions(&self, exporter: &ParticipantId, year: i16) -> Result<Contributions, ReadError> {
         let revision = self
             .connection
             .prepare_cached("SELECT revision FROM counter WHERE exporter = ?1 AND year = ?2")?
@@ -127,15 +117,8 @@ impl Reader<'_> {
             "SELECT dataset, persons, sensitive FROM contribution WHERE exporter = ?1 AND year = ?2 ORDER BY dataset",
         )?;
         let rows = query.query_map(params![exporter.as_str(), year], |row| {
-            Ok(ContributionRow {
-                dataset: parsed(row, 0)?,
-                persons: number(row, 1)?,
-                sensitive: number(row, 2)?,
-            })
+            Ok(ContributionRow { dataset: parsed(row, 0)?, persons: number(row, 1)?, sensitive: number(row, 2)? })
         })?;
-        Ok(Contributions {
-            revision,
-            rows: rows.collect::<Result<_, _>>()?,
-        })
+        Ok(Contributions { revision, rows: rows.collect::<Result<_, _>>()? })
     }
 }

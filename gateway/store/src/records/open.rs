@@ -9,9 +9,7 @@ use gateway_audit::leaf::LeafHead;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::{Map, Value};
 
-use super::{
-    DATABASE_FILE, InDoubt, LOCK_FILE, OpenError, OpenOptions, ReadError, Records, Recovered,
-};
+use super::{DATABASE_FILE, InDoubt, LOCK_FILE, OpenError, OpenOptions, ReadError, Records, Recovered};
 use crate::transaction::Transaction;
 use crate::writer::Head;
 use crate::{durable, schema};
@@ -42,6 +40,8 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
+    // Each transaction of a group runs in a savepoint, whose undo pages would else go to a file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // SQLite ignores errors of its automatic checkpoints, a failed sync among them: the writer makes its own.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     if let Some(bytes) = options.database_bytes_max {
@@ -58,32 +58,16 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
     connection.pragma_update(None, "synchronous", "FULL")?;
 
     let (revision, clean): (i64, bool) =
-        connection.query_row("SELECT revision, clean FROM head", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        connection.query_row("SELECT revision, clean FROM head", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     connection.execute("UPDATE head SET clean = 0", [])?;
     let head = head(&connection, revision)?;
-    Ok(Opened {
-        connection,
-        head,
-        lock,
-        created,
-        clean,
-    })
+    Ok(Opened { connection, head, lock, created, clean })
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join(LOCK_FILE);
-    let open = FileOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path);
-    let file = open.map_err(|source| OpenError::File {
-        path: path.clone(),
-        source,
-    })?;
+    let open = FileOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = open.map_err(|source| OpenError::File { path: path.clone(), source })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_owned())),
@@ -94,20 +78,13 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
 /// Where the log stands: every index below the last one was given before it (the writer gives no other).
 fn head(connection: &Connection, revision: i64) -> Result<Head, OpenError> {
     let last: Option<(u64, Vec<u8>)> = connection
-        .query_row(
-            "SELECT idx, body FROM entry ORDER BY idx DESC LIMIT 1",
-            [],
-            |row| Ok((crate::reader::number(row, 0)?, row.get(1)?)),
-        )
+        .query_row("SELECT idx, body FROM entry ORDER BY idx DESC LIMIT 1", [], |row| {
+            Ok((crate::reader::number(row, 0)?, row.get(1)?))
+        })
         .optional()?;
-    let mut head = Head {
-        next_leaf: 0,
-        at_ms: i64::MIN,
-        revision: u64::try_from(revision).unwrap_or(0),
-    };
+    let mut head = Head { next_leaf: 0, at_ms: i64::MIN, revision: u64::try_from(revision).unwrap_or(0) };
     if let Some((index, body)) = last {
-        let leaf = LeafHead::read(&body)
-            .map_err(|error| OpenError::Damaged(format!("log entry {index}: {error}")))?;
+        let leaf = LeafHead::read(&body).map_err(|error| OpenError::Damaged(format!("log entry {index}: {error}")))?;
         head.next_leaf = index + 1;
         head.at_ms = leaf.at.as_millisecond();
     }
@@ -116,14 +93,8 @@ fn head(connection: &Connection, revision: i64) -> Result<Head, OpenError> {
 
 impl Records {
     /// Finds the leases in doubt and, after a run that did not close, says so in the log.
-    pub(super) fn recover(
-        &self,
-        options: &OpenOptions,
-        created: bool,
-        clean: bool,
-    ) -> Result<Recovered, OpenError> {
-        let (in_doubt, size): (Vec<InDoubt>, u64) =
-            self.read(|reader| Ok((reader.in_doubt()?, reader.log_size()?)))?;
+    pub(super) fn recover(&self, options: &OpenOptions, created: bool, clean: bool) -> Result<Recovered, OpenError> {
+        let (in_doubt, size): (Vec<InDoubt>, u64) = self.read(|reader| Ok((reader.in_doubt()?, reader.log_size()?)))?;
         let leaf = if clean {
             None
         } else {
@@ -136,20 +107,12 @@ impl Records {
             Some(self.commit_blocking(transaction)?.first_leaf)
         };
         let log_size = leaf.map_or(size, |leaf| leaf + 1);
-        Ok(Recovered {
-            created,
-            clean,
-            log_size,
-            in_doubt,
-            leaf,
-        })
+        Ok(Recovered { created, clean, log_size, in_doubt, leaf })
     }
 }
 
 impl From<serde_json::Error> for ReadError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Damaged {
-            what: format!("JSON ({error})"),
-        }
+        Self::Damaged { what: format!("JSON ({error})") }
     }
 }

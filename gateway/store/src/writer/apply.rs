@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::{Head, Refusal, expect, lease, meter, plain_commit};
 use crate::transaction::{
-    BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency,
-    LEAVES_MAX, LeafRef, Transaction, WRITES_MAX, Write,
+    BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, LEAVES_MAX, LeafRef,
+    Transaction, WRITES_MAX, Write,
 };
 
 /// The transaction in progress, for what its writes refer to.
@@ -31,32 +31,17 @@ impl Scope<'_> {
             LeafRef::This(number) if number < self.leaves => self.first_leaf + u64::from(number),
             LeafRef::Index(index) if index < self.first_leaf + u64::from(self.leaves) => index,
             LeafRef::This(_) | LeafRef::Index(_) => {
-                return Err(invalid(format!(
-                    "{leaf:?} is neither in the log nor a leaf of this transaction"
-                )));
+                return Err(invalid(format!("{leaf:?} is neither in the log nor a leaf of this transaction")));
             }
         };
         Ok(stored(index))
     }
 }
 
-pub(super) fn apply(
-    connection: &Connection,
-    head: &mut Head,
-    transaction: Transaction,
-) -> Result<Commit, Refusal> {
-    let Transaction {
-        at,
-        expect,
-        leaves,
-        facts,
-        writes,
-        idempotency,
-    } = transaction;
+pub(super) fn apply(connection: &Connection, head: &mut Head, transaction: Transaction) -> Result<Commit, Refusal> {
+    let Transaction { at, expect, leaves, facts, writes, idempotency } = transaction;
     if leaves.len() > LEAVES_MAX || writes.len() > WRITES_MAX {
-        return Err(invalid(format!(
-            "at most {LEAVES_MAX} leaves and {WRITES_MAX} writes fit in one"
-        )));
+        return Err(invalid(format!("at most {LEAVES_MAX} leaves and {WRITES_MAX} writes fit in one")));
     }
     // A retry is answered before its expectations are looked at: its own first run is what broke them.
     if let Some(idempotency) = &idempotency {
@@ -69,17 +54,11 @@ pub(super) fn apply(
     let at_ms = head.at_ms.max(at.as_millisecond());
     let mut commit = plain_commit(*head, at_ms);
     let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
-    let scope = Scope {
-        connection,
-        first_leaf: head.next_leaf,
-        leaves: count,
-        at_ms,
-    };
+    let scope = Scope { connection, first_leaf: head.next_leaf, leaves: count, at_ms };
     let stamp = format!("{:.3}", commit.committed.at);
     let mut insert = connection.prepare_cached("INSERT INTO entry (idx, body) VALUES (?1, ?2)")?;
     for (number, members) in leaves.into_iter().enumerate() {
-        let body =
-            canonical(members, &stamp).map_err(|source| CommitError::Leaf { number, source })?;
+        let body = canonical(members, &stamp).map_err(|source| CommitError::Leaf { number, source })?;
         insert.execute(params![stored(head.next_leaf), body])?;
         head.next_leaf += 1;
     }
@@ -118,14 +97,10 @@ pub(super) fn guard(
     if let Some((held, held_root)) = held
         && (stored(size) < held || (stored(size) == held && held_root != root.as_bytes()))
     {
-        return Err(invalid(format!(
-            "a checkpoint of size {held} was signed, {size} with root {root} must not be"
-        )));
+        return Err(invalid(format!("a checkpoint of size {held} was signed, {size} with root {root} must not be")));
     }
     connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO guard (id, size, root, facts) VALUES (1, ?1, ?2, ?3)",
-        )?
+        .prepare_cached("INSERT OR REPLACE INTO guard (id, size, root, facts) VALUES (1, ?1, ?2, ?3)")?
         .execute(params![stored(size), root.as_bytes(), stored(facts)])?;
     Ok(plain_commit(head, head.at_ms))
 }
@@ -133,10 +108,8 @@ pub(super) fn guard(
 fn canonical(mut members: Map<String, Value>, stamp: &str) -> Result<Vec<u8>, LeafError> {
     members.insert("v".to_owned(), LEAF_VERSION.into());
     members.insert("at".to_owned(), stamp.into());
-    let body = serde_json_canonicalizer::to_vec(&members).map_err(|_| LeafError::NotCanonical {
-        at: 0,
-        why: "members that RFC 8785 can write",
-    })?;
+    let body = serde_json_canonicalizer::to_vec(&members)
+        .map_err(|_| LeafError::NotCanonical { at: 0, why: "members that RFC 8785 can write" })?;
     // The verifier's own reader: what passes here passes there.
     LeafHead::read(&body)?;
     Ok(body)
@@ -159,58 +132,16 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
     match write {
         Write::PutDoc { kind, id, body } => docs.push(put_doc(connection, kind, id, body)?),
         Write::PutLease { lease, leaf } => lease::put(scope, &lease, leaf)?,
-        Write::Grant {
-            lease,
-            representation,
-            range,
-        } => lease::grant(scope, &lease, &representation, &range)?,
-        Write::LeaseState {
-            lease,
-            state,
-            reason,
-            leaf,
-        } => lease::end(scope, &lease, state, reason.as_deref(), leaf)?,
+        Write::Grant { lease, representation, range } => lease::grant(scope, &lease, &representation, &range)?,
+        Write::LeaseState { lease, state, reason, leaf } => lease::end(scope, &lease, state, reason.as_deref(), leaf)?,
         Write::LeaseLeaf { lease, leaf } => lease::set_closing_leaf(scope, &lease, leaf)?,
-        Write::Delivered {
-            lease,
-            agreement,
-            dataset,
-            version,
-            file,
-            period,
-            intervals,
-            rows,
-            wire_bytes,
-        } => {
-            let entitlement = meter::Entitlement {
-                agreement,
-                dataset,
-                version,
-            };
-            let delivery = meter::Delivery {
-                file,
-                period,
-                intervals,
-                rows,
-                wire_bytes,
-            };
+        Write::Delivered { lease, agreement, dataset, version, file, period, intervals, rows, wire_bytes } => {
+            let entitlement = meter::Entitlement { agreement, dataset, version };
+            let delivery = meter::Delivery { file, period, intervals, rows, wire_bytes };
             meter::deliver(connection, &lease, &entitlement, &delivery)?;
         }
-        Write::Contribution {
-            exporter,
-            year,
-            dataset,
-            persons,
-            sensitive,
-        } => {
-            meter::contribute(
-                connection,
-                exporter.as_str(),
-                year,
-                dataset.as_str(),
-                persons,
-                sensitive,
-            )?;
+        Write::Contribution { exporter, year, dataset, persons, sensitive } => {
+            meter::contribute(connection, exporter.as_str(), year, dataset.as_str(), persons, sensitive)?;
         }
         Write::Denial { key, leaf, at } => {
             if open_denial(connection, key, at.as_millisecond())?.is_some() {
@@ -218,9 +149,7 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
             }
             let (leaf, at) = (scope.index(leaf)?, at.as_millisecond());
             connection
-                .prepare_cached(
-                    "INSERT INTO denial (key, leaf, opened, latest) VALUES (?1, ?2, ?3, ?3)",
-                )?
+                .prepare_cached("INSERT INTO denial (key, leaf, opened, latest) VALUES (?1, ?2, ?3, ?3)")?
                 .execute(params![key.as_bytes(), leaf, at])?;
         }
         Write::DenialRepeat { key, at } => {
@@ -236,11 +165,7 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
                 .prepare_cached("UPDATE denial SET closed = 1 WHERE key = ?1 AND leaf = ?2")?
                 .execute(params![key.as_bytes(), stored(first)])?;
         }
-        Write::Opening {
-            leaf,
-            field,
-            sealed,
-        } => {
+        Write::Opening { leaf, field, sealed } => {
             limit("an opening", &sealed)?;
             connection
                 .prepare_cached("INSERT INTO opening (leaf, field, sealed) VALUES (?1, ?2, ?3)")?
@@ -251,12 +176,7 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
     Ok(())
 }
 
-fn put_doc(
-    connection: &Connection,
-    kind: DocKind,
-    id: String,
-    body: Vec<u8>,
-) -> Result<DocChange, Refusal> {
+fn put_doc(connection: &Connection, kind: DocKind, id: String, body: Vec<u8>) -> Result<DocChange, Refusal> {
     limit("a document", &body)?;
     let revision = connection
         .prepare_cached(
@@ -264,28 +184,14 @@ fn put_doc(
              ON CONFLICT (kind, id) DO UPDATE SET revision = revision + 1, body = excluded.body RETURNING revision",
         )?
         .query_row(params![kind.as_str(), id, body], |row| crate::reader::number(row, 0))?;
-    Ok(DocChange {
-        kind,
-        id,
-        revision,
-        body: Arc::from(body),
-    })
+    Ok(DocChange { kind, id, revision, body: Arc::from(body) })
 }
 
 /// The row of the window that is open for this refusal at `at`.
-pub(super) fn open_denial(
-    connection: &Connection,
-    key: Digest,
-    at_ms: i64,
-) -> Result<Option<i64>, rusqlite::Error> {
+pub(super) fn open_denial(connection: &Connection, key: Digest, at_ms: i64) -> Result<Option<i64>, rusqlite::Error> {
     connection
-        .prepare_cached(
-            "SELECT seq FROM denial WHERE key = ?1 AND opened > ?2 ORDER BY opened DESC LIMIT 1",
-        )?
-        .query_row(
-            params![key.as_bytes(), at_ms.saturating_sub(window_ms())],
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT seq FROM denial WHERE key = ?1 AND opened > ?2 ORDER BY opened DESC LIMIT 1")?
+        .query_row(params![key.as_bytes(), at_ms.saturating_sub(window_ms())], |row| row.get(0))
         .optional()
 }
 
@@ -295,18 +201,9 @@ pub(crate) fn window_ms() -> i64 {
 
 fn put_crl(connection: &Connection, issuer: String, number: Vec<u8>) -> Result<(), Refusal> {
     if number.len() > 20 {
-        return Err(invalid(format!(
-            "a CRL number of {} bytes; RFC 5280 allows 20",
-            number.len()
-        )));
+        return Err(invalid(format!("a CRL number of {} bytes; RFC 5280 allows 20", number.len())));
     }
-    let bare = |number: &[u8]| {
-        number
-            .iter()
-            .copied()
-            .skip_while(|byte| *byte == 0)
-            .collect::<Vec<u8>>()
-    };
+    let bare = |number: &[u8]| number.iter().copied().skip_while(|byte| *byte == 0).collect::<Vec<u8>>();
     let held: Option<Vec<u8>> = connection
         .prepare_cached("SELECT number FROM crl WHERE issuer = ?1")?
         .query_row([&issuer], |row| row.get(0))
@@ -325,15 +222,9 @@ fn put_crl(connection: &Connection, issuer: String, number: Vec<u8>) -> Result<(
 
 fn check_idempotency(connection: &Connection, idempotency: &Idempotency) -> Result<(), Refusal> {
     let held: Option<(Digest, Option<u64>, Vec<u8>)> = connection
-        .prepare_cached(
-            "SELECT body, leaf, response FROM idempotency WHERE scope = ?1 AND key = ?2",
-        )?
+        .prepare_cached("SELECT body, leaf, response FROM idempotency WHERE scope = ?1 AND key = ?2")?
         .query_row([&idempotency.scope, &idempotency.key], |row| {
-            Ok((
-                crate::reader::digest(row, 0)?,
-                crate::reader::optional_number(row, 1)?,
-                row.get(2)?,
-            ))
+            Ok((crate::reader::digest(row, 0)?, crate::reader::optional_number(row, 1)?, row.get(2)?))
         })
         .optional()?;
     match held {
@@ -341,26 +232,13 @@ fn check_idempotency(connection: &Connection, idempotency: &Idempotency) -> Resu
         Some((body, leaf, response)) if body == idempotency.body => {
             Err(CommitError::Replayed { response, leaf }.into())
         }
-        Some((first, ..)) => Err(CommitError::KeyReused {
-            first,
-            second: idempotency.body,
-        }
-        .into()),
+        Some((first, ..)) => Err(CommitError::KeyReused { first, second: idempotency.body }.into()),
     }
 }
 
-fn put_idempotency(
-    connection: &Connection,
-    idempotency: &Idempotency,
-    leaf: Option<i64>,
-) -> Result<(), Refusal> {
+fn put_idempotency(connection: &Connection, idempotency: &Idempotency, leaf: Option<i64>) -> Result<(), Refusal> {
     limit("a response", &idempotency.response)?;
-    let Idempotency {
-        scope,
-        key,
-        body,
-        response,
-    } = idempotency;
+    let Idempotency { scope, key, body, response } = idempotency;
     connection
         .prepare_cached("INSERT INTO idempotency (scope, key, body, leaf, response) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![scope, key, body.as_bytes(), leaf, response])?;
@@ -371,10 +249,7 @@ fn limit(what: &str, bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.len() <= BLOB_BYTES_MAX {
         return Ok(());
     }
-    Err(invalid(format!(
-        "{what} of {} bytes is too large, at most {BLOB_BYTES_MAX}",
-        bytes.len()
-    )))
+    Err(invalid(format!("{what} of {} bytes is too large, at most {BLOB_BYTES_MAX}", bytes.len())))
 }
 
 pub(super) fn invalid(why: String) -> Refusal {

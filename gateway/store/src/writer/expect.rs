@@ -7,11 +7,7 @@ use super::apply::{open_denial, stored};
 use crate::transaction::{CommitError, Expect};
 
 pub(super) fn check(connection: &Connection, expect: Expect) -> Result<(), Refusal> {
-    if holds(connection, &expect)? {
-        Ok(())
-    } else {
-        Err(CommitError::Conflict(expect).into())
-    }
+    if holds(connection, &expect)? { Ok(()) } else { Err(CommitError::Conflict(expect).into()) }
 }
 
 fn holds(connection: &Connection, expect: &Expect) -> Result<bool, rusqlite::Error> {
@@ -31,7 +27,9 @@ fn holds(connection: &Connection, expect: &Expect) -> Result<bool, rusqlite::Err
             Ok(held.unwrap_or(0) == stored(*revision))
         }
         Expect::NoLiveLease { key, at } => connection
-            .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM lease WHERE key = ?1 AND state = 'active' AND expires > ?2)")?
+            .prepare_cached(
+                "SELECT NOT EXISTS (SELECT 1 FROM lease WHERE key = ?1 AND state = 'active' AND expires > ?2)",
+            )?
             .query_row(params![key.as_bytes(), at.as_millisecond()], |row| row.get(0)),
         Expect::LeaseActive { lease } => connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE id = ?1 AND state = 'active')")?

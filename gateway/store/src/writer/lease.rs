@@ -33,12 +33,7 @@ pub(super) fn put(scope: &Scope<'_>, lease: &Lease, leaf: LeafRef) -> Result<(),
         return Err(invalid(format!("lease `{}` exists already", lease.id)));
     }
     let columns = serde_json::to_string(&lease.columns).map_err(json)?;
-    let price = lease
-        .price
-        .as_ref()
-        .map(serde_json::to_string)
-        .transpose()
-        .map_err(json)?;
+    let price = lease.price.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
     connection
         .prepare_cached(
             "INSERT INTO lease (id, key, principal, certificate, participant, agreement, provider, dataset, version,
@@ -73,15 +68,9 @@ pub(super) fn grant(
     range: &Range<u64>,
 ) -> Result<(), Refusal> {
     if range.is_empty() {
-        return Err(invalid(format!(
-            "a grant of {}..{} is empty",
-            range.start, range.end
-        )));
+        return Err(invalid(format!("a grant of {}..{} is empty", range.start, range.end)));
     }
-    let (first, past) = (
-        bounded("a grant's start", range.start)?,
-        bounded("a grant's end", range.end)?,
-    );
+    let (first, past) = (bounded("a grant's start", range.start)?, bounded("a grant's end", range.end)?);
     // INV-2: an expired lease grants nothing, even before the sweeper has closed it.
     let granted = scope
         .connection
@@ -98,13 +87,7 @@ pub(super) fn grant(
             "INSERT INTO egress_grant (lease, representation, first, past, at)
              VALUES ((SELECT seq FROM lease WHERE id = ?1), ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![
-            lease.as_str(),
-            representation,
-            first,
-            past,
-            scope.at_ms
-        ])?;
+        .execute(params![lease.as_str(), representation, first, past, scope.at_ms])?;
     Ok(())
 }
 
@@ -116,9 +99,7 @@ pub(super) fn end(
     leaf: Option<LeafRef>,
 ) -> Result<(), Refusal> {
     if state == LeaseState::Active {
-        return Err(invalid(format!(
-            "lease `{lease}` cannot be made active again"
-        )));
+        return Err(invalid(format!("lease `{lease}` cannot be made active again")));
     }
     let leaf = leaf.map(|leaf| scope.index(leaf)).transpose()?;
     let ended = scope
@@ -127,36 +108,19 @@ pub(super) fn end(
             "UPDATE lease SET state = ?2, reason = ?3, closed_leaf = ?4 WHERE id = ?1 AND state = 'active'",
         )?
         .execute(params![lease.as_str(), state.as_str(), reason, leaf])?;
-    if ended == 0 {
-        Err(not_active(lease))
-    } else {
-        Ok(())
-    }
+    if ended == 0 { Err(not_active(lease)) } else { Ok(()) }
 }
 
-pub(super) fn set_closing_leaf(
-    scope: &Scope<'_>,
-    lease: &LeaseId,
-    leaf: LeafRef,
-) -> Result<(), Refusal> {
+pub(super) fn set_closing_leaf(scope: &Scope<'_>, lease: &LeaseId, leaf: LeafRef) -> Result<(), Refusal> {
     let set = scope
         .connection
         .prepare_cached(
             "UPDATE lease SET closed_leaf = ?2 WHERE id = ?1 AND state <> 'active' AND closed_leaf IS NULL",
         )?
         .execute(params![lease.as_str(), scope.index(leaf)?])?;
-    if set == 0 {
-        Err(invalid(format!(
-            "lease `{lease}` has not ended or has its closing leaf"
-        )))
-    } else {
-        Ok(())
-    }
+    if set == 0 { Err(invalid(format!("lease `{lease}` has not ended or has its closing leaf"))) } else { Ok(()) }
 }
 
 fn not_active(lease: &LeaseId) -> Refusal {
-    CommitError::Conflict(Expect::LeaseActive {
-        lease: lease.clone(),
-    })
-    .into()
+    CommitError::Conflict(Expect::LeaseActive { lease: lease.clone() }).into()
 }

@@ -31,41 +31,17 @@ pub(super) fn deliver(
     delivery: &Delivery,
 ) -> Result<(), Refusal> {
     let of_lease: Option<(String, String, String, String, String)> = connection
-        .prepare_cached(
-            "SELECT agreement, dataset, version, participant, provider FROM lease WHERE id = ?1",
-        )?
-        .query_row([lease.as_str()], |row| {
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-            ))
-        })
+        .prepare_cached("SELECT agreement, dataset, version, participant, provider FROM lease WHERE id = ?1")?
+        .query_row([lease.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .optional()?;
     let Some((agreement, dataset, version, consumer, provider)) = of_lease else {
-        return Err(invalid(format!(
-            "there is no lease `{lease}` to deliver under"
-        )));
+        return Err(invalid(format!("there is no lease `{lease}` to deliver under")));
     };
-    let Entitlement {
-        agreement: ours,
-        dataset: of,
-        version: at,
-    } = entitlement;
-    if (agreement.as_str(), dataset.as_str(), version.as_str())
-        != (ours.as_str(), of.as_str(), at.as_str())
-    {
-        return Err(invalid(format!(
-            "lease `{lease}` is of {agreement}, {dataset}@{version}, not {ours}, {of}@{at}"
-        )));
+    let Entitlement { agreement: ours, dataset: of, version: at } = entitlement;
+    if (agreement.as_str(), dataset.as_str(), version.as_str()) != (ours.as_str(), of.as_str(), at.as_str()) {
+        return Err(invalid(format!("lease `{lease}` is of {agreement}, {dataset}@{version}, not {ours}, {of}@{at}")));
     }
-    let end = delivery
-        .intervals
-        .iter()
-        .next_back()
-        .map_or(0, |range| range.end);
+    let end = delivery.intervals.iter().next_back().map_or(0, |range| range.end);
     bounded("a delivered offset", end)?;
 
     let period = delivery.period.to_string();
@@ -78,11 +54,8 @@ pub(super) fn deliver(
     let mut rows = held.query(params![agreement, dataset, version, file])?;
     while let Some(row) = rows.next()? {
         let bytes: Vec<u8> = row.get(1)?;
-        let before = IntervalSet::from_bytes(&bytes).map_err(|error| {
-            invalid(format!(
-                "what {agreement} was delivered is damaged: {error}"
-            ))
-        })?;
+        let before = IntervalSet::from_bytes(&bytes)
+            .map_err(|error| invalid(format!("what {agreement} was delivered is damaged: {error}")))?;
         new = new.difference(&before);
         if row.get_ref(0)?.as_str().is_ok_and(|held| held == period) {
             this_period = before;
@@ -92,10 +65,7 @@ pub(super) fn deliver(
     this_period.union_with(&new);
     let (new_bytes, data_bytes) = (stored(new.len()), stored(delivery.intervals.len()));
     let wire_bytes = bounded("a count of wire bytes", delivery.wire_bytes)?;
-    let counted = delivery
-        .rows
-        .map(|rows| bounded("a count of rows", rows))
-        .transpose()?;
+    let counted = delivery.rows.map(|rows| bounded("a count of rows", rows)).transpose()?;
     connection
         .prepare_cached(
             "INSERT INTO delivered (agreement, dataset, version, file, period, consumer, provider, intervals,
@@ -143,10 +113,7 @@ pub(super) fn contribute(
     persons: u64,
     sensitive: u64,
 ) -> Result<(), Refusal> {
-    let (persons, sensitive) = (
-        bounded("a count of persons", persons)?,
-        bounded("a count of persons", sensitive)?,
-    );
+    let (persons, sensitive) = (bounded("a count of persons", persons)?, bounded("a count of persons", sensitive)?);
     let changed = connection
         .prepare_cached(
             "INSERT INTO contribution (exporter, year, dataset, persons, sensitive) VALUES (?1, ?2, ?3, ?4, ?5)

@@ -54,10 +54,7 @@ fn payload(transaction: &Transaction) -> usize {
             _ => 256,
         })
         .sum();
-    let response = transaction
-        .idempotency
-        .as_ref()
-        .map_or(0, |idempotency| idempotency.response.len());
+    let response = transaction.idempotency.as_ref().map_or(0, |idempotency| idempotency.response.len());
     transaction.leaves.len() * 1024 + facts + bodies + response + 256
 }
 
@@ -96,14 +93,10 @@ impl Queue {
     pub(crate) fn push(&self, job: Job) -> Result<(), CommitError> {
         let mut waiting = self.lock();
         if waiting.closed {
-            return Err(CommitError::Unavailable(
-                "the records are closed".to_owned(),
-            ));
+            return Err(CommitError::Unavailable("the records are closed".to_owned()));
         }
         if waiting.jobs.len() >= WAITING_MAX || waiting.bytes >= WAITING_BYTES_MAX {
-            return Err(CommitError::Unavailable(
-                "too much waits to be recorded".to_owned(),
-            ));
+            return Err(CommitError::Unavailable("too much waits to be recorded".to_owned()));
         }
         waiting.bytes += job.bytes;
         waiting.jobs.push_back(job);
@@ -123,10 +116,7 @@ impl Queue {
             if waiting.closed {
                 return None;
             }
-            waiting = self
-                .arrived
-                .wait(waiting)
-                .unwrap_or_else(PoisonError::into_inner);
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
         // Callers that were answered together come back together, but not at the same instant: without
         // a short wait the first would get a sync for itself and hold up the rest.
@@ -140,10 +130,7 @@ impl Queue {
             let woken = self.arrived.wait_timeout(waiting, left);
             (waiting, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
-        let mut group = Group {
-            jobs: Vec::new(),
-            bytes: 0,
-        };
+        let mut group = Group { jobs: Vec::new(), bytes: 0 };
         while group.jobs.len() < GROUP_MAX && group.bytes < GROUP_BYTES_MAX {
             let Some(job) = waiting.jobs.pop_front() else {
                 break;

@@ -24,9 +24,7 @@ pub struct IntervalSet {
 impl IntervalSet {
     /// The empty set.
     pub const fn new() -> Self {
-        Self {
-            intervals: Vec::new(),
-        }
+        Self { intervals: Vec::new() }
     }
 
     /// Whether it holds nothing.
@@ -36,10 +34,7 @@ impl IntervalSet {
 
     /// How many numbers it holds. The largest possible set, `0..u64::MAX`, holds `u64::MAX`.
     pub fn len(&self) -> u64 {
-        self.intervals
-            .iter()
-            .map(|range| range.end - range.start)
-            .sum()
+        self.intervals.iter().map(|range| range.end - range.start).sum()
     }
 
     /// The intervals in ascending order, none touching the next.
@@ -57,12 +52,8 @@ impl IntervalSet {
         if range.is_empty() {
             return true;
         }
-        let next = self
-            .intervals
-            .partition_point(|held| held.end <= range.start);
-        self.intervals
-            .get(next)
-            .is_some_and(|held| held.start <= range.start && range.end <= held.end)
+        let next = self.intervals.partition_point(|held| held.end <= range.start);
+        self.intervals.get(next).is_some_and(|held| held.start <= range.start && range.end <= held.end)
     }
 
     /// Adds every number of `range`; an empty or reversed range adds nothing.
@@ -71,21 +62,12 @@ impl IntervalSet {
             return;
         }
         // Intervals that touch the new one merge with it, so that sequential reports stay one interval.
-        let first = self
-            .intervals
-            .partition_point(|held| held.end < range.start);
-        let last = self
-            .intervals
-            .partition_point(|held| held.start <= range.end);
+        let first = self.intervals.partition_point(|held| held.end < range.start);
+        let last = self.intervals.partition_point(|held| held.start <= range.end);
         let touched = self.intervals.get(first..last).unwrap_or_default();
-        let start = touched
-            .first()
-            .map_or(range.start, |held| held.start.min(range.start));
-        let end = touched
-            .last()
-            .map_or(range.end, |held| held.end.max(range.end));
-        self.intervals
-            .splice(first..last, std::iter::once(start..end));
+        let start = touched.first().map_or(range.start, |held| held.start.min(range.start));
+        let end = touched.last().map_or(range.end, |held| held.end.max(range.end));
+        self.intervals.splice(first..last, std::iter::once(start..end));
     }
 
     /// Adds every number of `other`.
@@ -98,11 +80,8 @@ impl IntervalSet {
     /// The numbers of either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        let (mut union, smaller) = if self.intervals.len() < other.intervals.len() {
-            (other.clone(), self)
-        } else {
-            (self.clone(), other)
-        };
+        let (mut union, smaller) =
+            if self.intervals.len() < other.intervals.len() { (other.clone(), self) } else { (self.clone(), other) };
         union.union_with(smaller);
         union
     }
@@ -134,10 +113,7 @@ impl IntervalSet {
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let mut both = Vec::new();
-        let (mut ours, mut theirs) = (
-            self.intervals.iter().peekable(),
-            other.intervals.iter().peekable(),
-        );
+        let (mut ours, mut theirs) = (self.intervals.iter().peekable(), other.intervals.iter().peekable());
         while let (Some(a), Some(b)) = (ours.peek(), theirs.peek()) {
             let (start, end) = (a.start.max(b.start), a.end.min(b.end));
             if start < end {
@@ -154,18 +130,12 @@ impl IntervalSet {
 
     /// How many numbers of `range` are in the set.
     pub fn len_within(&self, range: &Range<u64>) -> u64 {
-        let first = self
-            .intervals
-            .partition_point(|held| held.end <= range.start);
+        let first = self.intervals.partition_point(|held| held.end <= range.start);
         self.intervals
             .iter()
             .skip(first)
             .take_while(|held| held.start < range.end)
-            .map(|held| {
-                held.end
-                    .min(range.end)
-                    .saturating_sub(held.start.max(range.start))
-            })
+            .map(|held| held.end.min(range.end).saturating_sub(held.start.max(range.start)))
             .sum()
     }
 }

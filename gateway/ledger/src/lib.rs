@@ -11,6 +11,4 @@ pub mod statement;
 pub use interval::{IntervalError, IntervalSet};
 pub use month::{Month, MonthError};
 pub use price::{AmountError, ExactSum, Usage, due, fee, quote};
-pub use statement::{
-    AgreementUse, Delivery, Evidence, Line, Pull, Statement, StatementError, statements,
-};
+pub use statement::{AgreementUse, Delivery, Evidence, Line, Pull, Statement, StatementError, statements};

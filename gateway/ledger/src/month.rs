@@ -26,31 +26,19 @@ impl Month {
     /// The month in which `at` lies.
     pub fn of(at: Timestamp) -> Self {
         let date = at.to_zoned(TimeZone::fixed(SHANGHAI)).date();
-        Self {
-            year: date.year(),
-            month: date.month(),
-        }
+        Self { year: date.year(), month: date.month() }
     }
 
     /// Parses `2026-11`.
     pub fn parse(text: &str) -> Result<Self, MonthError> {
         let wrong = || MonthError(text.chars().take(40).collect());
         let (year, month) = text.split_once('-').ok_or_else(wrong)?;
-        let digits = |part: &str, length| {
-            part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
+        let digits = |part: &str, length| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(year, 4) || !digits(month, 2) {
             return Err(wrong());
         }
-        let (year, month) = (
-            year.parse().map_err(|_| wrong())?,
-            month.parse().map_err(|_| wrong())?,
-        );
-        if (1..=12).contains(&month) {
-            Ok(Self { year, month })
-        } else {
-            Err(wrong())
-        }
+        let (year, month) = (year.parse().map_err(|_| wrong())?, month.parse().map_err(|_| wrong())?);
+        if (1..=12).contains(&month) { Ok(Self { year, month }) } else { Err(wrong()) }
     }
 
     /// Its year.
@@ -106,17 +94,7 @@ mod tests {
             assert_eq!(got.to_string(), month);
             assert_eq!(Month::parse(month).unwrap(), got);
         }
-        for bad in [
-            "",
-            "2026",
-            "2026-13",
-            "2026-00",
-            "26-11",
-            "2026-1",
-            "2026-11-01",
-            "+026-11",
-            "二〇二六-11",
-        ] {
+        for bad in ["", "2026", "2026-13", "2026-00", "26-11", "2026-1", "2026-11-01", "+026-11", "二〇二六-11"] {
             assert!(Month::parse(bad).is_err(), "{bad}");
         }
     }

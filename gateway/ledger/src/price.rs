@@ -49,21 +49,16 @@ impl Usage {
         // The largest fraction of each row group so far.
         let mut largest: Vec<(u64, u64)> = vec![(0, 1); index.row_groups.len()];
         for unit in &index.units {
-            let bytes =
-                delivered.len_within(&(unit.offset..unit.offset.saturating_add(unit.bytes)));
+            let bytes = delivered.len_within(&(unit.offset..unit.offset.saturating_add(unit.bytes)));
             if bytes == 0 {
                 continue;
             }
             self.units += 1;
             self.unit_bytes += bytes;
-            self.uncompressed_bytes
-                .add(unit.uncompressed_bytes, bytes, unit.bytes);
-            let group = usize::try_from(unit.row_group)
-                .ok()
-                .and_then(|number| largest.get_mut(number));
+            self.uncompressed_bytes.add(unit.uncompressed_bytes, bytes, unit.bytes);
+            let group = usize::try_from(unit.row_group).ok().and_then(|number| largest.get_mut(number));
             if let Some(fraction) = group
-                && u128::from(bytes) * u128::from(fraction.1)
-                    > u128::from(fraction.0) * u128::from(unit.bytes)
+                && u128::from(bytes) * u128::from(fraction.1) > u128::from(fraction.0) * u128::from(unit.bytes)
             {
                 *fraction = (bytes, unit.bytes);
             }
@@ -88,16 +83,8 @@ pub fn due(price: &Price, usage: &Usage) -> Result<Minor, AmountError> {
 }
 
 /// What a pull of whole `units` with `rows` rows would cost somebody who has had nothing of it yet.
-pub fn quote<'a>(
-    price: &Price,
-    units: impl IntoIterator<Item = &'a Unit>,
-    rows: u64,
-) -> Result<Minor, AmountError> {
-    let mut usage = Usage {
-        pulls: 1,
-        periods: 1,
-        ..Usage::default()
-    };
+pub fn quote<'a>(price: &Price, units: impl IntoIterator<Item = &'a Unit>, rows: u64) -> Result<Minor, AmountError> {
+    let mut usage = Usage { pulls: 1, periods: 1, ..Usage::default() };
     for unit in units {
         usage.units += 1;
         usage.unit_bytes += unit.bytes;

@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::offer::{Currency, Minor, Period};
-use catalog::{
-    Agreement, AgreementId, DatasetId, Digest, FileIndex, ParticipantId, PriceModel, VersionName,
-};
+use catalog::{Agreement, AgreementId, DatasetId, Digest, FileIndex, ParticipantId, PriceModel, VersionName};
 use serde::Serialize;
 
 use crate::interval::IntervalSet;
@@ -134,17 +132,10 @@ pub fn statements<'i>(
 ) -> Result<Vec<Statement>, StatementError> {
     let mut by_currency: BTreeMap<Currency, Vec<Line>> = BTreeMap::new();
     for used in uses {
-        let versions: BTreeSet<&VersionName> = used
-            .deliveries
-            .iter()
-            .map(|delivery| &delivery.version)
-            .collect();
+        let versions: BTreeSet<&VersionName> = used.deliveries.iter().map(|delivery| &delivery.version).collect();
         for version in versions {
             if let Some(line) = line(month, used, version, &index)? {
-                by_currency
-                    .entry(used.agreement.terms.price.currency)
-                    .or_default()
-                    .push(line);
+                by_currency.entry(used.agreement.terms.price.currency).or_default().push(line);
             }
         }
     }
@@ -152,20 +143,11 @@ pub fn statements<'i>(
         .into_iter()
         .map(|(currency, mut lines)| {
             lines.sort_by(|a, b| (&a.agreement, &a.version).cmp(&(&b.agreement, &b.version)));
-            let total = lines
-                .iter()
-                .try_fold(0_i64, |sum, line| sum.checked_add(line.amount.0));
+            let total = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount.0));
             let agreement = || lines.first().map(|line| line.agreement.clone());
             match (total, agreement()) {
-                (None, Some(agreement)) => Err(StatementError::Amount {
-                    agreement,
-                    source: AmountError,
-                }),
-                (total, _) => Ok(Statement {
-                    currency,
-                    total: Minor(total.unwrap_or(0)),
-                    lines,
-                }),
+                (None, Some(agreement)) => Err(StatementError::Amount { agreement, source: AmountError }),
+                (total, _) => Ok(Statement { currency, total: Minor(total.unwrap_or(0)), lines }),
             }
         })
         .collect()
@@ -181,10 +163,7 @@ fn line<'i>(
     let before = usage(used, version, |period| period < month, index)?;
     let through = usage(used, version, |period| period <= month, index)?;
     let amounts = |usage: &Usage| {
-        let source = |source| StatementError::Amount {
-            agreement: agreement.id.clone(),
-            source,
-        };
+        let source = |source| StatementError::Amount { agreement: agreement.id.clone(), source };
         let amount = price::due(&agreement.terms.price, usage).map_err(source)?;
         Ok((amount, price::fee(agreement.terms.fee.as_ref(), amount)))
     };
@@ -220,10 +199,7 @@ fn line<'i>(
         wire_bytes,
         amount,
         fee,
-        evidence: Evidence {
-            sent: unit_bytes,
-            receipt: 0,
-        },
+        evidence: Evidence { sent: unit_bytes, receipt: 0 },
     }))
 }
 
@@ -237,25 +213,15 @@ fn usage<'i>(
     let mut files: BTreeMap<Digest, IntervalSet> = BTreeMap::new();
     for delivery in &used.deliveries {
         if delivery.version == *version && counts(delivery.period) {
-            files
-                .entry(delivery.file)
-                .or_default()
-                .union_with(&delivery.intervals);
+            files.entry(delivery.file).or_default().union_with(&delivery.intervals);
         }
     }
     let mut usage = Usage::default();
     for (file, intervals) in files.iter().filter(|(_, intervals)| !intervals.is_empty()) {
-        let missing = || StatementError::IndexMissing {
-            agreement: used.agreement.id.clone(),
-            file: *file,
-        };
+        let missing = || StatementError::IndexMissing { agreement: used.agreement.id.clone(), file: *file };
         usage.add_file(index(file).ok_or_else(missing)?, intervals);
     }
-    let pulls = used
-        .pulls
-        .iter()
-        .filter(|pull| pull.version == *version && counts(pull.period))
-        .count();
+    let pulls = used.pulls.iter().filter(|pull| pull.version == *version && counts(pull.period)).count();
     usage.pulls = u64::try_from(pulls).unwrap_or(u64::MAX);
     usage.periods = subscribed(used, version, counts);
     Ok(usage)
@@ -263,21 +229,13 @@ fn usage<'i>(
 
 /// How many subscription periods `version` bears: one is charged in its first month with a data byte, once per
 /// agreement, to the version that was sent first in that month.
-fn subscribed(
-    used: &AgreementUse<'_>,
-    version: &VersionName,
-    counts: impl Fn(Month) -> bool,
-) -> u64 {
+fn subscribed(used: &AgreementUse<'_>, version: &VersionName, counts: impl Fn(Month) -> bool) -> u64 {
     let price = &used.agreement.terms.price;
     if price.model != PriceModel::Subscription {
         return 0;
     }
     let mut bearers: BTreeMap<(i16, i8), (Month, &VersionName)> = BTreeMap::new();
-    for delivery in used
-        .deliveries
-        .iter()
-        .filter(|delivery| delivery.data_bytes > 0)
-    {
+    for delivery in used.deliveries.iter().filter(|delivery| delivery.data_bytes > 0) {
         let month = delivery.period;
         let period = match price.period.unwrap_or(Period::Month) {
             Period::Month => (month.year(), month.month()),
@@ -288,10 +246,7 @@ fn subscribed(
             *bearer = (month, &delivery.version);
         }
     }
-    let borne = bearers
-        .values()
-        .filter(|(month, bearer)| *bearer == version && counts(*month))
-        .count();
+    let borne = bearers.values().filter(|(month, bearer)| *bearer == version && counts(*month)).count();
     u64::try_from(borne).unwrap_or(u64::MAX)
 }
 

@@ -42,9 +42,7 @@ impl IntervalSet {
             let gap = take(bytes, &mut at)?;
             let length = take(bytes, &mut at)?;
             let start = end.checked_add(gap).ok_or(IntervalError::Number { at })?;
-            end = start
-                .checked_add(length)
-                .ok_or(IntervalError::Number { at })?;
+            end = start.checked_add(length).ok_or(IntervalError::Number { at })?;
             set.push_after(start, end)?;
         }
         Ok(set)

@@ -9,10 +9,7 @@ use super::*;
 const SPAN: u64 = 60;
 
 fn ranges() -> impl Strategy<Value = Vec<Range<u64>>> {
-    prop::collection::vec(
-        (0..SPAN, 0..12_u64).prop_map(|(start, length)| start..start + length),
-        0..14,
-    )
+    prop::collection::vec((0..SPAN, 0..12_u64).prop_map(|(start, length)| start..start + length), 0..14)
 }
 
 fn naive(ranges: &[Range<u64>]) -> BTreeSet<u64> {
@@ -26,10 +23,7 @@ fn numbers(set: &IntervalSet) -> BTreeSet<u64> {
 fn well_formed(set: &IntervalSet) -> bool {
     let held: Vec<_> = set.iter().collect();
     held.iter().all(|range| range.start < range.end)
-        && held
-            .iter()
-            .zip(held.iter().skip(1))
-            .all(|(a, b)| a.end < b.start)
+        && held.iter().zip(held.iter().skip(1)).all(|(a, b)| a.end < b.start)
 }
 
 proptest! {
@@ -73,23 +67,11 @@ proptest! {
 
 #[test]
 fn what_is_no_set_is_refused() {
-    for bad in [
-        "[[3,3]]",
-        "[[3,2]]",
-        "[[5,6],[1,2]]",
-        "[[1,2],[2,3]]",
-        "[[1,4],[2,5]]",
-    ] {
+    for bad in ["[[3,3]]", "[[3,2]]", "[[5,6],[1,2]]", "[[1,2],[2,3]]", "[[1,4],[2,5]]"] {
         assert!(serde_json::from_str::<IntervalSet>(bad).is_err(), "{bad}");
     }
-    assert_eq!(
-        IntervalSet::from_bytes(&[0x80]),
-        Err(IntervalError::Number { at: 1 })
-    );
-    assert_eq!(
-        IntervalSet::from_bytes(&[1, 0]),
-        Err(IntervalError::Order { start: 1, end: 1 })
-    );
+    assert_eq!(IntervalSet::from_bytes(&[0x80]), Err(IntervalError::Number { at: 1 }));
+    assert_eq!(IntervalSet::from_bytes(&[1, 0]), Err(IntervalError::Order { start: 1, end: 1 }));
     assert!(IntervalSet::from_bytes(&[0xff; 11]).is_err());
 }
 

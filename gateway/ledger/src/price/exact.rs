@@ -24,10 +24,7 @@ impl ExactSum {
         let rest = product % denominator + u128::from(rest);
         self.whole += product / denominator + rest / denominator;
         // Below `of`, which has 64 bits.
-        if let Some(rest) = u64::try_from(rest % denominator)
-            .ok()
-            .filter(|rest| *rest > 0)
-        {
+        if let Some(rest) = u64::try_from(rest % denominator).ok().filter(|rest| *rest > 0) {
             self.parts.insert(of, rest);
         }
     }
@@ -54,9 +51,7 @@ impl ExactSum {
                 below = middle;
             }
         }
-        self.whole
-            .saturating_mul(u128::from(factor))
-            .saturating_add(below)
+        self.whole.saturating_mul(u128::from(factor)).saturating_add(below)
     }
 }
 
@@ -104,8 +99,7 @@ fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
         let digits = product.iter_mut().skip(place);
         for (digit, y) in digits.zip(b.iter().chain(std::iter::once(&0))) {
             // 2^64 squared, plus two digits, just fits 128 bits.
-            let [low, high] =
-                halves(u128::from(*x) * u128::from(*y) + u128::from(*digit) + u128::from(carry));
+            let [low, high] = halves(u128::from(*x) * u128::from(*y) + u128::from(*digit) + u128::from(carry));
             (*digit, carry) = (low, high);
         }
     }
@@ -121,9 +115,7 @@ fn trim(mut number: Vec<u64>) -> Vec<u64> {
 
 /// Both without leading zeros.
 fn compare(a: &[u64], b: &[u64]) -> Ordering {
-    a.len()
-        .cmp(&b.len())
-        .then_with(|| a.iter().rev().cmp(b.iter().rev()))
+    a.len().cmp(&b.len()).then_with(|| a.iter().rev().cmp(b.iter().rev()))
 }
 
 #[cfg(test)]

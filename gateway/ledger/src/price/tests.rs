@@ -6,38 +6,19 @@ use catalog::{Digest, file_index::Leaf};
 use super::*;
 
 fn price(model: PriceModel, amount: i64) -> Price {
-    Price {
-        model,
-        amount: Minor(amount),
-        currency: Currency::Cny,
-        period: None,
-    }
+    Price { model, amount: Minor(amount), currency: Currency::Cny, period: None }
 }
 
 /// Two row groups of two columns; unit lengths 100, 300, 50, 70 from offset 4.
 fn index() -> FileIndex {
-    let sizes = [
-        (0, 0, 100, 1 << 30),
-        (0, 1, 300, 1 << 29),
-        (1, 0, 50, 3),
-        (1, 1, 70, 1 << 28),
-    ];
+    let sizes = [(0, 0, 100, 1 << 30), (0, 1, 300, 1 << 29), (1, 0, 50, 3), (1, 1, 70, 1 << 28)];
     let mut offset = 4;
     let units = sizes.map(|(row_group, column, bytes, uncompressed_bytes)| {
-        let unit = Unit {
-            row_group,
-            column,
-            offset,
-            bytes,
-            uncompressed_bytes,
-        };
+        let unit = Unit { row_group, column, offset, bytes, uncompressed_bytes };
         offset += bytes;
         unit
     });
-    let leaf = |path: &str| Leaf {
-        path: path.to_owned(),
-        r#type: "Utf8".to_owned(),
-    };
+    let leaf = |path: &str| Leaf { path: path.to_owned(), r#type: "Utf8".to_owned() };
     FileIndex {
         bytes: offset + 200,
         sha256: Digest::of(b"file"),
@@ -68,11 +49,7 @@ fn a_whole_unit_costs_exactly_its_price_and_a_part_its_part() {
         (524..724, 0),      // footer
         (0..724, 120_000 + 60_000 + 30_000),
     ] {
-        assert_eq!(
-            due(&gib, &usage(std::slice::from_ref(&range))).unwrap(),
-            Minor(amount),
-            "{range:?}"
-        );
+        assert_eq!(due(&gib, &usage(std::slice::from_ref(&range))).unwrap(), Minor(amount), "{range:?}");
     }
     let all = usage(&[0..724]);
     assert_eq!((all.units, all.unit_bytes), (4, 520));
@@ -89,11 +66,7 @@ fn rows_count_by_the_largest_fraction_of_a_row_group() {
         (vec![0..724], 1500),
         (vec![524..724], 0),
     ] {
-        assert_eq!(
-            due(&rows, &usage(&ranges)).unwrap(),
-            Minor(amount),
-            "{ranges:?}"
-        );
+        assert_eq!(due(&rows, &usage(&ranges)).unwrap(), Minor(amount), "{ranges:?}");
     }
 }
 
@@ -108,40 +81,20 @@ fn a_quote_is_what_the_whole_delivery_will_cost() {
         (PriceModel::Free, 0),
     ] {
         let price = price(model, 120_000);
-        assert_eq!(
-            quote(&price, &index.units, index.rows()).unwrap(),
-            Minor(amount),
-            "{model:?}"
-        );
-        let whole = Usage {
-            pulls: 1,
-            periods: 1,
-            ..usage(&[0..724])
-        };
+        assert_eq!(quote(&price, &index.units, index.rows()).unwrap(), Minor(amount), "{model:?}");
+        let whole = Usage { pulls: 1, periods: 1, ..usage(&[0..724]) };
         assert_eq!(due(&price, &whole).unwrap(), Minor(amount), "{model:?}");
     }
-    assert_eq!(
-        quote(&price(PriceModel::PerPull, 7), [], 0).unwrap(),
-        Minor(7)
-    );
-    let absurd = Usage {
-        pulls: u64::MAX,
-        ..Usage::default()
-    };
-    assert_eq!(
-        due(&price(PriceModel::PerPull, i64::MAX), &absurd),
-        Err(AmountError)
-    );
+    assert_eq!(quote(&price(PriceModel::PerPull, 7), [], 0).unwrap(), Minor(7));
+    let absurd = Usage { pulls: u64::MAX, ..Usage::default() };
+    assert_eq!(due(&price(PriceModel::PerPull, i64::MAX), &absurd), Err(AmountError));
 }
 
 #[test]
 fn a_fee_is_part_of_the_price() {
     let rate = |rate_ppm| Some(Fee::Rate { rate_ppm });
     assert_eq!(fee(rate(100_000).as_ref(), Minor(1_009)), Minor(100));
-    assert_eq!(
-        fee(rate(1_000_000).as_ref(), Minor(i64::MAX)),
-        Minor(i64::MAX)
-    );
+    assert_eq!(fee(rate(1_000_000).as_ref(), Minor(i64::MAX)), Minor(i64::MAX));
     assert_eq!(fee(rate(u32::MAX).as_ref(), Minor(10)), Minor(10));
     let fixed = Fee::Fixed { amount: Minor(50) };
     assert_eq!(fee(Some(&fixed), Minor(30)), Minor(30));

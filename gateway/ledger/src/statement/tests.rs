@@ -5,19 +5,9 @@ use catalog::{AgreementState, Fee, Offer, Price, Purpose};
 
 use super::*;
 
-fn agreement(
-    model: PriceModel,
-    amount: i64,
-    period: Option<Period>,
-    fee: Option<Fee>,
-) -> Agreement {
+fn agreement(model: PriceModel, amount: i64, period: Option<Period>, fee: Option<Fee>) -> Agreement {
     let participant = |id| ParticipantId::parse(id).unwrap();
-    let price = Price {
-        model,
-        amount: Minor(amount),
-        currency: Currency::Cny,
-        period,
-    };
+    let price = Price { model, amount: Minor(amount), currency: Currency::Cny, period };
     let terms = Offer {
         purposes: vec![Purpose::parse("academic-research").unwrap()],
         recipients: vec!["hku.hk".to_owned()],
@@ -44,13 +34,8 @@ fn agreement(
 
 /// One row group of 999,999 rows in one unit of 3 stored and one GiB of uncompressed bytes, then one of 100 and 1 MiB.
 fn index() -> FileIndex {
-    let unit = |row_group, offset, bytes, uncompressed_bytes| Unit {
-        row_group,
-        column: 0,
-        offset,
-        bytes,
-        uncompressed_bytes,
-    };
+    let unit =
+        |row_group, offset, bytes, uncompressed_bytes| Unit { row_group, column: 0, offset, bytes, uncompressed_bytes };
     FileIndex {
         bytes: 200,
         sha256: file(),
@@ -76,36 +61,20 @@ fn month(text: &str) -> Month {
 fn delivery(name: &str, period: &str, range: std::ops::Range<u64>, wire_bytes: u64) -> Delivery {
     let intervals = IntervalSet::from(range);
     let data_bytes = wire_bytes.max(intervals.len());
-    Delivery {
-        version: version(name),
-        file: file(),
-        period: month(period),
-        intervals,
-        data_bytes,
-        wire_bytes,
-    }
+    Delivery { version: version(name), file: file(), period: month(period), intervals, data_bytes, wire_bytes }
 }
 
 fn used(agreement: &Agreement, deliveries: Vec<Delivery>) -> AgreementUse<'_> {
-    AgreementUse {
-        agreement,
-        deliveries,
-        pulls: Vec::new(),
-    }
+    AgreementUse { agreement, deliveries, pulls: Vec::new() }
 }
 
 fn amounts(used: &AgreementUse<'_>, months: &[&str]) -> Vec<Vec<(String, i64)>> {
     let index = index();
     let uses = std::slice::from_ref(used);
     let lines = |text: &&str| {
-        let statements = statements(month(text), uses, |wanted| {
-            (*wanted == file()).then_some(&index)
-        })
-        .unwrap();
+        let statements = statements(month(text), uses, |wanted| (*wanted == file()).then_some(&index)).unwrap();
         let lines = statements.into_iter().flat_map(|statement| statement.lines);
-        lines
-            .map(|line| (line.version.to_string(), line.amount.0))
-            .collect()
+        lines.map(|line| (line.version.to_string(), line.amount.0)).collect()
     };
     months.iter().map(lines).collect()
 }
@@ -113,12 +82,7 @@ fn amounts(used: &AgreementUse<'_>, months: &[&str]) -> Vec<Vec<(String, i64)>> 
 #[test]
 fn months_add_up_to_the_floor_of_the_whole() {
     // A price of 100 fen per GiB, a unit of one GiB in three bytes: 33 + 33 + 34, never 33 + 33 + 33.
-    let agreement = agreement(
-        PriceModel::PerGib,
-        100,
-        None,
-        Some(Fee::Rate { rate_ppm: 100_000 }),
-    );
+    let agreement = agreement(PriceModel::PerGib, 100, None, Some(Fee::Rate { rate_ppm: 100_000 }));
     let used = used(
         &agreement,
         vec![
@@ -129,18 +93,14 @@ fn months_add_up_to_the_floor_of_the_whole() {
     );
     let one = |amount| vec![("1".to_owned(), amount)];
     assert_eq!(
-        amounts(
-            &used,
-            &["2026-08", "2026-09", "2026-10", "2026-11", "2026-12"]
-        ),
+        amounts(&used, &["2026-08", "2026-09", "2026-10", "2026-11", "2026-12"]),
         [vec![], one(33), one(33), vec![], one(34)]
     );
     // Rates are floored on the total too: 3 + 3 + 4 of 10.
     let index = index();
     let fees: Vec<i64> = ["2026-09", "2026-10", "2026-12"]
         .map(|text| {
-            let found =
-                statements(month(text), std::slice::from_ref(&used), |_| Some(&index)).unwrap();
+            let found = statements(month(text), std::slice::from_ref(&used), |_| Some(&index)).unwrap();
             found[0].lines[0].fee.0
         })
         .to_vec();
@@ -150,13 +110,7 @@ fn months_add_up_to_the_floor_of_the_whole() {
 #[test]
 fn a_line_says_what_was_new_and_who_is_concerned() {
     let agreement = agreement(PriceModel::PerGib, 120_000, None, None);
-    let used = used(
-        &agreement,
-        vec![
-            delivery("1", "2026-10", 0..7, 500),
-            delivery("1", "2026-11", 7..200, 800),
-        ],
-    );
+    let used = used(&agreement, vec![delivery("1", "2026-10", 0..7, 500), delivery("1", "2026-11", 7..200, 800)]);
     let index = index();
     let found = statements(month("2026-11"), &[used], |_| Some(&index)).unwrap();
     assert_eq!(
@@ -179,56 +133,25 @@ fn a_repeated_delivery_costs_nothing_and_still_shows() {
     let agreement = agreement(PriceModel::PerGib, 100, None, None);
     let mut repeat = delivery("1", "2026-11", 0..0, 900);
     repeat.data_bytes = 103;
-    let used = used(
-        &agreement,
-        vec![delivery("1", "2026-10", 4..107, 500), repeat],
-    );
-    assert_eq!(
-        amounts(&used, &["2026-10", "2026-11"]),
-        [vec![("1".to_owned(), 100)], vec![("1".to_owned(), 0)]]
-    );
+    let used = used(&agreement, vec![delivery("1", "2026-10", 4..107, 500), repeat]);
+    assert_eq!(amounts(&used, &["2026-10", "2026-11"]), [vec![("1".to_owned(), 100)], vec![("1".to_owned(), 0)]]);
 }
 
 #[test]
 fn a_pull_is_paid_in_the_month_of_its_first_byte() {
-    let agreement = agreement(
-        PriceModel::PerPull,
-        70,
-        None,
-        Some(Fee::Fixed { amount: Minor(100) }),
-    );
-    let mut used = used(
-        &agreement,
-        vec![
-            delivery("1", "2026-10", 4..107, 1),
-            delivery("2", "2026-11", 4..107, 1),
-        ],
-    );
-    let pull = |name, period| Pull {
-        version: version(name),
-        period: month(period),
-    };
-    used.pulls = vec![
-        pull("1", "2026-10"),
-        pull("1", "2026-11"),
-        pull("2", "2026-11"),
-    ];
+    let agreement = agreement(PriceModel::PerPull, 70, None, Some(Fee::Fixed { amount: Minor(100) }));
+    let mut used = used(&agreement, vec![delivery("1", "2026-10", 4..107, 1), delivery("2", "2026-11", 4..107, 1)]);
+    let pull = |name, period| Pull { version: version(name), period: month(period) };
+    used.pulls = vec![pull("1", "2026-10"), pull("1", "2026-11"), pull("2", "2026-11")];
     let line = |name: &str, amount| (name.to_owned(), amount);
     assert_eq!(
         amounts(&used, &["2026-10", "2026-11", "2026-12"]),
-        [
-            vec![line("1", 70)],
-            vec![line("1", 70), line("2", 70)],
-            vec![]
-        ]
+        [vec![line("1", 70)], vec![line("1", 70), line("2", 70)], vec![]]
     );
     // A fixed fee is at most its line.
     let index = index();
     let found = statements(month("2026-10"), &[used], |_| Some(&index)).unwrap();
-    assert_eq!(
-        (found[0].lines[0].fee, found[0].total),
-        (Minor(70), Minor(70))
-    );
+    assert_eq!((found[0].lines[0].fee, found[0].total), (Minor(70), Minor(70)));
 }
 
 #[test]
@@ -246,22 +169,12 @@ fn a_subscription_is_charged_once_a_period_to_the_version_sent_first() {
     let monthly = agreement(PriceModel::Subscription, 500, Some(Period::Month), None);
     assert_eq!(
         amounts(&used(&monthly, deliveries()), &months),
-        [
-            vec![],
-            vec![line("1", 0), line("2", 500)],
-            vec![line("1", 500)],
-            vec![line("2", 500)]
-        ]
+        [vec![], vec![line("1", 0), line("2", 500)], vec![line("1", 500)], vec![line("2", 500)]]
     );
     let yearly = agreement(PriceModel::Subscription, 500, Some(Period::Year), None);
     assert_eq!(
         amounts(&used(&yearly, deliveries()), &months),
-        [
-            vec![],
-            vec![line("1", 0), line("2", 500)],
-            vec![line("1", 0)],
-            vec![line("2", 500)]
-        ]
+        [vec![], vec![line("1", 0), line("2", 500)], vec![line("1", 0)], vec![line("2", 500)]]
     );
 }
 
@@ -270,11 +183,5 @@ fn a_missing_index_is_an_error_not_a_smaller_bill() {
     let agreement = agreement(PriceModel::PerGib, 100, None, None);
     let used = used(&agreement, vec![delivery("1", "2026-10", 4..5, 1)]);
     let error = statements(month("2026-10"), &[used], |_| None).unwrap_err();
-    assert_eq!(
-        error,
-        StatementError::IndexMissing {
-            agreement: agreement.id.clone(),
-            file: file()
-        }
-    );
+    assert_eq!(error, StatementError::IndexMissing { agreement: agreement.id.clone(), file: file() });
 }

@@ -1,1 +1,73 @@
-fn main() {}
+//! The `kouan` binary: parses the command line, runs `serve` and `quickstart` itself, leaves the rest to the client crate.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use gateway::config::Config;
+use gateway::node;
+use gateway_cli::args::node::ServeArgs;
+use gateway_cli::{Cli, Command, CommandError, Exit, Interrupt, Io};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    // Decoders of stored files may give up by panicking; that is caught and becomes an error. What the hook would print
+    // goes to the log instead, without the payload, which could quote a value.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked");
+    }));
+    let cli = match gateway_cli::parse(std::env::args_os(), &mut Io::process(Interrupt::never())) {
+        Ok(cli) => cli,
+        Err(exit) => return exit.into(),
+    };
+    match &cli.command {
+        Command::Serve(args) => with_runtime(&cli, "info", serve(&cli, args)),
+        Command::Quickstart(args) => with_runtime(&cli, "error", async {
+            gateway::quickstart::run(&cli, args, &mut Io::process(Interrupt::never())).await
+        }),
+        _ => gateway_cli::run(&cli),
+    }
+    .into()
+}
+
+/// Runs `command` on a multi-threaded runtime, with logs on standard error: `KOUAN_LOG`, else `level`.
+fn with_runtime(cli: &Cli, level: &str, command: impl Future<Output = Exit>) -> Exit {
+    let filter = EnvFilter::try_from_env("KOUAN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Somebody else's subscriber is as good.
+    let _ = logs.try_init();
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(command);
+            runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+            exit
+        }
+        Err(error) => fail(cli, &CommandError::Unavailable(format!("the runtime cannot start: {error}"))),
+    }
+}
+
+fn fail(cli: &Cli, error: &CommandError) -> Exit {
+    let mut io = Io::process(Interrupt::never());
+    let _ = if cli.json {
+        writeln!(io.out, "{}", error.to_json())
+    } else {
+        writeln!(io.err, "kouan: {error}")
+    };
+    error.exit()
+}
+
+/// `kouan serve`: until a signal, then a drain.
+async fn serve(cli: &Cli, args: &ServeArgs) -> Exit {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(error) => return fail(cli, &CommandError::Usage(error.to_string())),
+    };
+    match node::start(config).await {
+        Ok(node) => {
+            tracing::info!(address = %node.address, admin = %node.admin, "serving");
+            node.finished().await;
+            Exit::Success
+        }
+        Err(error) => fail(cli, &CommandError::Usage(error.to_string())),
+    }
+}

@@ -1,0 +1,126 @@
+//! One decision from gathered facts: every place, every mechanism on file (POLICY.md, "Where each fact comes from").
+
+use catalog::{Digest, Mechanism, MechanismId, MechanismKind};
+use policy::{Count, Decision, Effect, Facts, Outcome, RuleSet};
+use serde_json::{Value, json};
+
+use gateway_api::Problem;
+
+use super::facts::Sources;
+
+/// The decision on one selection.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// The columns that were judged, leaf paths in source order.
+    pub columns: Vec<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The facts that decided: of the place with the worse answer, with the mechanism that was tried.
+    pub facts: Facts,
+    /// That mechanism.
+    pub mechanism: Option<MechanismId>,
+}
+
+impl Judgement {
+    /// Whether the export counts towards the exporter's year: out of the mainland, and not by an exemption of Art. 4 or
+    /// 5(1)(1) to (3).
+    pub fn counts(&self) -> bool {
+        let exempted = |rule: &policy::RuleId| matches!(rule.as_str(), "CN-10" | "CN-11" | "CN-12" | "CN-13");
+        self.outcome.direction == policy::Direction::CnOut
+            && !(self.outcome.needed == policy::Needed::Exempt && self.outcome.basis.iter().any(exempted))
+    }
+
+    /// The canonical facts and their digest, as leaf and blob keep them.
+    pub fn recorded_facts(&self) -> (Digest, Vec<u8>) {
+        let canonical = self.facts.canonical().into_bytes();
+        (Digest::of(&canonical), canonical)
+    }
+
+    /// The whole decision with reasons and tested remedies.
+    pub fn decision(&self, rules: &RuleSet) -> Decision {
+        policy::decide(rules, &self.facts)
+    }
+}
+
+/// The `explain` object of a decision: rules, reasons, remedies, and what would be allowed.
+pub fn explain(decision: &Decision) -> Value {
+    json!({
+        "effect": decision.effect, "rules": decision.rules, "reasons": decision.reasons, "remedies": decision.remedies,
+        "columns_allowed": decision.columns_allowed, "policy": decision.policy,
+    })
+}
+
+/// Judges `columns`: each mechanism on file is tried, newest first; the first that allows is used, else the first with the
+/// mildest effect. With two places the worse answer of a mechanism holds.
+pub fn judge(rules: &RuleSet, sources: &Sources<'_>, columns: &[String]) -> Result<Judgement, Problem> {
+    let places = sources.facts(columns)?;
+    let on_file = sources.mechanisms();
+    let candidates: Vec<Option<&Mechanism>> =
+        if on_file.is_empty() { vec![None] } else { on_file.into_iter().map(Some).collect() };
+    let mut best: Option<Judgement> = None;
+    for mechanism in candidates {
+        let offered = mechanism.map(offered);
+        let mut worst: Option<(Outcome, Facts)> = None;
+        for facts in &places {
+            let facts = facts.with_mechanism(offered.clone());
+            let outcome = policy::evaluate(rules, &facts);
+            if worst.as_ref().is_none_or(|(worst, _)| outcome.effect > worst.effect) {
+                worst = Some((outcome, facts));
+            }
+        }
+        let Some((outcome, facts)) = worst else { continue };
+        if best.as_ref().is_none_or(|best| outcome.effect < best.outcome.effect) {
+            let allowed = outcome.effect == Effect::Allow;
+            best = Some(Judgement {
+                columns: columns.to_vec(),
+                outcome,
+                facts,
+                mechanism: mechanism.map(|mechanism| mechanism.id.clone()),
+            });
+            if allowed {
+                break;
+            }
+        }
+    }
+    best.ok_or_else(|| Problem::new(gateway_api::Code::Internal, "no decision could be made"))
+}
+
+/// Judges `columns`, and if they may not all go, the largest part of them that may. The second judgement, if there is one,
+/// allows.
+pub fn judge_redacted(
+    rules: &RuleSet,
+    sources: &Sources<'_>,
+    columns: &[String],
+) -> Result<(Judgement, Option<Judgement>), Problem> {
+    let whole = judge(rules, sources, columns)?;
+    if whole.outcome.effect == Effect::Allow {
+        return Ok((whole, None));
+    }
+    let allowed = whole.decision(rules).columns_allowed;
+    if allowed.is_empty() {
+        return Ok((whole, None));
+    }
+    // The part is judged by itself: with fewer columns another mechanism may serve, another place may object.
+    let part = judge(rules, sources, &allowed)?;
+    let part = (part.outcome.effect == Effect::Allow).then_some(part);
+    Ok((whole, part))
+}
+
+fn offered(mechanism: &Mechanism) -> policy::Mechanism {
+    policy::Mechanism {
+        kind: match mechanism.kind {
+            MechanismKind::GbaSc => policy::MechanismKind::GbaSc,
+            MechanismKind::Sc => policy::MechanismKind::Sc,
+            MechanismKind::Cert => policy::MechanismKind::Cert,
+            MechanismKind::Sa => policy::MechanismKind::Sa,
+        },
+        reference: mechanism.reference.clone(),
+        effective: mechanism.effective,
+        filed: mechanism.filed,
+        expires: mechanism.expires,
+        datasets: mechanism.datasets.clone(),
+        purposes: mechanism.purposes.clone(),
+        // A stored number above 2^53 − 1 cannot be: the API refuses it. Zero binds, so it would fail closed.
+        persons_max: mechanism.persons_max.map(|persons| Count::try_from(persons).unwrap_or(Count::ZERO)),
+    }
+}

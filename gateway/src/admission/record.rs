@@ -1,0 +1,375 @@
+//! Records a decision, all in one commit: the leaf, the counters, the lease and its first grant; or the refusal.
+
+use std::sync::Arc;
+
+use catalog::{Digest, LeaseId};
+use gateway_api::{Code, Problem};
+use gateway_store::{CommitError, DocKind, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{Judgement, Resolved, contributions, decide, refusal, unavailable};
+use crate::export::{Admitted, GrantPlan};
+use crate::gateway::{Shared, expect, version_key};
+use crate::identity::Principal;
+use crate::leaf;
+use crate::sessions::Stream;
+
+/// How often a decision is made again because something changed between deciding and recording.
+const ATTEMPTS_MAX: usize = 16;
+
+/// A lease that covers the request, and what it lets through.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The lease.
+    pub lease: Arc<Lease>,
+    fresh: bool,
+}
+
+impl Admission {
+    /// The leaf columns that may go, in source order; fixed for the lease.
+    pub fn columns(&self) -> &[String] {
+        &self.lease.columns
+    }
+
+    /// Whether this request made the lease.
+    pub const fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+}
+
+/// Finds the live lease that covers the request, or decides and records one; then grants the first window of `plan`,
+/// which is made for the lease's columns. Nothing has left yet when this returns.
+///
+/// # Errors
+/// 403 with the explanation and the leaf of the recorded refusal; 409 `selection_changed`; 429; 503.
+pub async fn admit(
+    gateway: &Shared,
+    principal: &Principal,
+    resolved: &Resolved,
+    redact: bool,
+    plan: impl Fn(&[String]) -> Result<GrantPlan, Problem> + Send,
+) -> Result<(Admission, Admitted), Problem> {
+    if gateway.drain.is_draining() {
+        return Err(Problem::new(Code::Unavailable, "the gateway is stopping: try again").with("retry_after", 5));
+    }
+    let key = lease_key(gateway, principal, resolved, redact)?;
+    for _ in 0..ATTEMPTS_MAX {
+        let live = gateway.look(|reader| reader.live_lease(&key, resolved.now))?;
+        let recorded = match live {
+            Some(row) => join(gateway, row.lease, &plan).await,
+            None => make(gateway, principal, resolved, redact, key, &plan).await?,
+        };
+        match recorded {
+            Ok(Recorded { lease, granted, plan, fresh }) => {
+                let lease = Arc::new(lease);
+                let stream = Stream::new(Arc::clone(&lease), principal.connection.clone());
+                let limits = &gateway.config.limits;
+                let live = gateway
+                    .sessions
+                    .enter(stream, limits.streams_max, limits.streams_per_participant_max)
+                    .map_err(|error| Problem::new(Code::RateLimited, error.to_string()))?;
+                let admitted = Admitted::new(Arc::clone(&lease), plan, granted, live);
+                return Ok((Admission { lease, fresh }, admitted));
+            }
+            // Something changed between deciding and recording: decide again on what is there now.
+            Err(CommitError::Conflict(_)) => {}
+            Err(CommitError::Full) => {
+                return Err(Problem::new(Code::Unavailable, "the records are full: nothing new can leave"));
+            }
+            Err(error) => return Err(unavailable(error)),
+        }
+    }
+    Err(Problem::new(Code::Unavailable, "the records change faster than a decision can be made: try again"))
+}
+
+struct Recorded {
+    lease: Lease,
+    granted: u64,
+    plan: GrantPlan,
+    fresh: bool,
+}
+
+/// The live lease that covers the request, if there is one.
+pub fn live(
+    gateway: &Shared,
+    principal: &Principal,
+    resolved: &Resolved,
+    redact: bool,
+) -> Result<Option<Lease>, Problem> {
+    let key = lease_key(gateway, principal, resolved, redact)?;
+    Ok(gateway.look(|reader| reader.live_lease(&key, resolved.now))?.map(|row| row.lease))
+}
+
+/// A lease is one per (principal, agreement, version, selection).
+fn lease_key(gateway: &Shared, principal: &Principal, resolved: &Resolved, redact: bool) -> Result<Digest, Problem> {
+    let agreement = resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
+    let key = json!({
+        "principal": principal.keyed(&gateway.secrets), "agreement": agreement.id, "dataset": resolved.version.dataset,
+        "version": resolved.version.version, "columns": resolved.columns, "redact": redact,
+    });
+    Ok(Digest::of(key.to_string().as_bytes()))
+}
+
+/// Grants within a lease that is there.
+async fn join(
+    gateway: &Shared,
+    lease: Lease,
+    plan: &(impl Fn(&[String]) -> Result<GrantPlan, Problem> + Send),
+) -> Result<Recorded, CommitError> {
+    // The plan is made from columns that a lease fixed: it was made before, so it can be made again.
+    let plan = plan(&lease.columns).map_err(|problem| CommitError::Invalid(problem.detail))?;
+    let granted = first_window(gateway, &plan);
+    let mut transaction = Transaction::new(crate::clock::now());
+    transaction.writes = grants(&lease.id, &plan, granted);
+    if !transaction.writes.is_empty() {
+        gateway.records.commit(transaction).await?;
+    }
+    Ok(Recorded { lease, granted, plan, fresh: false })
+}
+
+fn first_window(gateway: &Shared, plan: &GrantPlan) -> u64 {
+    plan.bytes().min(gateway.config.limits.grant_bytes)
+}
+
+fn grants(lease: &LeaseId, plan: &GrantPlan, granted: u64) -> Vec<Write> {
+    plan.ranges(0, granted)
+        .into_iter()
+        .map(|range| Write::Grant { lease: lease.clone(), representation: plan.representation.clone(), range })
+        .collect()
+}
+
+/// Decides, and records what was decided.
+async fn make(
+    gateway: &Shared,
+    principal: &Principal,
+    resolved: &Resolved,
+    redact: bool,
+    key: Digest,
+    plan: &(impl Fn(&[String]) -> Result<GrantPlan, Problem> + Send),
+) -> Result<Result<Recorded, CommitError>, Problem> {
+    let contributions = contributions(gateway, resolved)?;
+    let preview = decide(gateway, resolved, redact, &contributions)?;
+    let Some(judgement) = preview.admits() else {
+        return Err(deny(gateway, principal, resolved, redact, &preview.asked).await);
+    };
+    if redact {
+        unchanged(gateway, principal, resolved, &key, &judgement.columns)?;
+    }
+    let plan = plan(&judgement.columns)?;
+    let granted = first_window(gateway, &plan);
+    let transaction = allowance(gateway, principal, resolved, redact, key, judgement, &contributions)?;
+    let Allowance { mut transaction, mut lease } = transaction;
+    transaction.writes.extend(grants(&lease.id, &plan, granted));
+    Ok(gateway.records.commit(transaction).await.map(|committed| {
+        lease.leaf = committed.first_leaf;
+        Recorded { lease, granted, plan, fresh: true }
+    }))
+}
+
+/// A consumer that resumes must never be given other bytes under the same request: a lease of the last 24 hours with the
+/// same key fixed the columns, whatever became of it.
+fn unchanged(
+    gateway: &Shared,
+    principal: &Principal,
+    resolved: &Resolved,
+    key: &Digest,
+    columns: &[String],
+) -> Result<(), Problem> {
+    let filter = LeaseFilter {
+        principal: Some(principal.keyed(&gateway.secrets)),
+        dataset: Some(resolved.version.dataset.clone()),
+        ..LeaseFilter::default()
+    };
+    let rows = gateway.look(|reader| reader.leases(&filter, None, 64))?;
+    let earlier = rows.into_iter().map(|row| row.lease).find(|lease| lease.key == *key);
+    let recent = earlier.filter(|lease| lease.created.duration_until(resolved.now) < SignedDuration::from_hours(24));
+    match recent.filter(|lease| lease.columns != columns) {
+        None => Ok(()),
+        Some(lease) => Err(Problem::new(
+            Code::SelectionChanged,
+            format!(
+                "what may leave has changed since lease `{}`: ask for the columns by name, `columns={}`",
+                lease.id,
+                columns.join(",")
+            ),
+        )
+        .with("columns", json!(columns))),
+    }
+}
+
+struct Allowance {
+    transaction: Transaction,
+    lease: Lease,
+}
+
+fn allowance(
+    gateway: &Shared,
+    principal: &Principal,
+    resolved: &Resolved,
+    redact: bool,
+    key: Digest,
+    judgement: &Judgement,
+    contributions: &super::facts::Contributions,
+) -> Result<Allowance, Problem> {
+    let now = resolved.now;
+    let version = &resolved.version;
+    let agreement = resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
+    let id = gateway.secrets.id("l-", now).map_err(unavailable)?;
+    let id = LeaseId::parse(&id).map_err(unavailable)?;
+    let (mut members, facts) = decision_leaf(gateway, resolved, judgement);
+    let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
+    members.insert("lease".to_owned(), json!(id));
+    members.insert("agreement".to_owned(), json!(agreement.id));
+    if let Some(mechanism) = &judgement.mechanism {
+        members.insert("mechanism".to_owned(), json!(mechanism));
+    }
+    members.insert("price".to_owned(), json!(version.manifest.offer.price));
+
+    let mut transaction = Transaction::new(now);
+    let leaf = transaction.leaf(members);
+    transaction.facts.push(facts);
+    transaction.writes.extend(leaf::openings(leaf, openings));
+    let lease = Lease {
+        id,
+        key,
+        principal: principal.keyed(&gateway.secrets),
+        certificate: principal.keyed_certificate(&gateway.secrets),
+        participant: principal.participant.clone(),
+        agreement: agreement.id.clone(),
+        provider: version.provider.clone(),
+        dataset: version.dataset.clone(),
+        version: version.version.clone(),
+        columns: judgement.columns.clone(),
+        redact,
+        purpose: resolved.purpose.clone(),
+        price: serde_json::to_value(&version.manifest.offer.price).ok(),
+        state: LeaseState::Active,
+        leaf: 0,
+        created: now,
+        expires: expiry(gateway, now),
+        reason: None,
+        sent_bytes: 0,
+        unit_bytes: 0,
+    };
+    transaction.writes.push(Write::PutLease { lease: lease.clone(), leaf });
+
+    // What the decision was made on must still be so when it is recorded: a suspension, a withdrawal, a revoked mechanism
+    // or another export in between means deciding again.
+    transaction.expect = vec![
+        Expect::NoLiveLease { key, at: now },
+        expect(DocKind::Participant, principal.participant.to_string(), principal.record.revision),
+        expect(DocKind::Participant, resolved.provider.id.to_string(), resolved.provider.revision),
+        expect(DocKind::Version, version_key(&version.dataset, &version.version), version.revision),
+        expect(DocKind::Agreement, agreement.id.to_string(), agreement.revision),
+    ];
+    if let Some(doc) = judgement.mechanism.as_ref().and_then(|id| resolved.snapshot.mechanisms.get(id)) {
+        transaction.expect.push(expect(DocKind::Mechanism, doc.id.to_string(), doc.revision));
+    }
+    if judgement.counts() {
+        let year = crate::clock::today(now).year();
+        let exporter = version.provider.clone();
+        transaction.expect.push(Expect::Contributions {
+            exporter: exporter.clone(),
+            year,
+            revision: contributions.revision,
+        });
+        let (persons, sensitive) = resolved.sources(contributions).adds(&judgement.columns);
+        if persons > 0 || sensitive > 0 {
+            let dataset = version.dataset.clone();
+            transaction.writes.push(Write::Contribution { exporter, year, dataset, persons, sensitive });
+        }
+    }
+    Ok(Allowance { transaction, lease })
+}
+
+fn expiry(gateway: &Shared, now: Timestamp) -> Timestamp {
+    now.checked_add(SignedDuration::from_hours(gateway.config.limits.lease_hours)).unwrap_or(Timestamp::MAX)
+}
+
+/// The members that every decision leaf has, and the facts blob it points to.
+fn decision_leaf(
+    gateway: &Shared,
+    resolved: &Resolved,
+    judgement: &Judgement,
+) -> (Map<String, Value>, (Digest, Vec<u8>)) {
+    let mut members = leaf::of("decision");
+    let (digest, facts) = judgement.recorded_facts();
+    let outcome = &judgement.outcome;
+    members.insert("dataset".to_owned(), json!(resolved.version.dataset));
+    members.insert("version".to_owned(), json!(resolved.version.version));
+    members.insert("manifest".to_owned(), json!(resolved.version.manifest_digest()));
+    members.insert("provider".to_owned(), json!(resolved.version.provider));
+    members.insert("columns".to_owned(), leaf::list(&judgement.columns));
+    members.insert("purpose".to_owned(), json!(resolved.purpose));
+    members.insert("effect".to_owned(), json!(outcome.effect));
+    members.insert("needed".to_owned(), json!(outcome.needed));
+    members.insert("rules".to_owned(), json!(outcome.rules));
+    members.insert("policy".to_owned(), json!(gateway.rules.digest()));
+    members.insert("facts".to_owned(), json!(digest));
+    (members, (digest, facts))
+}
+
+/// Records a refusal, or counts its repetition, and gives the problem that says so.
+async fn deny(
+    gateway: &Shared,
+    principal: &Principal,
+    resolved: &Resolved,
+    redact: bool,
+    judgement: &Judgement,
+) -> Problem {
+    let problem = refusal(gateway, judgement);
+    let keyed = principal.keyed(&gateway.secrets);
+    let now = resolved.now;
+    if !gateway.denials.admit(&keyed, gateway.config.limits.denials_per_minute_max, now) {
+        return Problem::new(Code::RateLimited, "denied too often within a minute: wait, then ask for something else")
+            .with("retry_after", 60);
+    }
+    match record_denial(gateway, principal, resolved, redact, judgement, &keyed).await {
+        Ok(leaf) => problem.at_leaf(leaf),
+        // A refusal that cannot be recorded is still a refusal, but the caller learns that it is not on record.
+        Err(other) => other,
+    }
+}
+
+async fn record_denial(
+    gateway: &Shared,
+    principal: &Principal,
+    resolved: &Resolved,
+    redact: bool,
+    judgement: &Judgement,
+    keyed: &str,
+) -> Result<u64, Problem> {
+    let now = resolved.now;
+    let (mut members, facts) = decision_leaf(gateway, resolved, judgement);
+    // The same refusal: principal, request and facts, but for the moment.
+    let mut timeless = serde_json::to_value(judgement.facts.gathered()).unwrap_or_default();
+    if let Some(members) = timeless.as_object_mut() {
+        members.remove("now");
+    }
+    let request = json!({"principal": keyed, "redact": redact, "facts": timeless});
+    let key = Digest::of(request.to_string().as_bytes());
+    for _ in 0..ATTEMPTS_MAX {
+        let first = gateway.look(|reader| reader.denial(&key, now))?;
+        let mut transaction = Transaction::new(now);
+        if let Some(first) = first {
+            transaction.writes.push(Write::DenialRepeat { key, at: now });
+            match gateway.records.commit(transaction).await {
+                Ok(_) => return Ok(first.leaf),
+                Err(CommitError::Conflict(_)) => continue,
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+        let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
+        let leaf = transaction.leaf(members.clone());
+        transaction.facts.push(facts.clone());
+        transaction.writes.extend(leaf::openings(leaf, openings));
+        transaction.writes.push(Write::Denial { key, leaf, at: now });
+        match gateway.records.commit(transaction).await {
+            Ok(committed) => return Ok(committed.index(leaf)),
+            Err(CommitError::Conflict(_)) => {}
+            Err(error) => return Err(unavailable(error)),
+        }
+    }
+    Err(Problem::new(Code::Unavailable, "the refusal could not be recorded: try again"))
+}

@@ -1,0 +1,224 @@
+//! The authorisation matrix of DESIGN.md as data: which role may do what, and within which scope.
+//!
+//! Scope says *whose* things an action may touch; the handler asks [`Scope::covers`]. What is outside the scope is 404,
+//! what the role may never do is 403.
+
+use catalog::{ParticipantId, Role};
+use gateway_api::{Code, Problem};
+
+use crate::identity::Principal;
+
+/// Everything a principal can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Search and show datasets.
+    Browse,
+    /// Plan, accept an offer, pull.
+    Consume,
+    /// See leases.
+    ReadLeases,
+    /// See statements.
+    ReadStatements,
+    /// Register, upload, submit, publish, withdraw.
+    Register,
+    /// One leaf or its proof.
+    ReadLeaf,
+    /// Search the log.
+    SearchLog,
+    /// Tiles, entries and checkpoints of the whole log.
+    ReadLog,
+    /// Checkpoints and hash tiles.
+    ReadTiles,
+    /// Approve a version; confirm mechanisms, exemptions, baselines.
+    Approve,
+    /// Add a mechanism.
+    AddMechanism,
+    /// See mechanisms.
+    ReadMechanisms,
+    /// Cut a lease, suspend a participant or dataset.
+    Cut,
+    /// Lift a suspension; add an authority or a compliance role. Two officers.
+    Restore,
+    /// Participants, trust.
+    Operate,
+    /// See participants.
+    ReadParticipants,
+}
+
+/// Whose things an action may touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's.
+    Everything,
+    /// Those of, or visible to, this participant.
+    Participant(ParticipantId),
+}
+
+impl Scope {
+    /// Whether things of `participant` are in scope.
+    pub fn covers(&self, participant: &ParticipantId) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Participant(own) => own == participant,
+        }
+    }
+
+    /// Whether things of any of `participants` are in scope.
+    pub fn covers_any<'a>(&self, participants: impl IntoIterator<Item = &'a ParticipantId>) -> bool {
+        participants.into_iter().any(|participant| self.covers(participant))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Own,
+    All,
+}
+
+/// One cell of the matrix; `None` is never.
+const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
+    use Action as A;
+    use Role as R;
+    match (action, role) {
+        // An authority's compliance officers see and supervise everything.
+        (
+            A::Browse
+            | A::ReadLeases
+            | A::ReadStatements
+            | A::ReadLeaf
+            | A::SearchLog
+            | A::ReadMechanisms
+            | A::ReadParticipants
+            | A::Cut
+            | A::AddMechanism,
+            R::Compliance,
+        ) => Some(if authority { Reach::All } else { Reach::Own }),
+        (A::ReadLog | A::ReadTiles | A::Approve | A::Restore, R::Compliance) if authority => Some(Reach::All),
+        (A::Browse | A::Consume | A::ReadLeases, R::Researcher | R::Compute)
+        | (A::Browse | A::Register | A::ReadLeases | A::AddMechanism, R::Broker) => Some(Reach::Own),
+        // Every principal of a party.
+        (A::ReadStatements | A::ReadLeaf | A::ReadMechanisms, R::Researcher | R::Compute | R::Broker) => {
+            Some(Reach::Own)
+        }
+        // The node, never data, never the log's contents.
+        (A::Operate | A::ReadParticipants, R::Operator) => Some(Reach::All),
+        (A::ReadParticipants, R::Researcher | R::Compute | R::Broker) => Some(Reach::Own),
+        (A::ReadTiles, R::Witness) => Some(Reach::All),
+        _ => None,
+    }
+}
+
+/// Whether `principal` may do `action`, and within which scope.
+///
+/// # Errors
+/// 403 `forbidden`, naming the role it has.
+pub fn authorise(principal: &Principal, action: Action) -> Result<Scope, Problem> {
+    match cell(action, principal.role, principal.authority) {
+        Some(Reach::All) => Ok(Scope::Everything),
+        Some(Reach::Own) => Ok(Scope::Participant(principal.participant.clone())),
+        None => Err(Problem::new(
+            Code::Forbidden,
+            format!(
+                "a `{}` of `{}` may not {}: {}",
+                principal.role.as_str(),
+                principal.participant,
+                words(action),
+                who(action)
+            ),
+        )),
+    }
+}
+
+const fn words(action: Action) -> &'static str {
+    match action {
+        Action::Browse => "search or show datasets",
+        Action::Consume => "plan, accept an offer or pull",
+        Action::ReadLeases => "read leases",
+        Action::ReadStatements => "read statements",
+        Action::Register => "register, upload, submit, publish or withdraw",
+        Action::ReadLeaf => "read a leaf or its proof",
+        Action::SearchLog => "search the log",
+        Action::ReadLog => "read the log's entries",
+        Action::ReadTiles => "read checkpoints and tiles",
+        Action::Approve => "approve or confirm",
+        Action::AddMechanism => "add a mechanism",
+        Action::ReadMechanisms => "read mechanisms",
+        Action::Cut => "cut a lease or suspend",
+        Action::Restore => "lift a suspension or add powers",
+        Action::Operate => "change participants or trust",
+        Action::ReadParticipants => "read participants",
+    }
+}
+
+const fn who(action: Action) -> &'static str {
+    match action {
+        Action::Consume => "a researcher or compute principal does",
+        Action::Register => "a broker does",
+        Action::Approve | Action::ReadLog => "a compliance officer of an authority does",
+        Action::Restore => "two compliance officers of an authority do",
+        Action::SearchLog | Action::Cut => "a compliance officer does",
+        Action::Operate => "an operator does",
+        Action::ReadTiles => "a witness or an authority's compliance officer does",
+        Action::Browse
+        | Action::ReadLeases
+        | Action::ReadStatements
+        | Action::ReadLeaf
+        | Action::AddMechanism
+        | Action::ReadMechanisms
+        | Action::ReadParticipants => "an operator's or witness's certificate is not for this",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACTIONS: [Action; 16] = [
+        Action::Browse,
+        Action::Consume,
+        Action::ReadLeases,
+        Action::ReadStatements,
+        Action::Register,
+        Action::ReadLeaf,
+        Action::SearchLog,
+        Action::ReadLog,
+        Action::ReadTiles,
+        Action::Approve,
+        Action::AddMechanism,
+        Action::ReadMechanisms,
+        Action::Cut,
+        Action::Restore,
+        Action::Operate,
+        Action::ReadParticipants,
+    ];
+
+    /// The matrix written out again, cell by cell, in the order of `ACTIONS`: `-` never, `o` own, `*` everything.
+    #[test]
+    fn every_cell() {
+        for (role, authority, want) in [
+            (Role::Researcher, false, "oooo-o-----o---o"),
+            (Role::Compute, false, "oooo-o-----o---o"),
+            (Role::Broker, false, "o-oooo----oo---o"),
+            (Role::Compliance, false, "o-oo-oo---ooo--o"),
+            (Role::Compliance, true, "*-**-*********-*"),
+            (Role::Operator, false, "--------------**"),
+            (Role::Witness, false, "--------*-------"),
+            // An authority's other roles have no more than anybody's.
+            (Role::Researcher, true, "oooo-o-----o---o"),
+            (Role::Compute, true, "oooo-o-----o---o"),
+            (Role::Broker, true, "o-oooo----oo---o"),
+            (Role::Operator, true, "--------------**"),
+            (Role::Witness, true, "--------*-------"),
+        ] {
+            let got: String = ACTIONS
+                .into_iter()
+                .map(|action| match cell(action, role, authority) {
+                    None => '-',
+                    Some(Reach::Own) => 'o',
+                    Some(Reach::All) => '*',
+                })
+                .collect();
+            assert_eq!(got, want, "{role:?}, authority: {authority}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The wall clock, read once per request, and calendar days in Asia/Shanghai.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+/// Now. The only place of the gateway that reads the wall clock.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// `at` on the clocks of Shenzhen and Hong Kong, both UTC+8 without daylight saving time today.
+///
+/// A fixed offset would be wrong before 1992; the zone's rules are bundled.
+pub fn shanghai(at: Timestamp) -> Zoned {
+    at.to_zoned(TimeZone::get("Asia/Shanghai").unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(8))))
+}
+
+/// The calendar day in Asia/Shanghai.
+pub fn today(at: Timestamp) -> Date {
+    shanghai(at).date()
+}
+
+/// The accounting month in Asia/Shanghai, `2026-11`.
+pub fn period(at: Timestamp) -> String {
+    let date = today(at);
+    format!("{:04}-{:02}", date.year(), date.month())
+}
+
+/// RFC 3339 with the offset of Asia/Shanghai, to the second.
+pub fn text(at: Timestamp) -> String {
+    let zoned = shanghai(at);
+    zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_year_turns_at_midnight_in_shanghai() {
+        let before: Timestamp = "2026-12-31T15:59:59Z".parse().unwrap();
+        let after: Timestamp = "2026-12-31T16:00:00Z".parse().unwrap();
+        assert_eq!((period(before).as_str(), period(after).as_str()), ("2026-12", "2027-01"));
+        assert_eq!(text(after), "2027-01-01T00:00:00+08:00");
+    }
+}

@@ -1,0 +1,103 @@
+//! Tickets: opaque to their holder, sealed by this node, worthless from another certificate (DESIGN.md, Identity).
+
+use bytes::Bytes;
+use catalog::{DatasetId, Purpose, VersionName};
+use gateway_api::{Code, Problem};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::admission::Ask;
+use crate::gateway::Gateway;
+use crate::identity::Principal;
+use crate::rest::Caller;
+
+/// How long a ticket can be redeemed.
+pub const LIFE: SignedDuration = SignedDuration::from_hours(24);
+
+/// What one endpoint stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Voucher {
+    /// Dataset.
+    pub dataset: DatasetId,
+    /// Version.
+    pub version: VersionName,
+    /// Position of the file in the version.
+    pub file: usize,
+    /// Row groups of it.
+    pub row_groups: std::ops::Range<usize>,
+    /// Columns as asked for; all if absent.
+    pub asked: Option<Vec<String>>,
+    /// The leaf columns that the schema was told for.
+    pub columns: Vec<String>,
+    /// Whether columns were left out.
+    pub redact: bool,
+    /// What for.
+    pub purpose: Purpose,
+    /// SHA-256 of the certificate, keyed.
+    pub certificate: String,
+    /// The principal, keyed.
+    pub principal: String,
+    /// When it can no longer be redeemed.
+    pub expires: Timestamp,
+}
+
+impl Voucher {
+    /// The request that it stands for.
+    pub fn ask(&self) -> Ask {
+        Ask {
+            dataset: self.dataset.clone(),
+            version: Some(self.version.clone()),
+            columns: self.asked.clone(),
+            purpose: Some(self.purpose.clone()),
+            needs_agreement: true,
+        }
+    }
+}
+
+/// Seals a voucher: its JSON, then a keyed hash of it.
+pub fn seal(gateway: &Gateway, voucher: &Voucher) -> Bytes {
+    let mut ticket = serde_json::to_vec(voucher).unwrap_or_default();
+    let mac = gateway.secrets.keyed("ticket", &ticket);
+    ticket.extend_from_slice(mac.as_bytes());
+    Bytes::from(ticket)
+}
+
+fn unsealed(gateway: &Gateway, ticket: &[u8], now: Timestamp) -> Result<Voucher, Problem> {
+    let wrong = || Problem::new(Code::BadInput, "this is not a ticket of this gateway: ask GetFlightInfo for one");
+    let (body, mac) = ticket.split_at_checked(ticket.len().wrapping_sub(64)).ok_or_else(wrong)?;
+    let expected = gateway.secrets.keyed("ticket", body);
+    // Equal time for every wrong byte: the mac must not be learned one byte at a time.
+    ring::constant_time::verify_slices_are_equal(expected.as_bytes(), mac).map_err(|_| wrong())?;
+    let voucher: Voucher = serde_json::from_slice(body).map_err(|_| wrong())?;
+    if voucher.expires <= now {
+        return Err(Problem::new(Code::BadInput, "the ticket has expired: ask GetFlightInfo for a new one"));
+    }
+    Ok(voucher)
+}
+
+/// Opens a ticket for the certificate that it was made for.
+///
+/// # Errors
+/// 403 for another certificate; 400 for what is no ticket or has expired.
+pub fn open(gateway: &Gateway, principal: &Principal, ticket: &[u8], now: Timestamp) -> Result<Voucher, Problem> {
+    let voucher = unsealed(gateway, ticket, now)?;
+    if voucher.certificate != principal.keyed_certificate(&gateway.secrets) {
+        return Err(Problem::new(
+            Code::Forbidden,
+            "the ticket belongs to another certificate: its own principal can `renew` it, others ask for their own",
+        ));
+    }
+    Ok(voucher)
+}
+
+/// A ticket for the caller's certificate, from one that the same principal had.
+pub fn renew(gateway: &Gateway, caller: &Caller, ticket: &[u8]) -> Result<Bytes, Problem> {
+    let mut voucher = unsealed(gateway, ticket, caller.now)?;
+    if voucher.principal != caller.principal.keyed(&gateway.secrets) {
+        return Err(Problem::new(Code::Forbidden, "the ticket belongs to another principal"));
+    }
+    voucher.certificate = caller.principal.keyed_certificate(&gateway.secrets);
+    voucher.expires = caller.now.checked_add(LIFE).unwrap_or(Timestamp::MAX);
+    Ok(seal(gateway, &voucher))
+}

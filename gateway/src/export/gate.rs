@@ -1,0 +1,227 @@
+//! The gate: no byte passes before a durable grant covers it, and every byte that passes is counted.
+//!
+//! Grants run ahead of the stream: the next one is asked for when half of the current window is used, so that a slow
+//! disk is not felt. Deliveries are flushed with each grant and at the end. What is handed to the transport shortly before
+//! a stream breaks may never have left this machine: the last [`UNSURE_BYTES`] of a broken stream are not billed.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use catalog::Digest;
+use gateway_ledger::{IntervalSet, Month};
+use gateway_store::{CommitError, Lease, Transaction, Write};
+
+use super::{Admitted, GrantPlan, Settlement};
+use crate::clock;
+use crate::gateway::Shared;
+use crate::sessions::Live;
+
+/// More than hyper, h2 and TLS buffer together, and the kernel's send buffer.
+const UNSURE_BYTES: u64 = 2 << 20;
+
+/// Why the gate does not open any more.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum GateError {
+    /// Somebody or something ended the stream.
+    #[error("the stream was cut: {0}")]
+    Cut(Arc<str>),
+    /// The lease has ended or expired.
+    #[error("the lease has ended: ask again")]
+    LeaseEnded,
+    /// The node is stopping; what has been sent is good, go on from there later.
+    #[error("the gateway is stopping: resume from here later")]
+    Draining,
+    /// The grant was not recorded (INV-2: then it does not exist).
+    #[error("the records are not available")]
+    Records,
+}
+
+/// What a frame hands over.
+#[derive(Debug, Clone, Default)]
+pub struct Handed {
+    /// Stored bytes of units, by stored file.
+    pub units: Vec<(Digest, IntervalSet)>,
+    /// Bytes of the representation.
+    pub bytes: u64,
+}
+
+type Granting = Pin<Box<dyn Future<Output = Result<u64, GateError>> + Send>>;
+
+/// The gate of one response.
+pub struct Gate {
+    gateway: Shared,
+    lease: Arc<Lease>,
+    live: Live,
+    plan: GrantPlan,
+    total: u64,
+    passed: u64,
+    granted: u64,
+    granting: Option<Granting>,
+    /// Handed over, newest last; not yet counted because a break now might lose it.
+    unsure: VecDeque<Handed>,
+    unsure_bytes: u64,
+    /// Counted, not yet written.
+    counted: Settlement,
+    spoiled: bool,
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate")
+            .field("lease", &self.lease.id)
+            .field("passed", &self.passed)
+            .field("granted", &self.granted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    /// Opens the gate of an admitted export.
+    pub fn open(gateway: Shared, admitted: Admitted) -> Self {
+        let Admitted { lease, plan, granted, live } = admitted;
+        let total = plan.bytes();
+        let counted = Settlement::new(Arc::clone(&lease));
+        Self {
+            gateway,
+            lease,
+            live,
+            plan,
+            total,
+            passed: 0,
+            granted,
+            granting: None,
+            unsure: VecDeque::new(),
+            unsure_bytes: 0,
+            counted,
+            spoiled: false,
+        }
+    }
+
+    /// The lease.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Bytes that have passed.
+    pub const fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// Ready when the next `bytes` bytes of the response may pass. Cancel safe: nothing passes until [`Gate::pass`].
+    pub fn poll(&mut self, context: &mut Context<'_>, bytes: u64) -> Poll<Result<(), GateError>> {
+        if let Some(reason) = self.live.cut(context.waker()) {
+            return Poll::Ready(Err(GateError::Cut(reason)));
+        }
+        let needed = self.passed.saturating_add(bytes);
+        let window = self.gateway.config.limits.grant_bytes;
+        loop {
+            let low = self.granted.saturating_sub(needed) < window / 2 && self.granted < self.total;
+            if self.granting.is_none() && low {
+                let to = self.granted.max(needed).saturating_add(window).min(self.total);
+                self.granting = Some(self.grant(to));
+            }
+            let Some(granting) = self.granting.as_mut() else { break };
+            match granting.as_mut().poll(context) {
+                Poll::Ready(granted) => {
+                    self.granting = None;
+                    self.granted = granted?;
+                }
+                // Ahead of need: the stream goes on within what is granted.
+                Poll::Pending if needed <= self.granted => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        // INVARIANT (INV-1): nothing passes beyond the durable grants.
+        if needed <= self.granted { Poll::Ready(Ok(())) } else { Poll::Ready(Err(GateError::Records)) }
+    }
+
+    /// The same as a future, for streams that are not polled by hand.
+    pub async fn opened(&mut self, bytes: u64) -> Result<(), GateError> {
+        std::future::poll_fn(|context| self.poll(context, bytes)).await
+    }
+
+    /// Hands `handed` over. Call it only after [`Gate::poll`] was ready for at least its bytes.
+    pub fn pass(&mut self, handed: Handed) {
+        self.passed = self.passed.saturating_add(handed.bytes);
+        self.unsure_bytes = self.unsure_bytes.saturating_add(handed.bytes);
+        self.unsure.push_back(handed);
+        while let Some(first) = self.unsure.front() {
+            if self.unsure_bytes.saturating_sub(first.bytes) < UNSURE_BYTES {
+                break;
+            }
+            self.unsure_bytes = self.unsure_bytes.saturating_sub(first.bytes);
+            if let Some(first) = self.unsure.pop_front() {
+                self.counted.add(first);
+            }
+        }
+    }
+
+    /// Everything has been handed over.
+    pub fn finish(&mut self) {
+        self.unsure_bytes = 0;
+        for handed in self.unsure.drain(..) {
+            self.counted.add(handed);
+        }
+    }
+
+    /// The stored bytes are not what was inspected: nothing that is not yet written is billed.
+    pub fn spoil(&mut self) {
+        self.spoiled = true;
+        self.unsure.clear();
+        self.counted.clear();
+    }
+
+    fn grant(&mut self, to: u64) -> Granting {
+        let (gateway, lease) = (Arc::clone(&self.gateway), Arc::clone(&self.lease));
+        let ranges = self.plan.ranges(self.granted, to);
+        let representation = self.plan.representation.clone();
+        let settlement = self.counted.take();
+        Box::pin(async move {
+            if gateway.drain.is_cutting() {
+                return Err(GateError::Draining);
+            }
+            let now = clock::now();
+            let mut transaction = Transaction::new(now);
+            transaction.writes = settlement.writes(Month::of(now));
+            transaction.writes.extend(ranges.into_iter().map(|range| Write::Grant {
+                lease: lease.id.clone(),
+                representation: representation.clone(),
+                range,
+            }));
+            match gateway.records.commit(transaction).await {
+                Ok(_) => Ok(to),
+                Err(CommitError::Conflict(_)) => {
+                    // What was delivered before stays delivered, whatever became of the lease.
+                    gateway.settler.settle(settlement);
+                    Err(GateError::LeaseEnded)
+                }
+                Err(error) => {
+                    tracing::error!(lease = %lease.id, error = %error, "a grant was not recorded");
+                    gateway.settler.settle(settlement);
+                    Err(GateError::Records)
+                }
+            }
+        })
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // A response that has passed all of its bytes is complete though hyper never asks for the end: with a
+        // Content-Length it knows.
+        if self.passed >= self.total {
+            self.finish();
+        }
+        if self.spoiled {
+            return;
+        }
+        // The rest of a broken stream is on the wire, but perhaps not all of it: counted as sent, not as delivered.
+        let lost: u64 = self.unsure.iter().map(|handed| handed.bytes).sum();
+        let mut settlement = self.counted.take();
+        settlement.add_wire(lost);
+        self.gateway.settler.settle(settlement);
+    }
+}

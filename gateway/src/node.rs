@@ -1,0 +1,308 @@
+//! A running node, put together from its configuration: stores, log, trust, listeners, and the tasks beside them.
+
+mod bootstrap;
+mod reload;
+mod sweep;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_store::{DocKind, Objects, OpenOptions, Publisher, PublisherOptions, Records, Uploads};
+use policy::RuleSet;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{Admin, AdminError, Metrics, MetricsError, Readiness};
+use crate::clock;
+use crate::config::{Config, ConfigError};
+use crate::drain::{Drain, Phase};
+use crate::export::Settler;
+use crate::files::Files;
+use crate::gateway::{Denials, Gateway, Shared};
+use crate::listener::{Door, Listener, ListenerError, ListenerOptions, Rules, RulesLayer};
+use crate::secrets::{Secrets, SecretsError};
+use crate::sessions::Sessions;
+use crate::snapshot::{Catalog, SnapshotError};
+use crate::trust::Trust;
+
+/// Why a node does not start. Nothing listens then.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file that the configuration names cannot be used.
+    #[error("{path}: {problem}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why, and what would be right.
+        problem: String,
+    },
+    /// The data directory cannot be opened.
+    #[error("the data directory: {0}")]
+    Records(#[from] gateway_store::OpenError),
+    /// The object store cannot be opened.
+    #[error("the data directory: {0}")]
+    Objects(#[from] gateway_store::ObjectError),
+    /// The uploads cannot be opened.
+    #[error("the data directory: {0}")]
+    Uploads(#[from] gateway_store::UploadError),
+    /// A stored document does not parse.
+    #[error("the data directory: {0}")]
+    Catalog(#[from] SnapshotError),
+    /// The stored documents cannot be read.
+    #[error("the data directory: {0}")]
+    Read(#[from] gateway_store::ReadError),
+    /// The node's secrets cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The log cannot go on.
+    #[error("the log: {0}")]
+    Log(#[from] gateway_store::PublishError),
+    /// The built-in rules do not load.
+    #[error("the rules: {0}")]
+    Rules(#[from] policy::RuleSetError),
+    /// TLS cannot be set up.
+    #[error("the server certificate: {0}")]
+    Tls(#[from] certs::tls::TlsError),
+    /// The port cannot be opened.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    /// The admin port cannot be opened.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Metrics cannot be set up.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The first records cannot be written.
+    #[error("the first participants were not recorded: {0}")]
+    Bootstrap(String),
+    /// The operating system does not let us hear signals.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A node whose ports are open.
+#[derive(Debug)]
+pub struct Node {
+    /// Of the mutual-TLS listener.
+    pub address: SocketAddr,
+    /// Of health and metrics.
+    pub admin: SocketAddr,
+    gateway: Shared,
+    main: JoinHandle<()>,
+}
+
+impl Node {
+    /// Everything that requests share.
+    pub fn gateway(&self) -> &Shared {
+        &self.gateway
+    }
+
+    /// Begins the drain and waits until nothing is left.
+    pub async fn stop(self) {
+        self.gateway.drain.begin();
+        self.finished().await;
+    }
+
+    /// Waits until the node has drained, after a signal or [`Node::stop`].
+    pub async fn finished(self) {
+        if let Err(error) = self.main.await {
+            tracing::error!(%error, "the node ended abruptly");
+        }
+    }
+}
+
+fn file_error(path: &std::path::Path, problem: impl std::fmt::Display) -> NodeError {
+    NodeError::File { path: path.display().to_string(), problem: problem.to_string() }
+}
+
+fn read(path: &std::path::Path) -> Result<String, NodeError> {
+    std::fs::read_to_string(path).map_err(|error| file_error(path, error))
+}
+
+/// Starts a node. When this returns both ports are open and requests are answered.
+///
+/// # Errors
+/// [`NodeError`] before any port is bound, but for the ports' own errors.
+pub async fn start(config: Config) -> Result<Node, NodeError> {
+    let limits = config.limits.clone();
+    let metrics = Metrics::install(&[])?;
+    let rules = Arc::new(RuleSet::builtin()?);
+    let identity = certs::tls::ServerIdentity::from_pem(&read(&config.server.cert)?, &read(&config.server.key)?)?;
+
+    let (records, recovered) = Records::open(&config.data, OpenOptions::new(clock::now()))?;
+    if !recovered.clean {
+        tracing::warn!(in_doubt = recovered.in_doubt.len(), log_size = recovered.log_size, "recovered after an unclean end");
+    }
+    let objects = Objects::open(&config.data)?;
+    let uploads = Uploads::open(&config.data)?;
+    let secrets = Secrets::open(&config.data.join("secrets"))?;
+    let catalog = Arc::new(load(&records)?);
+    {
+        let catalog = Arc::clone(&catalog);
+        records.on_commit(move |commit| {
+            if let Err(error) = catalog.apply(&commit.docs) {
+                // What was just written does not parse: memory and store would drift apart from here.
+                tracing::error!(%error, "a recorded document does not parse");
+                std::process::abort();
+            }
+        });
+    }
+    bootstrap::participants(&config, &records, &catalog).await?;
+    let publisher = Publisher::start(&records, &PublisherOptions::new(config.log_key.clone(), config.guard.clone()))?;
+
+    let options = ListenerOptions {
+        connections_max: limits.connections_max,
+        per_trust_domain_max: limits.connections_per_participant_max,
+        // One address may be a whole institution's way out, and a test's loopback.
+        unverified_per_address_max: limits.connections_max,
+        handshake_timeout: Duration::from_secs(limits.handshake_seconds),
+        preface_timeout: Duration::from_secs(limits.handshake_seconds),
+        header_read_timeout: Duration::from_secs(limits.handshake_seconds),
+        stall_timeout: config.idle(),
+        ..ListenerOptions::default()
+    };
+    let listener = Listener::bind(config.listen, options)?;
+    let address = listener.local_addr();
+    let admin = Admin::bind(config.admin).await?;
+    let admin_address = admin.local_addr();
+
+    let trust = Trust::new(&catalog.snapshot(), listener.connections());
+    let verifier = certs::rustls_verifier::ClientVerifier::new(Arc::clone(trust.shared()));
+    let tls = certs::tls::server_config(Arc::clone(&identity), verifier)?;
+    let drain = Drain::new(
+        Duration::from_secs(limits.drain_seconds),
+        Duration::from_secs(limits.drain_seconds + limits.drain_cut_seconds),
+    );
+    let (settler, settling) = Settler::new(records.clone());
+    let gateway: Shared = Arc::new(Gateway {
+        files: Arc::new(Files::new(objects)),
+        uploads,
+        catalog,
+        rules,
+        secrets,
+        sessions: Arc::new(Sessions::default()),
+        settler,
+        tasks: TaskTracker::new(),
+        intake: tokio::sync::Mutex::new(()),
+        drain: drain.clone(),
+        trust: trust.clone(),
+        log_vkey: publisher.key().to_string(),
+        denials: Denials::default(),
+        records: records.clone(),
+        config,
+    });
+
+    let door = Door { tls, trust: Arc::clone(trust.shared()) };
+    let service = service(&gateway, address);
+    let readiness = readiness(&gateway, &publisher);
+    let reload = Arc::new(Notify::new());
+    let signals = crate::drain::signals().map_err(NodeError::Signals)?;
+    let running = Running { listener, admin, door, service, readiness, metrics, publisher, signals, reload, identity };
+    let main = tokio::spawn(running.run(Arc::clone(&gateway), settling));
+    Ok(Node { address, admin: admin_address, gateway, main })
+}
+
+fn load(records: &Records) -> Result<Catalog, NodeError> {
+    let mut docs = Vec::new();
+    for kind in DocKind::ALL {
+        let rows = records.read(|reader| reader.docs(kind))?;
+        docs.extend(rows.into_iter().map(|row| (kind, row.id, row.revision, row.body)));
+    }
+    Ok(Catalog::load(docs.into_iter())?)
+}
+
+/// The whole of what a connection's requests go through, outermost first.
+fn service(gateway: &Shared, address: SocketAddr) -> axum::Router {
+    let port = address.port();
+    let own = ["localhost", "127.0.0.1"].map(|name| format!("https://{name}:{port}"));
+    let origins = gateway.config.origins.iter().cloned().chain(own);
+    crate::rest::router(Arc::clone(gateway))
+        .merge(crate::door::flight::router(gateway))
+        // Host, Origin and Sec-Fetch-Site are judged before anything looks at the path.
+        .layer(RulesLayer::new(Rules::new(origins)))
+}
+
+fn readiness(gateway: &Shared, publisher: &Publisher) -> Readiness {
+    let drain = gateway.drain.clone();
+    let problem = publisher.problem();
+    let trust = gateway.trust.clone();
+    Readiness::new()
+        .with("drain", move || if drain.is_serving() { Ok(()) } else { Err("stopping".to_owned()) })
+        .with("log", move || problem.borrow().clone().map_or(Ok(()), Err))
+        .with("crl", move || {
+            let now = clock::now();
+            let stale = trust.shared().load().crls().filter(|crl| crl.next_update <= now).count();
+            if stale == 0 { Ok(()) } else { Err(format!("{stale} revocation lists have ended")) }
+        })
+}
+
+/// What runs until the node has drained.
+struct Running {
+    listener: Listener,
+    admin: Admin,
+    door: Door,
+    service: axum::Router,
+    readiness: Readiness,
+    metrics: Metrics,
+    publisher: Publisher,
+    signals: crate::drain::Signals,
+    reload: Arc<Notify>,
+    identity: Arc<certs::tls::ServerIdentity>,
+}
+
+impl Running {
+    async fn run(self, gateway: Shared, settling: impl Future<Output = ()> + Send + 'static) {
+        let drain = gateway.drain.clone();
+        let mut tasks = tokio::task::JoinSet::new();
+        let settling = tokio::spawn(settling);
+        tasks.spawn(sweep::run(Arc::clone(&gateway)));
+        tasks.spawn(reload::run(Arc::clone(&gateway), Arc::clone(&self.identity), Arc::clone(&self.reload)));
+        {
+            let (drain, reload, signals) = (drain.clone(), Arc::clone(&self.reload), self.signals);
+            tasks.spawn(async move {
+                signals.run(drain, reload).await;
+            });
+        }
+        let ended = Arc::new(Notify::new());
+        {
+            let ended = Arc::clone(&ended);
+            let (admin, readiness, metrics) = (self.admin, self.readiness, self.metrics);
+            tasks.spawn(async move { admin.run(readiness, metrics, ended.notified_owned()).await });
+        }
+        cut_at_drain(&gateway, &mut tasks);
+        let service = self.service;
+        self.listener.run(self.door, move |_| service.clone(), drain).await;
+
+        // No connection is open any more: what they left behind is written, then the log is brought up to date.
+        gateway.tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(2), gateway.tasks.wait()).await;
+        ended.notify_waiters();
+        ended.notify_one();
+        tasks.abort_all();
+        while tasks.join_next().await.is_some() {}
+        let records = gateway.records.clone();
+        // Streams are gone, and with them every settler but the gateway's own.
+        gateway.settler.finish();
+        let _ = tokio::time::timeout(Duration::from_secs(5), settling).await;
+        let publisher = self.publisher;
+        let _ = tokio::task::spawn_blocking(move || {
+            publisher.close();
+            records.close();
+        })
+        .await;
+    }
+}
+
+/// At the drain's second phase every stream ends: what has been sent is good, and its consumer resumes elsewhere or later.
+fn cut_at_drain(gateway: &Shared, tasks: &mut tokio::task::JoinSet<()>) {
+    let gateway = Arc::clone(gateway);
+    tasks.spawn(async move {
+        gateway.drain.reached(Phase::Cutting).await;
+        gateway.sessions.end_all("the gateway is stopping: resume later").await;
+    });
+}

@@ -1,0 +1,78 @@
+//! The REST API: what INTERFACE.md lists, as an axum router. Handlers parse, ask [`crate::authz`], and either read the
+//! snapshot or describe a [`change::Change`]; they hold no state of their own.
+
+pub mod audit;
+pub mod caller;
+pub mod change;
+pub mod datasets;
+pub mod dual;
+pub mod exchange;
+pub mod intake;
+pub mod leases;
+pub mod lifecycle;
+pub mod mechanisms;
+pub mod participants;
+mod reference;
+pub mod refused;
+pub mod search;
+pub mod statements;
+pub mod upload;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post, put};
+
+pub use caller::{Caller, Posted};
+pub use refused::{Refused, json_response};
+
+use crate::door;
+use crate::gateway::Shared;
+
+/// Every route of the mutual-TLS listener but Flight's.
+pub fn router(gateway: Shared) -> Router {
+    // Bodies are limited where they are read: JSON by `Posted`, uploads by their own length.
+    let file = get(door::files::get).head(door::files::get).put(upload::put).layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route("/v1/whoami", get(caller::whoami))
+        .route("/v1/datasets", get(search::list).post(intake::register))
+        .route("/v1/datasets/{id}", get(datasets::show))
+        .route("/v1/datasets/{id}/versions/{version}", get(datasets::version))
+        .route("/v1/datasets/{id}/versions/{version}/submit", post(lifecycle::submit))
+        .route("/v1/datasets/{id}/versions/{version}/approve", post(lifecycle::approve))
+        .route("/v1/datasets/{id}/versions/{version}/publish", post(lifecycle::publish))
+        .route("/v1/datasets/{id}/versions/{version}/suspend", post(lifecycle::suspend))
+        .route("/v1/datasets/{id}/versions/{version}/resume", post(lifecycle::resume))
+        .route("/v1/datasets/{id}/versions/{version}/withdraw", post(lifecycle::withdraw))
+        .route("/v1/datasets/{id}/versions/{version}/confirm-exemption", post(lifecycle::confirm_exemption))
+        .route("/v1/datasets/{id}/versions/{version}/files/{name}", file)
+        .route("/v1/datasets/{id}/versions/{version}/files/{name}/chunks", get(door::files::chunks))
+        .route("/v1/datasets/{id}/versions/{version}/data", get(door::data::get))
+        .route("/v1/plan", post(exchange::plan))
+        .route("/v1/agreements", get(exchange::agreements).post(exchange::accept))
+        .route("/v1/agreements/{id}", get(exchange::agreement))
+        .route("/v1/agreements/{id}/end", post(exchange::end))
+        .route("/v1/agreements/{id}/foreign-authority", post(exchange::flag))
+        .route("/v1/leases", get(leases::list))
+        .route("/v1/leases/{id}", get(leases::show))
+        .route("/v1/leases/{id}/cut", post(leases::cut))
+        .route("/v1/mechanisms", get(mechanisms::list).post(mechanisms::add))
+        .route("/v1/mechanisms/{id}", get(mechanisms::show))
+        .route("/v1/mechanisms/{id}/confirm", post(mechanisms::confirm))
+        .route("/v1/mechanisms/{id}/revoke", post(mechanisms::revoke))
+        .route("/v1/participants", get(participants::list).post(participants::add))
+        .route("/v1/participants/{id}", get(participants::show))
+        .route("/v1/participants/{id}/suspend", post(participants::suspend))
+        .route("/v1/participants/{id}/resume", post(participants::resume))
+        .route("/v1/participants/{id}/confirm-baseline", post(participants::confirm_baseline))
+        .route("/v1/participants/{id}/crl", put(participants::put_crl))
+        .route("/v1/participants/{id}/ca", put(participants::put_ca))
+        .route("/v1/statements", get(statements::get))
+        .route("/v1/audit", get(audit::search))
+        .route("/v1/audit/{index}", get(audit::show))
+        .route("/v1/audit/{index}/proof", get(audit::proof))
+        .route("/v1/log-key", get(audit::key))
+        .route("/log/{*path}", get(audit::log))
+        .fallback(refused::no_such_path)
+        .method_not_allowed_fallback(refused::no_such_method)
+        .with_state(gateway)
+}

@@ -1,0 +1,187 @@
+//! The log over the API: search, one leaf, its proof, the verifier key; and the published files themselves.
+
+use std::path::Path as FilePath;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use gateway_api::audit::{Entry, EntryList, LogKey};
+use gateway_api::{Code, Problem};
+use gateway_audit::checkpoint::SignedCheckpoint;
+use gateway_audit::leaf::Leaf;
+use gateway_audit::proof::LogProof;
+use gateway_audit::search::{LeafFilter, parties};
+use gateway_audit::tiles::{TileLevel, TilePath, TileReader};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{Caller, Refused, json_response};
+use crate::authz::{Action, Scope};
+use crate::gateway::Shared;
+
+/// Leaves walked by one search request; more are behind its cursor.
+const WALK_MAX: usize = 20_000;
+
+/// Query of `GET /v1/audit`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    from: Option<String>,
+    to: Option<String>,
+    participant: Option<String>,
+    dataset: Option<String>,
+    rule: Option<String>,
+    effect: Option<String>,
+    kind: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<u64>,
+}
+
+fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    text.map(|text| {
+        text.parse().map_err(|_| {
+            Problem::new(Code::BadInput, format!("`{name}` is `{text}`: write a time as 2026-11-22T10:00:00+08:00"))
+        })
+    })
+    .transpose()
+}
+
+/// `GET /v1/audit`: a compliance officer's search; an authority's sees everything, another's what names its participant.
+pub async fn search(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    query: Result<Query<Search>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(query) = query.map_err(|error| Problem::new(Code::BadInput, error.body_text()))?;
+    let scope = caller.may(Action::SearchLog)?;
+    let participant = match &query.participant {
+        None => None,
+        Some(name) => Some(caller.snapshot.participant(name).map_or_else(|| name.clone(), |doc| doc.id.to_string())),
+    };
+    let filter = LeafFilter {
+        participant,
+        dataset: query.dataset,
+        rule: query.rule,
+        effect: query.effect,
+        kind: query.kind,
+        from: time("from", query.from.as_deref())?,
+        to: time("to", query.to.as_deref())?,
+    };
+    let limit = query.limit.unwrap_or(50).clamp(1, 500);
+    let start = query.cursor.unwrap_or(0);
+    let found = gateway
+        .scan(move |reader| {
+            let (mut entries, mut at, mut walked) = (Vec::new(), start, 0);
+            loop {
+                let leaves = reader.leaves(at, 512)?;
+                if leaves.is_empty() {
+                    return Ok((entries, None));
+                }
+                for bytes in leaves {
+                    let index = at;
+                    at += 1;
+                    walked += 1;
+                    let Ok(leaf) = Leaf::parse(&bytes) else { continue };
+                    let own = match &scope {
+                        Scope::Everything => true,
+                        Scope::Participant(own) => parties(&leaf).contains(&own.as_str()),
+                    };
+                    if own && filter.matches(&leaf) {
+                        entries.push(Entry { index, leaf: serde_json::Value::Object(leaf.members().clone()) });
+                    }
+                    if entries.len() >= limit || walked >= WALK_MAX {
+                        return Ok((entries, Some(at)));
+                    }
+                }
+            }
+        })
+        .await?;
+    let (entries, next) = found;
+    Ok(json_response(StatusCode::OK, &EntryList { entries, next: next.map(|next| next.to_string()) }))
+}
+
+/// The bytes of one leaf that the caller may read.
+fn leaf(gateway: &Shared, caller: &Caller, index: &str) -> Result<(u64, Vec<u8>, Leaf), Problem> {
+    let scope = crate::authz::authorise(&caller.principal, Action::ReadLeaf)?;
+    let shown: String = index.chars().take(20).collect();
+    let missing = || Problem::new(Code::NotFound, format!("there is no leaf `{shown}` for you"));
+    let index: u64 = index.parse().map_err(|_| missing())?;
+    let bytes = gateway.look(|reader| reader.leaf(index))?.ok_or_else(missing)?;
+    let leaf = Leaf::parse(&bytes).map_err(crate::admission::unavailable)?;
+    let visible = match &scope {
+        Scope::Everything => true,
+        Scope::Participant(own) => parties(&leaf).contains(&own.as_str()),
+    };
+    if visible { Ok((index, bytes, leaf)) } else { Err(missing()) }
+}
+
+/// `GET /v1/audit/{index}`.
+pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(index): Path<String>) -> Result<Response, Refused> {
+    let (index, _, leaf) = leaf(&gateway, &caller, &index)?;
+    Ok(json_response(StatusCode::OK, &Entry { index, leaf: serde_json::Value::Object(leaf.members().clone()) }))
+}
+
+/// `GET /v1/audit/{index}/proof`: a C2SP `.tlog-proof` with the leaf as its extra data, verified before it is handed out.
+pub async fn proof(State(gateway): State<Shared>, caller: Caller, Path(index): Path<String>) -> Result<Response, Refused> {
+    let (index, bytes, _) = leaf(&gateway, &caller, &index)?;
+    let folder = gateway.config.data.join("log");
+    let made = tokio::task::spawn_blocking(move || prove(&folder, index, &bytes))
+        .await
+        .map_err(crate::admission::unavailable)??;
+    let name = format!("attachment; filename=\"{index}.tlog-proof\"");
+    let name = HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment"));
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")), (header::CONTENT_DISPOSITION, name)], made)
+        .into_response())
+}
+
+fn prove(folder: &FilePath, index: u64, leaf: &[u8]) -> Result<String, Problem> {
+    let fault = |what: &dyn std::fmt::Display| crate::admission::unavailable(what.to_string());
+    let note = std::fs::read(folder.join("checkpoint")).map_err(|error| fault(&error))?;
+    let checkpoint = SignedCheckpoint::parse(&note).map_err(|error| fault(&error))?;
+    let size = checkpoint.checkpoint().size;
+    if index >= size {
+        return Err(Problem::new(Code::Unavailable, "the leaf is recorded but not yet published: try again in a second")
+            .with("retry_after", 1));
+    }
+    let mut reader = TileReader::new(size, |path: &TilePath| match std::fs::read(folder.join(path.to_string())) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    });
+    let hashes = reader.inclusion(index).map_err(|error| fault(&error))?;
+    let proof = LogProof { extra: Some(leaf.to_vec()), index, hashes, checkpoint };
+    let hash = gateway_audit::tree::leaf_hash(leaf);
+    let inside = proof.checkpoint.checkpoint();
+    gateway_audit::tree::verify_inclusion(&hash, index, size, &proof.hashes, &inside.root).map_err(|error| fault(&error))?;
+    Ok(proof.to_text())
+}
+
+/// `GET /v1/log-key`: everybody may verify.
+pub async fn key(State(gateway): State<Shared>, _: Caller) -> Response {
+    let key = LogKey { vkey: gateway.log_vkey.clone(), origin: gateway.config.origin.clone(), witnessed: false };
+    json_response(StatusCode::OK, &key)
+}
+
+/// `GET /log/…`: the published files, byte for byte as they lie under the data directory.
+pub async fn log(State(gateway): State<Shared>, caller: Caller, Path(path): Path<String>) -> Result<Response, Refused> {
+    let missing = || Problem::new(Code::NotFound, "there is no such file in the log");
+    let tile: Option<TilePath> = path.parse().ok();
+    if path != "checkpoint" && tile.is_none() {
+        return Err(missing().into());
+    }
+    let entries = tile.as_ref().is_some_and(|tile| tile.level() == TileLevel::Entries);
+    caller.may(if entries { Action::ReadLog } else { Action::ReadTiles })?;
+    // A parsed tile path prints as itself: digits, `x`, `p` and slashes, so it stays in the folder.
+    let name = tile.map_or_else(|| "checkpoint".to_owned(), |tile| tile.to_string());
+    let bytes = tokio::fs::read(gateway.config.data.join("log").join(name)).await;
+    match bytes {
+        Ok(bytes) => {
+            let kind = if path == "checkpoint" { "text/plain; charset=utf-8" } else { "application/octet-stream" };
+            let cache = if path == "checkpoint" { "no-store" } else { "private, max-age=31536000, immutable" };
+            Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], Body::from(bytes)).into_response())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing().into()),
+        Err(error) => Err(crate::admission::unavailable(error).into()),
+    }
+}

@@ -1,0 +1,217 @@
+//! Changes: gather, decide, act. A handler says what should be written for the snapshot it sees; this commits it, and asks
+//! again if something else was written first.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use catalog::Digest;
+use gateway_api::{Code, Problem};
+use gateway_store::{CommitError, DocKind, Idempotency, Transaction, Write};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Caller, Refused, json_response};
+use crate::gateway::{Shared, absent, expect, put};
+use crate::identity::Principal;
+use crate::leaf;
+use crate::secrets::Secrets;
+use crate::snapshot::Snapshot;
+
+/// How often a change is described again because the catalog moved.
+const ATTEMPTS_MAX: usize = 8;
+
+/// What is to be written, and what to answer when it is.
+#[derive(Debug)]
+pub struct Change {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// The answer; `leaf`, the log index of the change, is added.
+    pub body: Value,
+    /// The writes.
+    pub transaction: Transaction,
+}
+
+impl Change {
+    /// An answer that needs nothing written.
+    pub fn nothing(status: StatusCode, body: Value, now: Timestamp) -> Self {
+        Self { status, body, transaction: Transaction::new(now) }
+    }
+
+    /// A change with one leaf of `kind` by the caller, with `members`.
+    pub fn recorded(
+        caller: &Caller,
+        secrets: &Secrets,
+        kind: &str,
+        members: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> Result<Self, Problem> {
+        let mut leaf_members = leaf::of(kind);
+        let openings = leaf::by(&mut leaf_members, &caller.principal, secrets).map_err(crate::admission::unavailable)?;
+        for (name, value) in members {
+            leaf_members.insert(name.to_owned(), value);
+        }
+        let mut transaction = Transaction::new(caller.now);
+        let leaf = transaction.leaf(leaf_members);
+        transaction.writes.extend(leaf::openings(leaf, openings));
+        Ok(Self { status: StatusCode::OK, body: Value::Object(Map::new()), transaction })
+    }
+
+    /// Sets the answer.
+    #[must_use]
+    pub fn answer<T: Serialize>(mut self, status: StatusCode, body: &T) -> Self {
+        self.status = status;
+        self.body = serde_json::to_value(body).unwrap_or_default();
+        self
+    }
+
+    /// Replaces a document that is still as the snapshot has it.
+    pub fn replace<T: Serialize>(&mut self, kind: DocKind, id: String, revision: u64, body: &T) {
+        self.transaction.expect.push(expect(kind, id.clone(), revision));
+        self.transaction.writes.push(put(kind, id, body));
+    }
+
+    /// Adds a document that is not there yet.
+    pub fn create<T: Serialize>(&mut self, kind: DocKind, id: String, body: &T) {
+        self.transaction.expect.push(absent(kind, id.clone()));
+        self.transaction.writes.push(put(kind, id, body));
+    }
+
+    /// Adds a write.
+    pub fn write(&mut self, write: Write) {
+        self.transaction.writes.push(write);
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    status: u16,
+    body: Value,
+}
+
+/// What makes a request repeatable.
+#[derive(Debug, Clone)]
+pub struct Repeatable {
+    /// Digest of the request.
+    pub digest: Digest,
+    /// `Idempotency-Key`.
+    pub key: Option<String>,
+}
+
+/// Commits what `describe` says for the current snapshot.
+///
+/// # Errors
+/// What `describe` refuses; 409 `key_reused`; 503 when it cannot be recorded.
+pub async fn execute(
+    gateway: &Shared,
+    caller: &Caller,
+    request: Repeatable,
+    describe: impl Fn(&Caller) -> Result<Change, Problem>,
+) -> Result<Response, Refused> {
+    let (status, body) = execute_value(gateway, caller, request, describe).await?;
+    Ok(json_response(status, &body))
+}
+
+/// The same, giving the answer as a value.
+pub async fn execute_value(
+    gateway: &Shared,
+    caller: &Caller,
+    request: Repeatable,
+    describe: impl Fn(&Caller) -> Result<Change, Problem>,
+) -> Result<(StatusCode, Value), Problem> {
+    let scope = caller.principal.keyed(&gateway.secrets);
+    if let Some(answer) = answered(gateway, &scope, &request)? {
+        return Ok(answer);
+    }
+    let mut caller = caller.clone();
+    for _ in 0..ATTEMPTS_MAX {
+        let Change { status, body, mut transaction } = describe(&caller)?;
+        if let Some(key) = &request.key {
+            let stored = Stored { status: status.as_u16(), body: body.clone() };
+            transaction.idempotency = Some(Idempotency {
+                scope: scope.clone(),
+                key: key.clone(),
+                body: request.digest,
+                response: serde_json::to_vec(&stored).unwrap_or_default(),
+            });
+        }
+        if transaction.leaves.is_empty() && transaction.writes.is_empty() && transaction.idempotency.is_none() {
+            return Ok((status, body));
+        }
+        let has_leaf = !transaction.leaves.is_empty();
+        match gateway.records.commit(transaction).await {
+            Ok(committed) => return Ok((status, with_leaf(body, has_leaf.then_some(committed.first_leaf)))),
+            Err(CommitError::Conflict(_)) => refresh(gateway, &mut caller)?,
+            Err(CommitError::Replayed { response, leaf }) => return replay(&response, leaf),
+            Err(CommitError::KeyReused { first, second }) => return Err(reused(first, second)),
+            Err(CommitError::Leaf { source, .. }) => {
+                return Err(Problem::new(Code::BadInput, format!("this does not fit into a log entry: {source}")));
+            }
+            Err(CommitError::Full) => {
+                return Err(Problem::new(Code::Unavailable, "the disk is full: nothing was changed"));
+            }
+            Err(error) => return Err(crate::admission::unavailable(error)),
+        }
+    }
+    Err(Problem::new(Code::Conflict, "this changes faster than it can be decided on: try again"))
+}
+
+/// The stored answer of a request that was made before.
+fn answered(
+    gateway: &Shared,
+    scope: &str,
+    request: &Repeatable,
+) -> Result<Option<(StatusCode, Value)>, Problem> {
+    let Some(key) = &request.key else { return Ok(None) };
+    let found = gateway.look(|reader| reader.idempotent(scope, key))?;
+    let Some(found) = found else { return Ok(None) };
+    if found.body != request.digest {
+        return Err(reused(found.body, request.digest));
+    }
+    replay(&found.response, found.leaf).map(Some)
+}
+
+fn refresh(gateway: &Shared, caller: &mut Caller) -> Result<(), Problem> {
+    let snapshot: Arc<Snapshot> = gateway.snapshot();
+    caller.now = crate::clock::now();
+    // The caller may have lost its place in the meantime.
+    let peer = crate::listener::Peer {
+        verified: Arc::clone(&caller.principal.verified),
+        addr: std::net::SocketAddr::new(caller.principal.address, 0),
+        connection: caller.principal.connection.clone(),
+    };
+    caller.principal = Principal::of(&peer, &snapshot, caller.now)?;
+    caller.snapshot = snapshot;
+    Ok(())
+}
+
+fn with_leaf(mut body: Value, leaf: Option<u64>) -> Value {
+    if let (Some(members), Some(leaf)) = (body.as_object_mut(), leaf) {
+        members.insert("leaf".to_owned(), json!(leaf));
+    }
+    body
+}
+
+fn replay(response: &[u8], leaf: Option<u64>) -> Result<(StatusCode, Value), Problem> {
+    let stored: Stored = serde_json::from_slice(response).map_err(crate::admission::unavailable)?;
+    let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
+    Ok((status, with_leaf(stored.body, leaf)))
+}
+
+fn reused(first: Digest, second: Digest) -> Problem {
+    Problem::new(
+        Code::KeyReused,
+        format!("this Idempotency-Key was first used for the request {first}; this one is {second}: take a new key"),
+    )
+    .with("first", json!(first))
+    .with("second", json!(second))
+}
+
+/// A reason, checked: 1 to 500 characters.
+pub fn reason(text: &str) -> Result<&str, Problem> {
+    let text = text.trim();
+    if (1..=500).contains(&text.chars().count()) {
+        return Ok(text);
+    }
+    Err(Problem::new(Code::BadInput, "give a `reason` of 1 to 500 characters: those it concerns will read it"))
+}

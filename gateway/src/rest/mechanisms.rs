@@ -1,0 +1,191 @@
+//! `/v1/mechanisms`: filings and approvals. A party adds one; it counts once an authority of another participant has
+//! confirmed it; revoking it ends what goes under it.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use catalog::{Mechanism, MechanismId, MechanismState, ParticipantId};
+use gateway_api::catalog::Reason;
+use gateway_api::exchange::AddMechanism;
+use gateway_api::{Code, Problem};
+use gateway_store::DocKind;
+use jiff::civil::Date;
+use serde_json::json;
+
+use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::lifecycle::Nothing;
+use super::{Caller, Posted, Refused, json_response};
+use crate::authz::{Action, Scope, authorise};
+use crate::gateway::Shared;
+use crate::sessions::Affected;
+
+const LIST_MAX: usize = 64;
+
+fn date(name: &str, text: &str) -> Result<Date, Problem> {
+    text.parse().map_err(|_| Problem::new(Code::BadInput, format!("`{name}` is `{text}`: write a day as 2026-11-22")))
+}
+
+fn checked(body: &AddMechanism, caller: &Caller, scope: &Scope) -> Result<(Date, Option<Date>, Option<Date>), Problem> {
+    for participant in [&body.exporter, &body.recipient] {
+        if !caller.snapshot.participants.contains_key(participant) {
+            return Err(Problem::new(Code::BadInput, format!("there is no participant `{participant}`")));
+        }
+    }
+    if body.exporter == body.recipient {
+        return Err(Problem::new(Code::BadInput, "exporter and recipient are the same participant"));
+    }
+    if !scope.covers_any([&body.exporter, &body.recipient]) {
+        return Err(Problem::new(Code::Forbidden, "only a party of a mechanism, or an authority, adds it"));
+    }
+    if !(1..=200).contains(&body.reference.trim().chars().count()) {
+        return Err(Problem::new(Code::BadInput, "`reference` is 1 to 200 characters: the number of the filing or approval"));
+    }
+    for (name, list) in [("datasets", &body.datasets), ("purposes", &body.purposes)] {
+        if list.is_empty() || list.len() > LIST_MAX || list.iter().any(|entry| entry.is_empty() || entry.len() > 64) {
+            return Err(Problem::new(Code::BadInput, format!("`{name}` lists 1 to {LIST_MAX} ids, or is [\"*\"]")));
+        }
+    }
+    if body.persons_max.is_some_and(|persons| persons >= 1 << 53) {
+        return Err(Problem::new(Code::BadInput, "`persons_max` is at most 2^53 − 1"));
+    }
+    let effective = date("effective", &body.effective)?;
+    let filed = body.filed.as_deref().map(|text| date("filed", text)).transpose()?;
+    let expires = body.expires.as_deref().map(|text| date("expires", text)).transpose()?;
+    if expires.is_some_and(|expires| expires < effective) {
+        return Err(Problem::new(Code::BadInput, "`expires` is before `effective`"));
+    }
+    Ok((effective, filed, expires))
+}
+
+fn members(mechanism: &Mechanism) -> [(&'static str, serde_json::Value); 7] {
+    [
+        ("mechanism", json!(mechanism.id)),
+        ("mechanism_kind", json!(mechanism.kind)),
+        ("provider", json!(mechanism.exporter)),
+        ("consumer", json!(mechanism.recipient)),
+        ("effective", json!(mechanism.effective)),
+        ("expires", json!(mechanism.expires)),
+        ("state", json!(mechanism.state)),
+    ]
+}
+
+/// `POST /v1/mechanisms`.
+pub async fn add(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    posted: Posted<AddMechanism>,
+) -> Result<Response, Refused> {
+    let id = MechanismId::parse(&gateway.secrets.id("m-", caller.now).map_err(crate::admission::unavailable)?)
+        .map_err(crate::admission::unavailable)?;
+    let body = posted.value;
+    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+        let scope = authorise(&caller.principal, Action::AddMechanism)?;
+        let (effective, filed, expires) = checked(&body, caller, &scope)?;
+        let mechanism = Mechanism {
+            id: id.clone(),
+            kind: body.kind,
+            reference: body.reference.trim().to_owned(),
+            exporter: body.exporter.clone(),
+            recipient: body.recipient.clone(),
+            effective,
+            filed,
+            expires,
+            datasets: body.datasets.clone(),
+            purposes: body.purposes.clone(),
+            persons_max: body.persons_max,
+            state: MechanismState::Proposed,
+            added_by: caller.principal.participant.clone(),
+            at: caller.now,
+        };
+        let mut change = Change::recorded(caller, &gateway.secrets, "mechanism_add", members(&mechanism))?;
+        change.create(DocKind::Mechanism, mechanism.id.to_string(), &mechanism);
+        Ok(change.answer(StatusCode::CREATED, &mechanism))
+    })
+    .await
+}
+
+fn find(caller: &Caller, scope: &Scope, id: &str) -> Result<(u64, Mechanism), Problem> {
+    let missing =
+        || Problem::new(Code::NotFound, format!("there is no mechanism `{}` for you", id.chars().take(64).collect::<String>()));
+    let id = MechanismId::parse(id).map_err(|_| missing())?;
+    let doc = caller.snapshot.mechanisms.get(&id).ok_or_else(missing)?;
+    if scope.covers_any(parties(doc)) { Ok((doc.revision, doc.body.clone())) } else { Err(missing()) }
+}
+
+fn parties(mechanism: &Mechanism) -> [&ParticipantId; 2] {
+    [&mechanism.exporter, &mechanism.recipient]
+}
+
+/// `GET /v1/mechanisms`.
+pub async fn list(State(_): State<Shared>, caller: Caller) -> Result<Response, Refused> {
+    let scope = caller.may(Action::ReadMechanisms)?;
+    let found: Vec<&Mechanism> = caller
+        .snapshot
+        .mechanisms
+        .values()
+        .map(|doc| &doc.body)
+        .filter(|mechanism| scope.covers_any(parties(mechanism)))
+        .collect();
+    Ok(json_response(StatusCode::OK, &json!({"mechanisms": found})))
+}
+
+/// `GET /v1/mechanisms/{id}`.
+pub async fn show(State(_): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refused> {
+    let scope = caller.may(Action::ReadMechanisms)?;
+    Ok(json_response(StatusCode::OK, &find(&caller, &scope, &id)?.1))
+}
+
+/// `POST /v1/mechanisms/{id}/confirm`.
+pub async fn confirm(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    posted: Posted<Nothing>,
+) -> Result<Response, Refused> {
+    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+        let scope = authorise(&caller.principal, Action::Approve)?;
+        let (revision, mut mechanism) = find(caller, &scope, &id)?;
+        if mechanism.state != MechanismState::Proposed {
+            return Err(Problem::new(Code::Conflict, "only a proposed mechanism can be confirmed"));
+        }
+        if mechanism.added_by == caller.principal.participant {
+            return Err(Problem::new(
+                Code::Forbidden,
+                format!("`{}` added it: an officer of another participant confirms it", mechanism.added_by),
+            ));
+        }
+        mechanism.state = MechanismState::Confirmed;
+        let mut change = Change::recorded(caller, &gateway.secrets, "mechanism_confirm", members(&mechanism))?;
+        change.replace(DocKind::Mechanism, mechanism.id.to_string(), revision, &mechanism);
+        Ok(change.answer(StatusCode::OK, &mechanism))
+    })
+    .await
+}
+
+/// `POST /v1/mechanisms/{id}/revoke`: no new lease goes under it, and the live ones between its parties end.
+pub async fn revoke(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    posted: Posted<Reason>,
+) -> Result<Response, Refused> {
+    let why = reason(&posted.value.reason)?.to_owned();
+    let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
+    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+        let scope = authorise(&caller.principal, Action::AddMechanism)?;
+        let (revision, mut mechanism) = find(caller, &scope, &id)?;
+        if mechanism.state == MechanismState::Revoked {
+            return Err(Problem::new(Code::Conflict, "it is revoked already"));
+        }
+        mechanism.state = MechanismState::Revoked;
+        let mut change = Change::recorded(caller, &gateway.secrets, "mechanism_revoke", members(&mechanism))?;
+        change.replace(DocKind::Mechanism, mechanism.id.to_string(), revision, &mechanism);
+        Ok(change.answer(StatusCode::OK, &mechanism))
+    })
+    .await?;
+    // Which lease was decided under which mechanism is not kept: every lease between its parties is decided again.
+    let (_, mechanism) = find(&caller, &Scope::Everything, &id)?;
+    let affected = Affected::Between { exporter: mechanism.exporter, recipient: mechanism.recipient };
+    gateway.cut(&affected, &format!("mechanism revoked: {why}"), Some(&caller.principal)).await?;
+    Ok(json_response(status, &body))
+}

@@ -1,0 +1,121 @@
+//! `GET /v1/statements`: what was delivered in a month and what it costs; a participant sees the lines it is a party of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use catalog::{AgreementId, Digest, FileIndex};
+use gateway_api::{Code, Problem};
+use gateway_ledger::Month;
+use gateway_ledger::statement::{AgreementUse, Delivery, Pull, statements};
+use gateway_store::DeliveredFilter;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Caller, Refused, json_response};
+use crate::authz::{Action, Scope};
+use crate::clock;
+use crate::gateway::Shared;
+
+/// Query of `GET /v1/statements`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    participant: Option<String>,
+    period: Option<String>,
+}
+
+/// `GET /v1/statements?participant=&period=`.
+pub async fn get(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    query: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(query) = query.map_err(|error| Problem::new(Code::BadInput, error.body_text()))?;
+    let scope = caller.may(Action::ReadStatements)?;
+    let participant = match &query.participant {
+        None => caller.principal.participant.clone(),
+        Some(name) => caller
+            .snapshot
+            .participant(name)
+            .map(|doc| doc.id.clone())
+            .filter(|id| scope.covers(id))
+            .ok_or_else(|| Problem::new(Code::NotFound, "there is no statement of that participant for you"))?,
+    };
+    let month = match &query.period {
+        None => Month::of(caller.now),
+        Some(text) => Month::parse(text).map_err(|error| Problem::new(Code::BadInput, error.to_string()))?,
+    };
+    // Own statements only, but the lines of an agreement name all of its parties.
+    debug_assert!(matches!(scope, Scope::Everything) || participant == caller.principal.participant);
+
+    let agreements: Vec<_> = caller
+        .snapshot
+        .agreements
+        .values()
+        .filter(|agreement| [&agreement.participant, &agreement.provider, &agreement.broker].contains(&&participant))
+        .cloned()
+        .collect();
+    let ids: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id.clone()).collect();
+    let rows = gateway
+        .scan(move |reader| {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                let filter =
+                    DeliveredFilter { agreement: Some(id.clone()), through: Some(month), ..DeliveredFilter::default() };
+                found.push((id.clone(), reader.delivered(&filter)?, reader.billed_leases(&id)?));
+            }
+            Ok(found)
+        })
+        .await?;
+
+    let mut indexes: BTreeMap<Digest, Arc<FileIndex>> = BTreeMap::new();
+    for (_, delivered, _) in &rows {
+        for row in delivered {
+            if let std::collections::btree_map::Entry::Vacant(slot) = indexes.entry(row.file) {
+                let entry = caller
+                    .snapshot
+                    .version(&row.dataset, &row.version)
+                    .and_then(|version| version.files.iter().find(|file| file.sha256 == row.file.hex()).cloned());
+                let Some(entry) = entry else { continue };
+                slot.insert(gateway.files.index(&entry).await.map_err(crate::admission::unavailable)?);
+            }
+        }
+    }
+    let uses: Vec<AgreementUse<'_>> = rows
+        .iter()
+        .filter_map(|(id, delivered, leases)| {
+            let agreement = agreements.iter().find(|agreement| agreement.id == *id)?;
+            Some(AgreementUse {
+                agreement: &agreement.body,
+                deliveries: delivered
+                    .iter()
+                    .filter(|row| indexes.contains_key(&row.file))
+                    .map(|row| Delivery {
+                        version: row.version.clone(),
+                        file: row.file,
+                        period: row.period,
+                        intervals: row.intervals.clone(),
+                        data_bytes: row.data_bytes,
+                        wire_bytes: row.wire_bytes,
+                    })
+                    .collect(),
+                pulls: leases
+                    .iter()
+                    .filter_map(|row| Some(Pull { version: row.lease.version.clone(), period: row.first_period? }))
+                    .collect(),
+            })
+        })
+        .collect();
+    let made = statements(month, &uses, |digest| indexes.get(digest).map(AsRef::as_ref)).map_err(|error| {
+        tracing::error!(%error, "a statement cannot be made");
+        Problem::new(Code::Internal, "the statement cannot be made")
+    })?;
+    let body = json!({
+        "participant": participant, "period": month, "statements": made, "made": clock::text(caller.now),
+        "evidence": "sent: handed to the consumer's connection; receipts come with a later release",
+    });
+    Ok(json_response(StatusCode::OK, &body))
+}

@@ -104,6 +104,11 @@ pub fn run(cli: &Cli) -> Exit {
     exit
 }
 
+/// Prints why a command failed, as [`run`] would. For the commands that the binary runs itself.
+pub fn fail(cli: &Cli, error: &CommandError) -> Exit {
+    session(cli, &mut Io::process(Interrupt::never())).fail(error)
+}
+
 /// Runs a command inside the caller's runtime (multi-threaded), on the caller's streams.
 pub async fn execute(cli: &Cli, io: &mut Io) -> Exit {
     let mut session = session(cli, io);

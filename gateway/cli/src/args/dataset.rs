@@ -27,6 +27,8 @@ pub enum DatasetCommand {
     Suspend(ReasonArgs),
     /// Withdraw a version for good: live streams end within a second
     Withdraw(ReasonArgs),
+    /// Lift a suspension (two officers of an authority)
+    Resume(ActionArgs),
     /// Confirm the exemption that a version declares (compliance of an authority)
     ConfirmExemption(ActionArgs),
     /// Datasets that you may see

@@ -42,9 +42,17 @@ pub enum AgreementCommand {
     End {
         /// Agreement id
         id: AgreementId,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// Note that a foreign judicial or law-enforcement body asks for what is pulled under it (an authority's officer)
+    ForeignAuthority {
+        /// Agreement id
+        id: AgreementId,
+        /// It does no longer
+        #[arg(long)]
+        clear: bool,
         /// Gateway and certificate.
         #[command(flatten)]
         connect: ConnectArgs,

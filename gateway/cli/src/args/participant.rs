@@ -41,9 +41,6 @@ pub enum ParticipantCommand {
     Resume {
         /// Id or trust domain
         id: String,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
         /// Gateway and certificate.
         #[command(flatten)]
         connect: ConnectArgs,

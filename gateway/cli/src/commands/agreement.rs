@@ -1,11 +1,11 @@
 //! `kouan agreement …`.
 
 use gateway_api::exchange::AcceptOffer;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::rest::{self, act_because, get, items};
+use super::rest::{self, act, get, items};
 use crate::args::exchange::AgreementCommand;
-use crate::client::Call;
+use crate::client::{Call, path};
 use crate::error::CommandError;
 use crate::output::plain;
 use crate::output::table::{Table, fields};
@@ -52,10 +52,17 @@ pub async fn run(session: &mut Session<'_>, command: &AgreementCommand) -> Resul
             let value = get(&rest::client(session, connect)?, &["v1", "agreements", id.as_str()]).await?;
             session.answer(&value, || shown(&value))
         }
-        AgreementCommand::End { id, reason, connect } => {
+        AgreementCommand::End { id, connect } => {
             let client = rest::client(session, connect)?;
-            let value = act_because(&client, &["v1", "agreements", id.as_str(), "end"], reason).await?;
+            let value = act(&client, &["v1", "agreements", id.as_str(), "end"]).await?;
             session.answer(&value, || vec![format!("agreement {id} has ended; live streams under it are cut")])
+        }
+        AgreementCommand::ForeignAuthority { id, clear, connect } => {
+            let target = path(["v1", "agreements", id.as_str(), "foreign-authority"]);
+            let call = Call::post_json(target, &json!({ "flag": !clear }))?;
+            let value = rest::client(session, connect)?.json(&call).await?;
+            let now = if *clear { "serves no" } else { "serves a" };
+            session.answer(&value, || vec![format!("agreement {id} {now} foreign judicial or law-enforcement body")])
         }
     }
 }

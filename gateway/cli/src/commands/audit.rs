@@ -21,6 +21,8 @@ use crate::output::table::{Table, fields};
 use crate::output::{count, plain};
 use crate::session::{Lines, Session};
 
+/// Entries of one page.
+const PAGE: &str = "500";
 /// Longest older checkpoint, in bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 1 << 20;
 
@@ -48,6 +50,7 @@ fn target(filter: &EntryFilterArgs, cursor: Option<&str>) -> String {
         ("dataset", filter.dataset.as_deref()),
         ("rule", filter.rule.as_deref()),
         ("effect", filter.effect.as_deref()),
+        ("limit", Some(PAGE)),
         ("cursor", cursor),
     ];
     with_query("/v1/audit", query)

@@ -35,6 +35,7 @@ pub async fn run(session: &mut Session<'_>, command: &DatasetCommand) -> Result<
         DatasetCommand::ConfirmExemption(args) => {
             step(session, args, "confirm-exemption", "confirmed in its exemption", None).await
         }
+        DatasetCommand::Resume(args) => step(session, args, "resume", "signed for", None).await,
         DatasetCommand::Suspend(args) => stop(session, args, "suspend", "suspended").await,
         DatasetCommand::Withdraw(args) => stop(session, args, "withdraw", "withdrawn").await,
         DatasetCommand::List(args) => search(session, None, &args.filter, &args.connect).await,

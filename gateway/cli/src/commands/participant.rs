@@ -8,7 +8,7 @@ use catalog::participant::Tristate;
 use gateway_api::participant::AddParticipant;
 use serde_json::{Value, json};
 
-use super::rest::{self, act_because, get, items};
+use super::rest::{self, act, act_because, get, items};
 use crate::args::participant::{AddParticipantArgs, ParticipantCommand, TristateArg};
 use crate::client::{Call, path};
 use crate::error::CommandError;
@@ -57,9 +57,9 @@ pub async fn run(session: &mut Session<'_>, command: &ParticipantCommand) -> Res
             let value = act_because(&client, &["v1", "participants", id, "suspend"], reason).await?;
             session.answer(&value, || vec![format!("{id} is suspended; its live streams end within a second")])
         }
-        ParticipantCommand::Resume { id, reason, connect } => {
+        ParticipantCommand::Resume { id, connect } => {
             let client = rest::client(session, connect)?;
-            let value = act_because(&client, &["v1", "participants", id, "resume"], reason).await?;
+            let value = act(&client, &["v1", "participants", id, "resume"]).await?;
             session.answer(&value, || resumed(id, &value))
         }
         ParticipantCommand::Crl { id, file, connect } => {

@@ -59,7 +59,11 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
     if proof.index != args.index {
         return Err(CommandError::Integrity(format!("the proof is of entry {}, not of {}", proof.index, args.index)));
     }
-    let entry = entry(&client, &index).await?;
+    // A gateway puts the entry's own bytes into the proof; without them its canonical form is what was logged.
+    let entry = match &proof.extra {
+        Some(extra) => extra.clone(),
+        None => entry(&client, &index).await?,
+    };
     let checkpoint = proof.verify(&entry, log_key.as_ref()).map_err(bad)?.clone();
     let verdict = if log_key.is_some() { "verified" } else { "self-consistent only" };
     if let Some(out) = &args.out {
@@ -68,7 +72,7 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let value = json!({
         "index": args.index, "verdict": verdict, "origin": checkpoint.origin, "size": checkpoint.size,
-        "root": checkpoint.root, "proof": text, "file": args.out,
+        "root": checkpoint.root, "leaf": serde_json::from_slice::<Value>(&entry).ok(), "proof": text, "file": args.out,
     });
     if !session.json && args.out.is_none() {
         session.print(&text)?;

@@ -12,6 +12,8 @@ use crate::error::CommandError;
 
 /// Largest chunk list that is read, in bytes: about a million chunks.
 const CHUNK_LIST_BYTES_MAX: usize = 256 << 20;
+/// ETag of what a chunk list describes.
+const REPRESENTATION: &str = "kouan-representation";
 /// Longest ETag that is kept.
 const ETAG_BYTES_MAX: usize = 256;
 
@@ -119,6 +121,12 @@ impl Source {
             head.header("content-length").and_then(|text| text.parse().ok()).ok_or_else(|| missing("length"))?;
         let repr_digest = repr_digest(&head);
         let list = client.accepted(&self.with_purpose(Call::get(self.chunks_target.clone()))?).await?;
+        if list.header(REPRESENTATION).is_some_and(|of| of != etag) {
+            return Err(CommandError::Unavailable(format!(
+                "`{}` has just changed at the gateway; run the same command again",
+                self.name
+            )));
+        }
         let list = list.bytes(CHUNK_LIST_BYTES_MAX).await?;
         let chunks: Vec<ChunkEntry> = serde_json::from_slice(&list)
             .map_err(|error| CommandError::Unavailable(format!("the chunk list of `{}`: {error}", self.name)))?;

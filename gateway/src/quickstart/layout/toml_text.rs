@@ -1,0 +1,79 @@
+//! The text of `kouan.toml`, with comments for whoever opens it.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use super::{BASELINE_PERSONS, BASELINE_SENSITIVE, ORIGIN};
+
+/// The configuration that listens on `listen` and `admin`; Qianhai's baseline is of `year`.
+pub fn of(listen: SocketAddr, admin: SocketAddr, year: i16) -> String {
+    let next = year.saturating_add(1);
+    let mut text = format!(
+        r#"# Written by `kouan quickstart`. Start this gateway again with: kouan serve --config kouan.toml
+# Paths are relative to this file.
+
+listen = "{listen}"         # mutual TLS: REST, files, Arrow Flight
+admin = "{admin}"          # plain, loopback only: /healthz /readyz /metrics
+place = "CN-440300"                # where this node stands: Shenzhen
+data = "data"
+origin = "{ORIGIN}"
+log_key = "pki/log.key"
+guard = "log-guard.json"           # last signed size and root, outside `data`
+
+[server]
+cert = "pki/server.pem"
+key = "pki/server.key"
+
+# Revocation lists that are watched: a newer one counts within a second.
+[crl_files]
+"#
+    );
+    for participant in ["hku", "cuhk", "qianhai", "regulator"] {
+        let _ = writeln!(text, "{participant} = \"pki/{participant}/crl.pem\"");
+    }
+    let _ = write!(
+        text,
+        r#"
+# Those who are here before anybody can add anybody: the operator, and an authority to supervise it.
+# hku and cuhk are added over the API.
+
+[[participant]]
+id = "qianhai"
+trust_domain = "qianhai-compute.cn"
+place = "CN-440300"
+roles = ["broker", "operator", "compute"]
+ciio = "no"
+ca = "pki/qianhai/ca.pem"
+crl = "pki/qianhai/crl.pem"
+
+[participant.names]
+en = "Qianhai AI Compute Centre (demonstration)"
+zh-Hant = "前海智算中心（示範）"
+zh-Hans = "前海智算中心（示范）"
+
+# What it had exported in a year before this gateway counted. Inert until an authority confirms it.
+[participant.baselines.{year}]
+persons = {BASELINE_PERSONS}
+sensitive = {BASELINE_SENSITIVE}
+
+[participant.baselines.{next}]
+persons = 0
+sensitive = 0
+
+[[participant]]
+id = "regulator"
+trust_domain = "regulator.example"
+place = "CN-440300"
+roles = ["compliance"]
+authority = true
+ca = "pki/regulator/ca.pem"
+crl = "pki/regulator/crl.pem"
+
+[participant.names]
+en = "Data Export Regulator (demonstration)"
+zh-Hant = "數據出境監管機構（示範）"
+zh-Hans = "数据出境监管机构（示范）"
+"#
+    );
+    text
+}

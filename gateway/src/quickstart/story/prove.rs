@@ -1,0 +1,162 @@
+//! What remains: proofs that anybody can check offline, the bill, and the supervisor's view.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use gateway_api::audit::EntryList;
+use gateway_api::statement::StatementSet;
+use gateway_audit::proof::PROOF_BYTES_MAX;
+use gateway_audit::{LogProof, VerifierKey};
+use gateway_cli::client::{Call, with_query};
+use gateway_cli::files;
+use serde_json::{Value, json};
+
+use super::{Outcome, Story};
+use crate::clock;
+use crate::quickstart::QuickstartError;
+use crate::quickstart::act::{ALICE, CHAN, command_line};
+
+/// How long the meter may take to write what was delivered.
+const METER_WAIT_MAX: Duration = Duration::from_secs(5);
+const METER_POLL: Duration = Duration::from_millis(50);
+/// Pages of the log that are searched for an earlier decision.
+const PAGES_MAX: usize = 1_000;
+const KEY_BYTES_MAX: u64 = 64 * 1024;
+/// How often the log may grow while it is read.
+const VERIFY_ATTEMPTS_MAX: u32 = 3;
+
+/// Proofs of the crossing and of the refusal, checked without the gateway.
+pub async fn proofs(story: &mut Story<'_, '_>, outcome: &mut Outcome) -> Result<(), QuickstartError> {
+    story.tell.step(Some(ALICE), "keeps proofs of both decisions, and checks them without the gateway");
+    story.tell.say("A proof leads from one entry to the log's signed root: whoever has the log's public key can check it, for ever.");
+    let refused = outcome.refusal.as_ref().map(|refused| ("refusal", refused.leaf));
+    for (name, leaf) in [Some(("crossing", outcome.leaf)), refused].into_iter().flatten() {
+        let out = story.layout.downloads().join(format!("{name}.tlog-proof"));
+        let (index, file) = (leaf.to_string(), out.to_string_lossy().into_owned());
+        let vkey = story.layout.log_vkey();
+        let key = vkey.to_string_lossy();
+        // `--key` names two keys here: the log's, and the private one of the environment goes on.
+        story.act(ALICE, &["audit", "proof", &index, "--key", &key, "--out", &file]).await?;
+        let proven = check(&out, &vkey)?;
+        let member = |name: &str| proven.get(name).map(output_of).unwrap_or_default();
+        story.tell.answer(&[format!(
+            "entry {leaf} verified offline with {}: {} {} {} {}",
+            vkey.display(),
+            member("kind"),
+            member("effect"),
+            member("dataset"),
+            member("rules"),
+        )]);
+        outcome.proofs.push(json!({ "index": leaf, "file": file, "verdict": "verified", "entry": proven }));
+    }
+    story.tell.say("The entry names rules, columns and digests, and no natural person: those are salted commitments.");
+    Ok(())
+}
+
+fn output_of(value: &Value) -> String {
+    gateway_cli::output::plain(value)
+}
+
+/// Verifies a proof file with the log's key, from disk alone, and gives the entry.
+fn check(path: &Path, key: &Path) -> Result<Value, QuickstartError> {
+    let wrong = |problem: String| QuickstartError::Proof { path: path.to_owned(), problem };
+    let read = |path: &Path, max| files::read(path, max).map_err(|error| wrong(error.to_string()));
+    let key = String::from_utf8_lossy(&read(key, KEY_BYTES_MAX)?).into_owned();
+    let key: VerifierKey = key.trim().parse().map_err(|error| wrong(format!("the log's key: {error}")))?;
+    let proof = LogProof::parse(&read(path, PROOF_BYTES_MAX as u64)?).map_err(|error| wrong(error.to_string()))?;
+    let entry = proof.extra.clone().ok_or_else(|| wrong("it does not carry its entry".to_owned()))?;
+    proof.verify(&entry, Some(&key)).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_slice(&entry).map_err(|error| wrong(error.to_string()))
+}
+
+/// The whole log, offline.
+pub async fn log(story: &mut Story<'_, '_>, outcome: &mut Outcome) -> Result<(), QuickstartError> {
+    story.tell.step(None, "Anybody with the files verifies the whole log, without a network");
+    let (dir, vkey) = (story.layout.log(), story.layout.log_vkey());
+    let (folder, key) = (dir.to_string_lossy(), vkey.to_string_lossy());
+    let words = ["audit", "verify", &folder, "--key", &key];
+    story.tell.command(command_line(&words));
+    let mut attempt = 1;
+    let report = loop {
+        let before = std::fs::read(dir.join("checkpoint")).ok();
+        match story.stage.kouan(CHAN, &words).await {
+            Ok(report) => break report,
+            // The gateway is running: files of a checkpoint that is older by now may have been replaced meanwhile.
+            Err(_) if attempt < VERIFY_ATTEMPTS_MAX && before != std::fs::read(dir.join("checkpoint")).ok() => attempt += 1,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let member = |name: &str| report.get(name).map(output_of).unwrap_or_default();
+    story.tell.answer(&[format!("{} entries, root {}: {}", member("size"), member("root"), member("verdict"))]);
+    outcome.log = report;
+    Ok(())
+}
+
+/// What HKU owes for this month.
+pub async fn statement(story: &mut Story<'_, '_>, outcome: &mut Outcome) -> Result<(), QuickstartError> {
+    story.tell.step(Some(ALICE), "reads what was metered for HKU this month");
+    story.tell.say("Billed is the union of delivered bytes: retries and a second pull of the same bytes cost nothing.");
+    let period = clock::period(clock::now());
+    let call = Call::get(with_query("/v1/statements", [("participant", Some("hku")), ("period", Some(period.as_str()))]));
+    let begun = Instant::now();
+    let set = loop {
+        let set: StatementSet = story.stage.ask(ALICE, &call).await?;
+        if is_complete(&set, outcome) {
+            break set;
+        }
+        if begun.elapsed() > METER_WAIT_MAX {
+            if story.layout.is_new() {
+                return Err(QuickstartError::NotMetered { period });
+            }
+            // What an earlier run pulled may stand in an earlier month.
+            break set;
+        }
+        tokio::time::sleep(METER_POLL).await;
+    };
+    story.show(ALICE, "statement", &["statement", "--participant", "hku", "--period", &period]).await?;
+    outcome.statement = serde_json::to_value(&set).unwrap_or(Value::Null);
+    Ok(())
+}
+
+/// Whether everything that this run fetched is in the statement with its full price.
+fn is_complete(set: &StatementSet, outcome: &Outcome) -> bool {
+    let number = |text: &str| text.parse::<u64>().unwrap_or(0);
+    let fetched = |report: &&gateway_cli::pull::PullReport| {
+        // Resumed from an earlier run, part of it may stand in an earlier month.
+        report.files.iter().all(|file| file.fetched_bytes == file.bytes)
+    };
+    outcome.pulled.iter().filter(fetched).all(|report| {
+        let lines = set.statements.iter().filter(|one| one.currency == report.price.currency).flat_map(|one| &one.lines);
+        let amount: u64 =
+            lines.filter(|line| line.dataset == report.dataset && line.version == report.version).map(|line| number(&line.amount)).sum();
+        amount >= number(&report.price.amount)
+    })
+}
+
+/// The officer sees what crossed, and under which rule.
+pub async fn supervision(story: &mut Story<'_, '_>) -> Result<(), QuickstartError> {
+    story.tell.step(Some(CHAN), "sees every decision on HKU, and could stop a stream within a second (kouan lease cut)");
+    story.show(CHAN, "allowed", &["audit", "search", "--participant", "hku", "--effect", "allow"]).await?;
+    story.show(CHAN, "denied", &["audit", "search", "--participant", "hku", "--effect", "deny"]).await?;
+    Ok(())
+}
+
+/// The newest decision with `effect` on HKU's pulls of a dataset.
+pub async fn last_decision(story: &Story<'_, '_>, dataset: &str, effect: &str) -> Result<u64, QuickstartError> {
+    let (mut found, mut cursor) = (None, None::<String>);
+    for _ in 0..PAGES_MAX {
+        let query = [
+            ("participant", Some("hku")),
+            ("dataset", Some(dataset)),
+            ("effect", Some(effect)),
+            ("cursor", cursor.as_deref()),
+        ];
+        let page: EntryList = story.stage.ask(CHAN, &Call::get(with_query("/v1/audit", query))).await?;
+        found = page.entries.last().map(|entry| entry.index).or(found);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    found.ok_or_else(|| QuickstartError::NoDecision { dataset: dataset.to_owned() })
+}

@@ -1,0 +1,59 @@
+"""Gateways for the tests. The shared one is for tests that leave it as they found it; whatever cuts, suspends, damages or
+kills takes a gateway of its own."""
+
+import pytest
+
+from harness import corpus
+from harness.gateway import Gateway
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the gateway said."""
+    report = (yield).get_result()
+    if report.failed:
+        for name in ("gateway", "own_gateway"):
+            node = getattr(item, "funcargs", {}).get(name)
+            if isinstance(node, Gateway):
+                report.sections.append((f"{name} log", node.log()))
+
+
+def _running(folder):
+    node = Gateway(folder)
+    try:
+        yield node.start()
+    finally:
+        node.stop()
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory):
+    """A quickstart that stays up for the whole run."""
+    yield from _running(tmp_path_factory.mktemp("gateway") / "node")
+
+
+@pytest.fixture(scope="module")
+def own_gateway(tmp_path_factory):
+    """A quickstart of one module's own."""
+    yield from _running(tmp_path_factory.mktemp("own") / "node")
+
+
+@pytest.fixture(scope="session")
+def mixed(gateway):
+    """A public corpus of every kind of column, five row groups, priced, agreed with alice and bob."""
+    data = corpus.parquet(corpus.mixed(50_000, seed=1), row_group_size=10_000, compression="zstd")
+    price = '{ model = "per_gib", amount = "120000000", currency = "CNY" }'
+    return corpus.publish(gateway, "test-mixed", {"mixed.parquet": data}, price=price, accept=("alice", "bob"))
+
+
+@pytest.fixture(scope="session")
+def people(gateway):
+    """Invented persons with two sensitive columns: a refusal, and a redacted version."""
+    data = corpus.parquet(corpus.people(20_000, seed=2), row_group_size=5_000)
+    return corpus.publish(
+        gateway,
+        "test-people",
+        {"people.parquet": data},
+        columns={"resident_id": "sensitive", "phone": "sensitive"},
+        subjects=(20_000, 20_000, 0),
+    )

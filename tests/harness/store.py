@@ -1,0 +1,50 @@
+"""What a node has on disk, read as a tester may: with the node stopped, or beside it without writing."""
+
+import sqlite3
+
+
+def object_path(gateway, sha256):
+    """The stored object of that digest."""
+    path = gateway.data / "objects" / sha256
+    assert path.is_file(), path
+    return path
+
+
+def change_byte(path, at):
+    """Changes one byte behind the gateway's back; the file is read-only even to its owner."""
+    mode = path.stat().st_mode
+    path.chmod(0o600)
+    with open(path, "r+b") as file:
+        file.seek(at)
+        old = file.read(1)
+        file.seek(at)
+        file.write(bytes([old[0] ^ 0x40]))
+    path.chmod(mode)
+
+
+def database(gateway):
+    """The records, read-only."""
+    connection = sqlite3.connect(f"file:{gateway.data / 'kouan.db'}?mode=ro", uri=True, timeout=10)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def grants(connection, lease_id):
+    """The granted intervals of a lease, by representation."""
+    rows = connection.execute(
+        "SELECT g.representation, g.first, g.past FROM egress_grant g JOIN lease l ON l.seq = g.lease WHERE l.id = ?", (lease_id,)
+    )
+    found = {}
+    for row in rows:
+        found.setdefault(row["representation"], []).append((row["first"], row["past"]))
+    return found
+
+
+def covered(intervals, first, past):
+    """Whether `first..past` lies in the union of the intervals."""
+    at = first
+    for start, end in sorted(intervals):
+        if start > at:
+            break
+        at = max(at, end)
+    return at >= past

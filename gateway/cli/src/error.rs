@@ -31,6 +31,8 @@ pub enum CommandError {
         detail: String,
         /// The decision.
         explain: Value,
+        /// Log index, if the refusal was recorded.
+        leaf: Option<u64>,
     },
     /// A TLS handshake was refused, or the server's certificate is not trusted.
     #[error("{0}")]
@@ -189,6 +191,15 @@ impl CommandError {
         }
     }
 
+    /// Log index of the refusal.
+    pub fn leaf(&self) -> Option<u64> {
+        match self {
+            Self::Gateway(refusal) => refusal.leaf,
+            Self::Decision { leaf, .. } => *leaf,
+            _ => None,
+        }
+    }
+
     /// `{"error": {"code", "message", "explain"?, "leaf"?}}`.
     pub fn to_json(&self) -> Value {
         let mut error = json!({ "code": self.code(), "message": self.to_string() });
@@ -196,9 +207,7 @@ impl CommandError {
             if let Some(explain) = self.explain() {
                 object.insert("explain".to_owned(), explain.clone());
             }
-            if let Self::Gateway(refusal) = self
-                && let Some(leaf) = refusal.leaf
-            {
+            if let Some(leaf) = self.leaf() {
                 object.insert("leaf".to_owned(), leaf.into());
             }
         }

@@ -27,7 +27,7 @@ pub async fn run(session: &mut Session<'_>, args: &PlanArgs) -> Result<Exit, Com
     if exit != Exit::Success {
         let code = if exit == Exit::Review { Code::Review } else { Code::Denied };
         let detail = format!("{}@{} in this selection: {}", plan.dataset, plan.version, code.title().to_lowercase());
-        let error = CommandError::Decision { code, detail, explain: plan.decision.clone() }.to_json();
+        let error = CommandError::Decision { code, detail, explain: plan.decision.clone(), leaf: None }.to_json();
         if let (Some(object), Some(error)) = (value.as_object_mut(), error.get("error")) {
             object.insert("error".to_owned(), error.clone());
         }

@@ -2,10 +2,11 @@
 
 use catalog::{DatasetId, Purpose, VersionName};
 use gateway_api::Code;
-use gateway_api::catalog::DatasetView;
+use gateway_api::catalog::{DatasetView, VersionView};
 use gateway_api::exchange::{AcceptOffer, AgreementView, Columns, Money, Plan, PlanRequest};
 use serde_json::{Value, json};
 
+use super::source::Source;
 use crate::args::pull::PullArgs;
 use crate::args::target::Target;
 use crate::client::{Call, Client, path};
@@ -158,6 +159,7 @@ async fn accept(
                             "body": { "dataset": plan.dataset, "purpose": purpose } },
                 "command": command,
             }),
+            leaf: None,
         });
     }
     let request = AcceptOffer { dataset: plan.dataset.clone(), purpose: purpose.clone() };
@@ -193,8 +195,33 @@ async fn refused(
     if review {
         lines.push("  a release by an officer comes in a later release of Kouan; the refusal is not final".to_owned());
     }
+    let leaf = record(client, question, plan).await;
+    if let Some(leaf) = leaf {
+        lines.push(format!("  recorded as entry {leaf}: kouan audit show {leaf}"));
+    }
     let code = if review { Code::Review } else { Code::Denied };
-    CommandError::Decision { code, detail: lines.join("\n"), explain }
+    CommandError::Decision { code, detail: lines.join("\n"), explain, leaf }
+}
+
+/// A plan is a dry run and leaves no trace; a pull that is refused is a refusal on record. So the pull is asked for, of
+/// one byte, and the gateway's own refusal gives the log index. Without an agreement there is nothing to ask under.
+async fn record(client: &Client, question: &Question<'_>, plan: &Plan) -> Option<u64> {
+    let (dataset, version) = (plan.dataset.as_str(), plan.version.as_str());
+    let agreement = plan.agreement.as_ref()?;
+    let target = path(["v1", "datasets", dataset, "versions", version]);
+    let view: VersionView = client.typed(&Call::get(target)).await.ok()?;
+    let admitted = Admitted {
+        dataset: plan.dataset.clone(),
+        version: plan.version.clone(),
+        selected: question.columns.to_vec(),
+        redact: question.redact,
+        columns: plan.columns.clone(),
+        purpose: question.purpose.clone(),
+        price: plan.price.clone(),
+        agreement: Some(agreement.to_string()),
+    };
+    let call = Source::new(&admitted, view.files.first()?).ok()?.get().ok()?.header("range", "bytes=0-0").ok()?;
+    client.accepted(&call).await.err()?.leaf()
 }
 
 fn add(object: &mut Value, member: &str, value: Value) {

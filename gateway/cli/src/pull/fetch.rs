@@ -256,7 +256,12 @@ pub(super) async fn cut_reason(client: &Client, lease: &str) -> Option<String> {
 
 pub(super) fn cut(lease: &str, reason: &str) -> CommandError {
     let detail = format!("lease {lease} was cut: {}", output::clean(reason));
-    CommandError::Decision { code: Code::Cut, detail, explain: serde_json::json!({ "lease": lease, "reason": reason }) }
+    CommandError::Decision {
+        code: Code::Cut,
+        detail,
+        explain: serde_json::json!({ "lease": lease, "reason": reason }),
+        leaf: None,
+    }
 }
 
 #[cfg(test)]

@@ -278,6 +278,9 @@ async fn a_refusal_names_rule_and_tested_remedy() {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert_eq!(error.to_json().pointer("/error/explain/rules/0").unwrap(), "CN-06");
+        // A refused pull is asked for all the same, so that the refusal is on record.
+        assert_eq!(error.leaf(), Some(18));
+        assert!(text.contains("entry 18"), "{text}");
         assert!(gateway.seen().ranges.is_empty() && !gateway.out().exists());
     }
 }

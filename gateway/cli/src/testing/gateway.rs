@@ -378,6 +378,13 @@ fn file(request: &Request<Bytes>, world: &mut World, shared: &Shared) -> Respons
         let head = Response::builder().header("etag", &world.etag).header("content-length", length);
         return head.body(Faulty::empty()).unwrap();
     }
+    if world.effect != "allow" && !request.uri().query().is_some_and(|query| query.contains("redact=true")) {
+        let code = if world.effect == "review" { "review" } else { "denied" };
+        return json_body(
+            StatusCode::FORBIDDEN,
+            &json!({"code": code, "detail": "no", "leaf": 18, "explain": {"rules": ["CN-06"]}}),
+        );
+    }
     let fault = world.faults.pop_front().unwrap_or(world.then);
     if fault == Some(Fault::Unavailable) {
         let mut response =

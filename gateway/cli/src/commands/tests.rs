@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::exit::Exit;
 use crate::io::Io;
 use crate::testing::captured;
-use crate::testing::gateway::{Gateway, MANIFEST, World, noise};
+use crate::testing::gateway::{Gateway, MANIFEST, UPLOAD, World, noise};
 
 async fn run(words: Vec<String>) -> (Exit, Value) {
     let (mut io, captured) = captured([]);
@@ -26,7 +26,7 @@ async fn an_upload_goes_on_where_it_was_interrupted() {
     let manifest = gateway.dir.path().join("m.toml");
     std::fs::write(&manifest, MANIFEST).unwrap();
     let data = gateway.dir.path().join("x.csv");
-    let bytes = noise(17 << 20, 5);
+    let bytes = noise(UPLOAD, 5);
     std::fs::write(&data, &bytes).unwrap();
     let words = ["kouan", "dataset", "register", manifest.to_str().unwrap(), "--data", data.to_str().unwrap()];
     let (exit, value) = run(gateway.words(0, &words)).await;
@@ -42,6 +42,9 @@ async fn an_upload_goes_on_where_it_was_interrupted() {
     let seen = gateway.seen();
     assert_eq!(seen.puts, 2, "what was there is not sent again");
     assert!(seen.upload.unwrap() == bytes);
+    // Once more: the version has exactly these bytes, and nothing is sent.
+    let (exit, value) = run(gateway.words(0, &words)).await;
+    assert_eq!((exit, gateway.seen().puts), (Exit::Success, 2), "{value}");
     // Two attempts at the same POST are two requests of the user: each has its own key.
     let keys: Vec<&str> = seen.posts.iter().map(|(.., key)| key.as_str()).collect();
     assert!(keys.len() == 2 && keys[0] != keys[1] && keys[0].len() == 32, "{keys:?}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use catalog::{Manifest, VersionState};
-use gateway_api::catalog::{RegisterDataset, VersionView};
+use gateway_api::catalog::{FileView, RegisterDataset, VersionView};
 use gateway_api::{Code, names};
 use hyper::body::Bytes;
 use serde_json::Value;
@@ -20,6 +20,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::files;
 use crate::output;
+use crate::pull::part;
 use crate::pull::progress::Progress;
 use crate::session::Session;
 
@@ -50,8 +51,12 @@ pub async fn run(session: &mut Session<'_>, args: &RegisterArgs) -> Result<(), C
     let items = items(&args.data)?;
     let client = rest::client(session, &args.connect)?;
     let (dataset, version) = (manifest.dataset.id.as_str(), manifest.dataset.version.as_str());
-    register(session, &client, &manifest, text, &args.from).await?;
+    let taken = register(session, &client, &manifest, text, &args.from).await?;
     for item in &items {
+        if is_taken(item, &taken)? {
+            session.note(&format!("{}  already taken in", item.name));
+            continue;
+        }
         upload(session, &client, (dataset, version), item).await?;
     }
     let value = client.json(&Call::get(path(["v1", "datasets", dataset, "versions", version]))).await?;
@@ -68,21 +73,21 @@ pub async fn run(session: &mut Session<'_>, args: &RegisterArgs) -> Result<(), C
     })
 }
 
-/// Registers the version; if it is there already as the same draft, its upload goes on.
+/// Registers the version; if it is there already as the same draft, its upload goes on. Gives the files it has.
 async fn register(
     session: &mut Session<'_>,
     client: &Client,
     manifest: &Manifest,
     text: String,
     from: &[String],
-) -> Result<(), CommandError> {
+) -> Result<Vec<FileView>, CommandError> {
     let call = if from.is_empty() {
         Call::post("/v1/datasets", names::TOML, text.into())?
     } else {
         Call::post_json("/v1/datasets", &RegisterDataset { manifest: text, from: from.to_vec() })?
     };
     let error = match client.json(&call.patient(INSPECTION_TIMEOUT)).await {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(Vec::new()),
         Err(error) if error.is(Code::Conflict) => error,
         Err(error) => return Err(error),
     };
@@ -96,9 +101,23 @@ async fn register(
     let open = matches!(view.state, VersionState::Draft | VersionState::Inspected);
     if same && open && manifest.offer.digest() == view.offer_digest {
         session.note(&format!("{dataset}@{version} is registered already; going on with its files"));
-        return Ok(());
+        return Ok(view.files);
     }
     Err(error)
+}
+
+/// Whether the version has exactly these bytes already: an upload that was taken in leaves no offset behind.
+fn is_taken(item: &Item, files: &[FileView]) -> Result<bool, CommandError> {
+    let same = |file: &&FileView| match &file.source {
+        Some(source) => source.name == item.name,
+        None => file.name == item.name && file.bytes == item.bytes,
+    };
+    let Some(file) = files.iter().find(same) else {
+        return Ok(false);
+    };
+    let digest = file.source.as_ref().map_or(&file.sha256, |source| &source.sha256);
+    let local = File::open(&item.path).map_err(CommandError::io(&item.path, "open"))?;
+    Ok(part::sha256(&local, &item.path, item.bytes)?.hex() == *digest)
 }
 
 /// The files of `--data`: folders give what is in them, in order of their names.

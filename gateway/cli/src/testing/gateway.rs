@@ -25,6 +25,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+/// Length of what is uploaded in tests.
+pub const UPLOAD: usize = 17 << 20;
 pub const CHUNK: usize = 100_000;
 pub const FILE: &str = "words.parquet";
 
@@ -240,7 +242,7 @@ fn answer(request: &Request<Bytes>, world: &Shared) -> Response<Faulty> {
     }
     match path.as_str() {
         "/v1/datasets" if request.method() == Method::POST => register(&mut state),
-        "/v1/datasets/up-words/versions/1" => json_body(StatusCode::OK, &uploaded()),
+        "/v1/datasets/up-words/versions/1" => json_body(StatusCode::OK, &uploaded(&state)),
         "/v1/datasets/up-words/versions/1/files/x.csv" => upload(request, &mut state),
         "/v1/whoami" => json_body(
             StatusCode::OK,
@@ -324,16 +326,24 @@ fn register(world: &mut World) -> Response<Faulty> {
         return json_body(StatusCode::CONFLICT, &json!({"code": "conflict", "detail": "this version is registered"}));
     }
     world.upload = Some(Vec::new());
-    json_body(StatusCode::CREATED, &uploaded())
+    json_body(StatusCode::CREATED, &uploaded(world))
 }
 
 /// The version of [`MANIFEST`].
-fn uploaded() -> Value {
+fn uploaded(world: &World) -> Value {
+    let whole = world.upload.as_ref().filter(|bytes| bytes.len() == UPLOAD);
+    let files: Vec<Value> = whole
+        .map(|bytes| {
+            json!({"name": "x.parquet", "sha256": "", "bytes": 1, "rows": 1,
+                   "source": {"name": "x.csv", "sha256": Digest::of(bytes).hex()}})
+        })
+        .into_iter()
+        .collect();
     let manifest = catalog::Manifest::parse(MANIFEST).unwrap();
     json!({
         "dataset": "up-words", "version": "1", "state": "draft", "provider": "hku", "registrant": "hku",
         "manifest": Digest::of(b""), "schema": [], "inspection": {}, "offer": manifest.offer,
-        "offer_digest": manifest.offer.digest(), "entry": manifest.dataset, "files": []
+        "offer_digest": manifest.offer.digest(), "entry": manifest.dataset, "files": files
     })
 }
 

@@ -129,6 +129,7 @@ impl Gateway {
 
     /// Takes a version out: its stored bytes are not what was inspected (INV-11). Safe to call twice.
     pub async fn quarantine(&self, dataset: &DatasetId, version: &VersionName, finding: &str) {
+        metrics::counter!("kouan_quarantines_total").increment(1);
         tracing::error!(%dataset, %version, finding, "a stored file is not what was inspected; the version is quarantined");
         let reason = format!("quarantined: {finding}");
         for _ in 0..8 {

@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod identity;
 pub mod leaf;
 pub mod listener;
+pub mod metrics;
 pub mod node;
 pub mod quickstart;
 pub mod rest;

@@ -130,7 +130,7 @@ fn read(path: &std::path::Path) -> Result<String, NodeError> {
 /// [`NodeError`] before any port is bound, but for the ports' own errors.
 pub async fn start(config: Config) -> Result<Node, NodeError> {
     let limits = config.limits.clone();
-    let metrics = Metrics::install(&[])?;
+    let metrics = Metrics::install(&[crate::metrics::GATEWAY_METRICS])?;
     let rules = Arc::new(RuleSet::builtin()?);
     let identity = certs::tls::ServerIdentity::from_pem(&read(&config.server.cert)?, &read(&config.server.key)?)?;
 

@@ -8,6 +8,7 @@ pub mod datasets;
 pub mod dual;
 pub mod exchange;
 pub mod intake;
+pub mod later;
 pub mod leases;
 pub mod lifecycle;
 pub mod mechanisms;
@@ -20,7 +21,7 @@ pub mod upload;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post, put};
 
 pub use caller::{Caller, Posted};
 pub use refused::{Refused, json_response};
@@ -72,6 +73,14 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/audit/{index}/proof", get(audit::proof))
         .route("/v1/log-key", get(audit::key))
         .route("/log/{*path}", get(audit::log))
+        .route("/v1/rulesets", get(later::rulesets))
+        .route("/v1/reviews", any(later::not_yet))
+        .route("/v1/reviews/{*rest}", any(later::not_yet))
+        .route("/v1/leases/{id}/acks", any(later::not_yet))
+        .route("/openapi.json", any(later::not_yet))
+        .route("/catalog.jsonld", any(later::not_yet))
+        .route("/console", any(later::not_yet))
+        .route("/console/{*rest}", any(later::not_yet))
         .fallback(refused::no_such_path)
         .method_not_allowed_fallback(refused::no_such_method)
         .with_state(gateway)

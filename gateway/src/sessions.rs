@@ -92,6 +92,7 @@ impl std::ops::Deref for Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.sessions.lock().remove(&self.number);
+        metrics::gauge!("kouan_streams").decrement(1);
     }
 }
 
@@ -125,6 +126,7 @@ impl Sessions {
             return Err(TooManyStreams(per_participant_max));
         }
         streams.insert(number, Arc::clone(&stream));
+        metrics::gauge!("kouan_streams").increment(1);
         drop(streams);
         Ok(Live { sessions: Arc::clone(self), number, stream })
     }
@@ -173,6 +175,7 @@ impl Sessions {
                 stream.connection.kill();
             }
         }
+        metrics::counter!("kouan_cuts_total").increment(picked.len() as u64);
         picked.len()
     }
 }

@@ -96,12 +96,11 @@ impl Sources<'_> {
     }
 
     /// The facts for `columns`, one set for each place that has to be decided: where the bytes lie, and where the provider
-    /// is registered if that is elsewhere (another jurisdiction, or another city: eligibility for the Greater Bay Area
-    /// contract needs the registered place too). The mechanism is left open.
+    /// is registered if that is another jurisdiction. The mechanism is left open.
     pub fn facts(&self, columns: &[String]) -> Result<Vec<Facts>, Problem> {
         let stored = &self.version.manifest.dataset.place;
         let mut places = vec![stored];
-        if stored != &self.exporter.place {
+        if stored.side() != self.exporter.place.side() {
             places.push(&self.exporter.place);
         }
         places.into_iter().map(|place| self.facts_at(place, columns)).collect()

@@ -54,7 +54,12 @@ pub fn explain(decision: &Decision) -> Value {
 /// mildest effect. With two places the worse answer of a mechanism holds.
 pub fn judge(rules: &RuleSet, sources: &Sources<'_>, columns: &[String]) -> Result<Judgement, Problem> {
     let places = sources.facts(columns)?;
-    let on_file = sources.mechanisms();
+    let mut on_file = sources.mechanisms();
+    // The contract of the Greater Bay Area needs the provider's registered place too: where that is not in one of its
+    // cities, the contract is left out of the facts, so that they replay to the same answer.
+    if !gba_eligible(rules, sources) {
+        on_file.retain(|mechanism| mechanism.kind != MechanismKind::GbaSc);
+    }
     let candidates: Vec<Option<&Mechanism>> =
         if on_file.is_empty() { vec![None] } else { on_file.into_iter().map(Some).collect() };
     let mut best: Option<Judgement> = None;
@@ -83,6 +88,11 @@ pub fn judge(rules: &RuleSet, sources: &Sources<'_>, columns: &[String]) -> Resu
         }
     }
     best.ok_or_else(|| Problem::new(gateway_api::Code::Internal, "no decision could be made"))
+}
+
+fn gba_eligible(rules: &RuleSet, sources: &Sources<'_>) -> bool {
+    policy::Place::parse(sources.exporter.place.as_str())
+        .is_ok_and(|place| policy::is_gba_eligible(rules, &place, crate::clock::today(sources.now)))
 }
 
 /// Judges `columns`, and if they may not all go, the largest part of them that may. The second judgement, if there is one,

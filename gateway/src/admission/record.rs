@@ -162,6 +162,7 @@ async fn make(
     let Allowance { mut transaction, mut lease } = transaction;
     transaction.writes.extend(grants(&lease.id, &plan, granted));
     Ok(gateway.records.commit(transaction).await.map(|committed| {
+        metrics::counter!("kouan_decisions_total", "effect" => "allow").increment(1);
         lease.leaf = committed.first_leaf;
         Recorded { lease, granted, plan, fresh: true }
     }))
@@ -366,7 +367,11 @@ async fn record_denial(
         transaction.writes.extend(leaf::openings(leaf, openings));
         transaction.writes.push(Write::Denial { key, leaf, at: now });
         match gateway.records.commit(transaction).await {
-            Ok(committed) => return Ok(committed.index(leaf)),
+            Ok(committed) => {
+                let effect = judgement.outcome.effect.as_str();
+                metrics::counter!("kouan_decisions_total", "effect" => effect).increment(1);
+                return Ok(committed.index(leaf));
+            }
             Err(CommitError::Conflict(_)) => {}
             Err(error) => return Err(unavailable(error)),
         }

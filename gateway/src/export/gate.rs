@@ -145,6 +145,7 @@ impl Gate {
 
     /// Hands `handed` over. Call it only after [`Gate::poll`] was ready for at least its bytes.
     pub fn pass(&mut self, handed: Handed) {
+        metrics::counter!("kouan_data_bytes_total").increment(handed.bytes);
         self.passed = self.passed.saturating_add(handed.bytes);
         self.unsure_bytes = self.unsure_bytes.saturating_add(handed.bytes);
         self.unsure.push_back(handed);

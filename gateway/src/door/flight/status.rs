@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gateway_api::{Code, Problem};
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code as Grpc, Status};
 
 /// The status of a problem. No `_` arm: a new code chooses here.
@@ -27,7 +28,10 @@ pub fn of(problem: &Problem) -> Status {
         Code::Unavailable => Grpc::Unavailable,
     };
     let details = serde_json::to_vec(problem).unwrap_or_default();
-    Status::with_details(code, message(problem), Bytes::from(details))
+    let mut metadata = MetadataMap::new();
+    // Arrow's C++ client, and pyarrow on it, hands the details on only beside its own status code (IOError).
+    metadata.insert("x-arrow-status", MetadataValue::from_static("5"));
+    Status::with_details_and_metadata(code, message(problem), Bytes::from(details), metadata)
 }
 
 fn message(problem: &Problem) -> String {

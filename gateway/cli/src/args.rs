@@ -19,6 +19,7 @@ use crate::lang::Lang;
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "kouan",
+    bin_name = "kouan",
     version,
     about = "Kouan 口岸: a border post for data. Datasets cross it only as the export policy allows; every crossing is recorded, metered and provable.",
     after_help = "A command finds its gateway and certificate in --gateway --cert --key --ca, else in KOUAN_GATEWAY, KOUAN_CERT, \

@@ -60,7 +60,8 @@ where
             Err(Exit::Success)
         }
         _ if json => {
-            let message = text.trim().trim_start_matches("error: ").to_owned();
+            let message = text.split("\n\nFor more information").next().unwrap_or_default();
+            let message = message.trim().trim_start_matches("error: ").to_owned();
             let _ = writeln!(io.out, "{}", CommandError::Usage(message).to_json());
             Err(Exit::Usage)
         }

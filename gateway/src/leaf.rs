@@ -47,9 +47,12 @@ pub fn openings(leaf: LeafRef, openings: Vec<(&'static str, Vec<u8>)>) -> impl I
     openings.into_iter().map(move |(field, sealed)| Write::Opening { leaf, field: field.to_owned(), sealed })
 }
 
-/// A list as a leaf holds it: up to 64 entries, else their number and digest.
+/// Bytes of a list that a leaf holds entry by entry: a leaf has 8 KiB for all of its members.
+const LIST_BYTES_MAX: usize = 3 << 10;
+
+/// A list as a leaf holds it: up to 64 entries, else (or if they are long) their number and digest.
 pub fn list(entries: &[String]) -> Value {
-    if entries.len() <= 64 {
+    if entries.len() <= 64 && entries.iter().map(|entry| entry.len() + 3).sum::<usize>() <= LIST_BYTES_MAX {
         return json!(entries);
     }
     let canonical = serde_json_canonicalizer::to_vec(&entries).unwrap_or_default();

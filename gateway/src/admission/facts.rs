@@ -221,6 +221,43 @@ mod tests {
         AddressRange { range: text.to_owned(), place: Place::parse("HK").unwrap() }
     }
 
+    fn exporter(baseline: Option<(u64, u64, bool)>) -> Participant {
+        let baselines = baseline.map(|(persons, sensitive, confirmed)| {
+            serde_json::json!({"2026": {"persons": persons, "sensitive": sensitive, "confirmed": confirmed}})
+        });
+        serde_json::from_value(serde_json::json!({
+            "id": "qianhai", "trust_domain": "qianhai.example", "place": "CN-440300", "roles": ["broker"], "ca": "",
+            "added": "2026-01-01T00:00:00Z", "baselines": baselines.unwrap_or_else(|| serde_json::json!({})),
+        }))
+        .unwrap()
+    }
+
+    /// Counters plus export is the distinct total afterwards: a dataset counts once, with its largest number.
+    #[test]
+    fn counters_leave_out_what_the_export_adds_again() {
+        let row = |dataset: &str, persons, sensitive| (dataset.to_owned(), persons, sensitive);
+        let counted = Contributions { revision: 3, rows: vec![row("a", 12_000, 300), row("b", 5_000, 0)] };
+        let of = |dataset, persons, sensitive| {
+            let counters = counted.counters(&exporter(None), 2026, dataset, persons, sensitive);
+            (counters.persons + persons, counters.sensitive + sensitive)
+        };
+        assert_eq!(of("a", 12_000, 300), (17_000, 300), "the same again");
+        assert_eq!(of("a", 20_000, 400), (25_000, 400), "a larger version replaces the smaller");
+        assert_eq!(of("a", 4_000, 0), (17_000, 300), "a smaller one adds nothing and takes nothing away");
+        assert_eq!(of("c", 1_000, 10), (18_000, 310), "another dataset adds");
+    }
+
+    #[test]
+    fn a_baseline_counts_once_it_is_confirmed() {
+        let counters = |baseline| {
+            let counters = Contributions::default().counters(&exporter(baseline), 2026, "a", 0, 0);
+            (counters.persons, counters.baseline)
+        };
+        assert_eq!(counters(None), (0, false));
+        assert_eq!(counters(Some((900, 9, false))), (0, false));
+        assert_eq!(counters(Some((900, 9, true))), (900, true));
+    }
+
     #[test]
     fn ranges_hold_their_edges_only() {
         for (text, address, want) in [

@@ -120,7 +120,7 @@ impl Gate {
         loop {
             let low = self.granted.saturating_sub(needed) < window / 2 && self.granted < self.total;
             if self.granting.is_none() && low {
-                let to = self.granted.max(needed).saturating_add(window).min(self.total);
+                let to = self.granted.saturating_add(window).min(self.total);
                 self.granting = Some(self.grant(to));
             }
             let Some(granting) = self.granting.as_mut() else { break };

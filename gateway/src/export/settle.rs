@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use catalog::Digest;
 use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{Lease, Records, Transaction, Write};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Handed;
 use crate::clock;
@@ -81,14 +81,28 @@ impl Settlement {
 /// Takes settlements from streams that end, and writes them. Its queue is bounded by the number of streams: each ends
 /// once, and settles at most once more when a grant fails.
 #[derive(Debug)]
-pub struct Settler(Mutex<Option<mpsc::UnboundedSender<Settlement>>>);
+pub struct Settler(Mutex<Option<mpsc::UnboundedSender<Message>>>);
+
+#[derive(Debug)]
+enum Message {
+    Settle(Settlement),
+    /// Answered when everything before it is written.
+    Mark(oneshot::Sender<()>),
+}
 
 impl Settler {
     /// A settler, and the task that runs until [`Settler::finish`]: drain awaits it.
     pub fn new(records: Records) -> (Self, impl Future<Output = ()> + Send) {
-        let (sender, mut receiver) = mpsc::unbounded_channel::<Settlement>();
+        let (sender, mut receiver) = mpsc::unbounded_channel::<Message>();
         let task = async move {
-            while let Some(settlement) = receiver.recv().await {
+            while let Some(message) = receiver.recv().await {
+                let settlement = match message {
+                    Message::Settle(settlement) => settlement,
+                    Message::Mark(reached) => {
+                        let _ = reached.send(());
+                        continue;
+                    }
+                };
                 let now = clock::now();
                 let mut transaction = Transaction::new(now);
                 transaction.writes = settlement.writes(Month::of(now));
@@ -107,8 +121,18 @@ impl Settler {
     /// Queues `settlement`; never blocks, never fails while the node runs.
     pub fn settle(&self, settlement: Settlement) {
         if let Some(sender) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            let _ = sender.send(settlement);
+            let _ = sender.send(Message::Settle(settlement));
         }
+    }
+
+    /// Waits until what has been queued so far is written: whoever reads a statement sees the streams that ended before.
+    pub async fn settled(&self) {
+        let (reached, reaching) = oneshot::channel();
+        if let Some(sender) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            let _ = sender.send(Message::Mark(reached));
+        }
+        // Without a task to answer there is nothing to wait for.
+        let _ = reaching.await;
     }
 
     /// No stream is left: the task ends when it has written what is queued.

@@ -86,6 +86,7 @@ pub async fn list(
             Problem::new(Code::BadInput, "`state` is active, closed or cut")
         })?),
     };
+    gateway.settler.settled().await;
     let filter = LeaseFilter {
         party,
         principal: own_only(&caller).then(|| caller.principal.keyed(&gateway.secrets)),
@@ -113,6 +114,7 @@ fn find(gateway: &Shared, caller: &Caller, scope: &Scope, id: &str) -> Result<Le
 /// `GET /v1/leases/{id}`: also why it was cut, for whoever's stream broke off.
 pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refused> {
     let scope = caller.may(Action::ReadLeases)?;
+    gateway.settler.settled().await;
     Ok(json_response(StatusCode::OK, &view(&find(&gateway, &caller, &scope, &id)?)))
 }
 

@@ -51,6 +51,7 @@ pub async fn get(
     // Own statements only, but the lines of an agreement name all of its parties.
     debug_assert!(matches!(scope, Scope::Everything) || participant == caller.principal.participant);
 
+    gateway.settler.settled().await;
     let agreements: Vec<_> = caller
         .snapshot
         .agreements

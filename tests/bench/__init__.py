@@ -1,0 +1,1 @@
+"""Figures of the gateway beside what an operations or a data team would set up instead, measured in turn on this machine."""

@@ -15,7 +15,7 @@ def pytest_runtest_makereport(item, call):
         for name in ("gateway", "own_gateway"):
             node = getattr(item, "funcargs", {}).get(name)
             if isinstance(node, Gateway):
-                report.sections.append((f"{name} log", node.log()))
+                report.sections.append((f"{name} log", node.log(12)))
 
 
 def _running(folder):
@@ -55,5 +55,5 @@ def people(gateway):
         "test-people",
         {"people.parquet": data},
         columns={"resident_id": "sensitive", "phone": "sensitive"},
-        subjects=(20_000, 20_000, 0),
+        subjects=(20_000, 2_000, 0),
     )

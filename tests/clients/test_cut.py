@@ -1,7 +1,9 @@
 """A cut ends live and parked streams within one second, never looks complete, and says why (INV-8)."""
 
+import threading
 import time
 
+import pyarrow
 import pyarrow.flight as flight
 import pytest
 
@@ -99,7 +101,7 @@ def test_a_parked_http1_stream_is_cut(gateway, authority, big):
 
 
 def test_a_parked_http2_stream_is_cut(gateway, authority, big):
-    """Its window is closed: the reset must not wait for the consumer to open it."""
+    """Its window is closed: the cut must not wait for the consumer to open it, even if the whole connection has to go."""
     consumer = authority.issue("researcher", "parked-http2")
     stream = Http2(gateway, consumer, big.url, hold=True)
     while stream.received < 65_535:
@@ -107,7 +109,7 @@ def test_a_parked_http2_stream_is_cut(gateway, authority, big):
     with Second() as second:
         second.begin(cut(gateway, stream.headers["kouan-lease"]))
         broke = Reader(stream).end()
-    assert broke and "RST_STREAM" in broke, broke
+    assert broke, "a cut stream looked complete"
     assert stream.received == 65_535, "not one byte more"
 
 
@@ -204,16 +206,28 @@ def test_a_flight_stream_gets_a_status(gateway, authority, big):
         private_key=read(consumer.key),
     )
     info = client.get_flight_info(flight.FlightDescriptor.for_path(big.dataset))
-    reader = client.do_get(info.endpoints[0].ticket)
-    rows = reader.read_chunk().data.num_rows
+    reader, chunks, ended = client.do_get(info.endpoints[0].ticket), [], []
+
+    def read_on():
+        # At a pace, so that the stream is live, neither over nor parked, when it is cut.
+        try:
+            for chunk in reader:
+                chunks.append(chunk.data.num_rows)
+                threading.Event().wait(0.01)
+            ended.append(None)
+        except (flight.FlightError, pyarrow.ArrowException, OSError) as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=read_on, daemon=True)
+    thread.start()
+    until("batches flow", 10, lambda: len(chunks) > 2)
     [lease] = [lease["id"] for lease in gateway.api(consumer).get("/v1/leases?state=active")["leases"]]
     with Second() as second:
         second.begin(cut(gateway, lease, "grounded by a test"))
-        with pytest.raises((flight.FlightError, OSError)) as ended:
-            for chunk in reader:
-                rows += chunk.data.num_rows
-    assert "grounded by a test" in str(ended.value), ended.value
-    assert rows < ROWS
+        thread.join(20)
+    assert ended and ended[0] is not None, "a cut Flight stream looked complete"
+    assert "grounded by a test" in str(ended[0]), ended
+    assert sum(chunks) < ROWS
 
 
 def test_an_arrow_stream_that_is_cut_has_no_end(gateway, authority, big):

@@ -177,7 +177,7 @@ def test_a_revocation_by_file(gateway, tmp_path):
     assert speak(gateway, carol) == 200
     revoked = gateway.kouan(gateway.operator, "cert", "revoke", folder, carol.cert, "--reason", "key-compromise", "--json")
     assert revoked.status == 0, revoked
-    until("the list in the file is in force", 15, lambda: speak(gateway, carol) is None)
+    until("the list in the file is in force", 3, lambda: speak(gateway, carol) is None)
     assert speak(gateway, gateway.alice) == 200
 
 

@@ -86,7 +86,7 @@ def test_what_was_pulled_opens_everywhere(gateway, mixed, tmp_path):
     source = pq.read_table(io.BytesIO(mixed.source))
     assert pq.read_table(path).equals(source)
     total = sum(source.column("id").to_pylist())
-    assert duckdb.sql(f"select count(*), sum(id) from '{path}'").fetchone() == (50_000, total)
+    assert duckdb.sql(f"select count(*), sum(id) from '{path}'").fetchall() == [(50_000, total)]
     assert int(pandas.read_parquet(path)["id"].sum()) == total
     assert polars.read_parquet(path, columns=["id"])["id"].sum() == total
 

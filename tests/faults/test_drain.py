@@ -1,6 +1,5 @@
 """SIGTERM: nothing new begins, what can finish finishes, and a hard deadline that no peer can hold (I22)."""
 
-import re
 import socket
 import time
 
@@ -28,13 +27,8 @@ def short(own_gateway, large):
     own_gateway.stop()
     path = own_gateway.folder / "kouan.toml"
     text = path.read_text()
-    for name, value in (("drain_seconds", SOFT), ("drain_cut_seconds", CUT)):
-        text = re.sub(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.M)
-        if name not in text:
-            text = text.replace("[limits]\n", f"[limits]\n{name} = {value}\n") if "[limits]" in text else text
-            if name not in text:
-                text += f"\n[limits]\n{name} = {value}\n"
-    path.write_text(text)
+    assert "[limits]" not in text
+    path.write_text(f"{text}\n[limits]\ndrain_seconds = {SOFT}\ndrain_cut_seconds = {CUT}\n")
     return own_gateway
 
 
@@ -87,7 +81,7 @@ def test_a_second_signal_does_not_wait(short, large):
     until("nothing new begins", 3, lambda: turned_away(short, large))
     short.process.terminate()
     short.process.wait(SOFT + CUT + SLACK)
-    assert time.monotonic() - start < SOFT + CUT + SLACK
+    assert time.monotonic() - start < SOFT, "it waited as after the first"
     parked.close()
 
 

@@ -2,12 +2,11 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +65,9 @@ class Gateway:
     def start(self):
         """`kouan quickstart`, until its story is told and it stays up."""
         self._spawn("quickstart", "--dir", str(self.folder), "--listen", "127.0.0.1:0")
-        until("the quickstart is ready", START_SECONDS, lambda: self._alive() and (self.folder / "ready").exists())
+        ready = self.folder / "ready"
+        until("the quickstart is ready", START_SECONDS, lambda: self._alive() and ready.exists() and ready.read_text().strip())
+        assert ready.read_text().strip().rstrip("/") == self.url
         assert self.reachable(), self.log()
         return self
 
@@ -121,8 +122,9 @@ class Gateway:
 
     @property
     def url(self):
-        """The base URL that the story told."""
-        return (self.folder / "ready").read_text().strip().rstrip("/")
+        """The base URL, with the port that was really bound."""
+        config = tomllib.loads((self.folder / "kouan.toml").read_text())
+        return f"https://{config['listen']}"
 
     @property
     def port(self):
@@ -231,11 +233,6 @@ class Gateway:
         """RssAnon in bytes: a file mapping's pages are not ours."""
         return status_bytes(self.pid, "RssAnon")
 
-    def copy(self, folder):
-        """A stopped node's twin, to be taken apart."""
-        shutil.copytree(self.folder, folder, symlinks=True)
-        return Path(folder)
-
 
 def told(command, timeout=120, **kwargs):
     """Runs a command to its end."""
@@ -249,7 +246,3 @@ def status_bytes(pid, field):
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
     raise AssertionError(f"/proc/{pid}/status has no {field}")
-
-
-def elapsed(since):
-    return time.monotonic() - since

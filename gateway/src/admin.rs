@@ -76,10 +76,7 @@ impl Admin {
         }
         let failed = |source| AdminError::Bind { addr, source };
         let socket = TcpListener::bind(addr).await.map_err(failed)?;
-        Ok(Self {
-            addr: socket.local_addr().map_err(failed)?,
-            socket,
-        })
+        Ok(Self { addr: socket.local_addr().map_err(failed)?, socket })
     }
 
     /// The address really bound.
@@ -89,12 +86,7 @@ impl Admin {
 
     /// Answers until `until` completes: longer than the mTLS port serves, so that a drain can be
     /// watched. Then closes everything.
-    pub async fn run(
-        self,
-        readiness: Readiness,
-        metrics: Metrics,
-        until: impl Future<Output = ()>,
-    ) {
+    pub async fn run(self, readiness: Readiness, metrics: Metrics, until: impl Future<Output = ()>) {
         let mut until = std::pin::pin!(until);
         let mut upkeep = interval(UPKEEP_INTERVAL);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -138,18 +130,10 @@ async fn serve(stream: TcpStream, readiness: Readiness, metrics: Metrics) {
     drop(timeout(CONNECTION_TIMEOUT, connection).await);
 }
 
-fn respond<B>(
-    request: &Request<B>,
-    readiness: &Readiness,
-    metrics: &Metrics,
-) -> Response<Full<Bytes>> {
+fn respond<B>(request: &Request<B>, readiness: &Readiness, metrics: &Metrics) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     if !is_local(request) {
-        return answer(
-            StatusCode::FORBIDDEN,
-            TEXT,
-            "only for programs on this machine\n",
-        );
+        return answer(StatusCode::FORBIDDEN, TEXT, "only for programs on this machine\n");
     }
     let path = request.uri().path();
     if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
@@ -157,27 +141,17 @@ fn respond<B>(
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET only\n");
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
     match path {
         "/healthz" => answer(StatusCode::OK, TEXT, "ok\n"),
         "/readyz" => {
             let (ready, report) = readiness.report();
-            let status = if ready {
-                StatusCode::OK
-            } else {
-                StatusCode::SERVICE_UNAVAILABLE
-            };
+            let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             answer(status, "application/json", report)
         }
-        _ => answer(
-            StatusCode::OK,
-            "text/plain; version=0.0.4; charset=utf-8",
-            metrics.render(),
-        ),
+        _ => answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics.render()),
     }
 }
 
@@ -194,21 +168,12 @@ fn is_local<B>(request: &Request<B>) -> bool {
     };
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
     let loopback = name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    let foreign = request
-        .headers()
-        .get(SEC_FETCH_SITE)
-        .is_some_and(|site| site != "none" && site != "same-origin");
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let foreign = request.headers().get(SEC_FETCH_SITE).is_some_and(|site| site != "none" && site != "same-origin");
     loopback && !foreign
 }
 
-fn answer(
-    status: StatusCode,
-    media_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
+fn answer(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

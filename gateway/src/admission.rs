@@ -5,6 +5,7 @@ pub mod facts;
 pub mod judge;
 mod record;
 pub mod resolve;
+pub mod standing;
 
 pub use judge::{Judgement, explain};
 pub use record::{Admission, admit, live};

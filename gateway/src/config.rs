@@ -184,8 +184,8 @@ pub enum ConfigError {
 impl Config {
     /// Reads, resolves and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config: Self = toml::from_str(&text)
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -197,7 +197,8 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let own = [&mut self.data, &mut self.log_key, &mut self.guard, &mut self.server.cert, &mut self.server.key];
         let participants = self.participants.iter_mut().flat_map(|entry| [&mut entry.ca, &mut entry.crl]);
-        for path in own.into_iter().chain(participants).chain(self.crl_files.values_mut()).chain(self.roots.values_mut())
+        for path in
+            own.into_iter().chain(participants).chain(self.crl_files.values_mut()).chain(self.roots.values_mut())
         {
             if path.is_relative() {
                 *path = folder.join(&*path);
@@ -208,7 +209,10 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.to_owned() });
         if !self.admin.ip().is_loopback() {
-            return wrong("admin", "health and metrics are plain HTTP: name a loopback address, such as 127.0.0.1:9443");
+            return wrong(
+                "admin",
+                "health and metrics are plain HTTP: name a loopback address, such as 127.0.0.1:9443",
+            );
         }
         if self.guard.starts_with(&self.data) {
             return wrong("guard", "it must lie outside `data`, or a restored backup would bring its own guard");

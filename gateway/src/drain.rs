@@ -74,11 +74,7 @@ impl Drain {
     /// A drain that has not begun. [`Phase::Cutting`] starts `soft` after the beginning and
     /// [`Phase::Ended`] `hard` after it, never before `soft`.
     pub fn new(soft: Duration, hard: Duration) -> Self {
-        Self {
-            soft,
-            hard: hard.max(soft),
-            schedule: Arc::new(watch::Sender::new(None)),
-        }
+        Self { soft, hard: hard.max(soft), schedule: Arc::new(watch::Sender::new(None)) }
     }
 
     /// Begins to drain. Does nothing when it has begun already.
@@ -87,11 +83,7 @@ impl Drain {
         self.schedule.send_if_modified(|schedule| {
             let fresh = schedule.is_none();
             if fresh {
-                *schedule = Some(Schedule {
-                    draining: now,
-                    cutting: now + self.soft,
-                    ended: now + self.hard,
-                });
+                *schedule = Some(Schedule { draining: now, cutting: now + self.soft, ended: now + self.hard });
             }
             fresh
         });
@@ -115,9 +107,7 @@ impl Drain {
     /// The phase at this moment.
     pub fn phase(&self) -> Phase {
         let now = Instant::now();
-        self.schedule
-            .borrow()
-            .map_or(Phase::Serving, |schedule| schedule.phase(now))
+        self.schedule.borrow().map_or(Phase::Serving, |schedule| schedule.phase(now))
     }
 
     /// Whether new leases may be given. False from [`Phase::Draining`] on.
@@ -149,9 +139,7 @@ impl Drain {
         }
         let mut changes = self.schedule.subscribe();
         loop {
-            let at = changes
-                .borrow_and_update()
-                .map(|schedule| schedule.begins(phase));
+            let at = changes.borrow_and_update().map(|schedule| schedule.begins(phase));
             // The sender lives in `self`, so `changed` cannot fail while we are borrowed.
             match at {
                 None => drop(changes.changed().await),

@@ -2,6 +2,7 @@
 //! before it is sent (INV-1) and counted when it has been handed over (INV-4).
 
 pub mod body;
+pub mod evidence;
 pub mod gate;
 pub mod produce;
 pub mod settle;

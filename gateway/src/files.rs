@@ -8,14 +8,16 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use catalog::{Digest, FileEntry, FileIndex};
-use gateway_store::Objects;
+use catalog::{Digest, FileEntry, FileIndex, RegionKind};
+use gateway_store::{ObjectError, Objects};
 use gateway_stream::footer::{Footer, FooterError};
 use gateway_stream::redact::{self, RedactError};
 use gateway_stream::representation::Representation;
 
-const FILES_MAX: usize = 256;
-const REPRESENTATIONS_MAX: usize = 1024;
+/// What the kept indexes and footers of open files may take.
+const FILES_BYTES_MAX: usize = 128 << 20;
+/// What the kept virtual files may take.
+const REPRESENTATIONS_BYTES_MAX: usize = 64 << 20;
 
 /// A stored file, mapped and indexed.
 #[derive(Debug)]
@@ -46,32 +48,54 @@ pub enum FileError {
     Store(String),
 }
 
-/// Least recently opened goes first; small enough for a queue.
+/// Kept values within a budget of bytes; the oldest goes first (INV-9).
 #[derive(Debug)]
 struct Bounded<K, V> {
-    map: HashMap<K, Arc<V>>,
+    map: HashMap<K, (Arc<V>, usize)>,
     order: VecDeque<K>,
-    max: usize,
+    bytes: usize,
+    bytes_max: usize,
 }
 
 impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
-    fn new(max: usize) -> Self {
-        Self { map: HashMap::new(), order: VecDeque::new(), max }
+    fn new(bytes_max: usize) -> Self {
+        Self { map: HashMap::new(), order: VecDeque::new(), bytes: 0, bytes_max }
     }
 
     fn get(&self, key: &K) -> Option<Arc<V>> {
-        self.map.get(key).cloned()
+        self.map.get(key).map(|(value, _)| Arc::clone(value))
     }
 
-    fn put(&mut self, key: K, value: Arc<V>) {
-        if self.map.insert(key.clone(), value).is_none() {
-            self.order.push_back(key);
+    /// Keeps `value`, which takes `bytes`; one that is larger than the whole budget is not kept.
+    fn put(&mut self, key: K, value: Arc<V>, bytes: usize) {
+        self.remove(&key);
+        if bytes > self.bytes_max {
+            return;
         }
-        while self.map.len() > self.max {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.map.remove(&oldest);
+        while self.bytes.saturating_add(bytes) > self.bytes_max {
+            let Some(oldest) = self.order.front().cloned() else { break };
+            self.remove(&oldest);
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.order.push_back(key.clone());
+        self.map.insert(key, (value, bytes));
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some((_, bytes)) = self.map.remove(key) {
+            self.bytes = self.bytes.saturating_sub(bytes);
+            self.order.retain(|other| other != key);
         }
     }
+}
+
+/// About what an index and the footer parsed from the same file take in memory.
+fn weight(index: &FileIndex) -> usize {
+    let blocks: usize = index.regions.iter().map(|region| region.blocks.len() * 32 + 160).sum();
+    let footer: u64 =
+        index.regions.iter().filter(|region| region.kind == RegionKind::Footer).map(|region| region.bytes).sum();
+    // Parsed, statistics and offsets take several times what they take in Thrift.
+    blocks.saturating_add(usize::try_from(footer).unwrap_or(usize::MAX).saturating_mul(6))
 }
 
 type Selection = (Digest, Vec<usize>);
@@ -89,8 +113,8 @@ impl Files {
     pub fn new(objects: Objects) -> Self {
         Self {
             objects,
-            open: Mutex::new(Bounded::new(FILES_MAX)),
-            virtual_files: Mutex::new(Bounded::new(REPRESENTATIONS_MAX)),
+            open: Mutex::new(Bounded::new(FILES_BYTES_MAX)),
+            virtual_files: Mutex::new(Bounded::new(REPRESENTATIONS_BYTES_MAX)),
         }
     }
 
@@ -121,22 +145,24 @@ impl Files {
     }
 
     fn read(&self, sha256: Digest, index: Digest) -> Result<Arc<StoredFile>, FileError> {
-        let index = self.objects.index(&index).map_err(|error| FileError::Integrity(error.to_string()))?;
+        // Only what contradicts its digest was changed; a file that cannot be opened just now was not.
+        let index = self.objects.index(&index).map_err(|error| match error {
+            ObjectError::Digest { .. } | ObjectError::Index { .. } => FileError::Integrity(error.to_string()),
+            error => FileError::Store(error.to_string()),
+        })?;
         let bytes = self.objects.map(&sha256).map_err(|error| FileError::Store(error.to_string()))?;
         let footer = Footer::read(Arc::clone(&index), &bytes).map_err(|error| match error {
             FooterError::Integrity(error) => FileError::Integrity(error.to_string()),
             error => FileError::Integrity(error.to_string()),
         })?;
         let file = Arc::new(StoredFile { index, bytes, footer: Arc::new(footer) });
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).put(sha256, Arc::clone(&file));
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).put(sha256, Arc::clone(&file), weight(&file.index));
         Ok(file)
     }
 
     /// Forgets an open file: its bytes turned out not to be what was inspected.
     pub fn forget(&self, sha256: &Digest) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.map.remove(sha256);
-        open.order.retain(|key| key != sha256);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(sha256);
     }
 
     /// The representation of `file` with the leaf columns `leaves` (ascending): the file itself if that is all of them.
@@ -152,7 +178,8 @@ impl Files {
             redact::build(&file.footer, leaves)?
         };
         let representation = Arc::new(representation);
-        self.virtual_files.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&representation));
+        let bytes = representation.memory_bytes();
+        self.virtual_files.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&representation), bytes);
         Ok(representation)
     }
 }

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use catalog::{DatasetId, Digest, VersionName, VersionState};
-use gateway_store::{CommitError, DocKind, Expect, LeaseState, ReadError, Reader, Records, Transaction, Uploads, Write};
-use jiff::Timestamp;
 use gateway_api::Problem;
+use gateway_store::{
+    CommitError, DocKind, Expect, LeaseState, ReadError, Reader, Records, Transaction, Uploads, Write,
+};
+use jiff::Timestamp;
 use policy::RuleSet;
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::unavailable;
 use crate::clock;
 use crate::config::Config;
-use crate::admission::unavailable;
 use crate::drain::Drain;
 use crate::export::Settler;
 use crate::files::Files;
@@ -47,7 +49,7 @@ pub struct Gateway {
     /// Live streams.
     pub sessions: Arc<Sessions>,
     /// Writes deliveries of streams that end.
-    pub settler: Settler,
+    pub settler: Arc<Settler>,
     /// Work that outlives the request that started it; drain awaits it.
     pub tasks: TaskTracker,
     /// Held while a file is inspected.
@@ -83,12 +85,15 @@ impl Gateway {
         tokio::task::spawn_blocking(move || records.read(read)).await.map_err(unavailable)?.map_err(unavailable)
     }
 
-    /// Ends the affected leases, recorded first and then on the wire (INV-8). Gives how many.
+    /// Ends the affected leases and their streams (INV-8). Gives how many leases were still active.
     ///
     /// # Errors
-    /// The cut could not be recorded. Streams are ended all the same: that needs no record.
+    /// The end of a lease could not be recorded. Streams are ended all the same: that needs no record.
     pub async fn cut(&self, affected: &Affected, reason: &str, by: Option<&Principal>) -> Result<usize, Problem> {
+        // What is recorded already (a suspension, say) lets no new lease begin: streams need not wait for the leaves.
+        self.sessions.cut(affected, reason).await;
         let recorded = self.record_cut(affected, reason, by).await;
+        // Those that began under a lease that was still active in between.
         self.sessions.cut(affected, reason).await;
         recorded
     }
@@ -97,8 +102,7 @@ impl Gateway {
         let now = clock::now();
         let active = self.scan(|reader| reader.active_leases()).await?;
         let active = active.into_iter().map(|row| row.lease).filter(|lease| affected.covers(lease));
-        let mut cut = 0;
-        for lease in active {
+        let commits = active.map(|lease| {
             let mut transaction = Transaction::new(now);
             let mut members = leaf::of("cut");
             members.insert("lease".to_owned(), json!(lease.id));
@@ -117,7 +121,12 @@ impl Gateway {
                 reason: Some(reason.to_owned()),
                 leaf: Some(leaf),
             });
-            match self.records.commit(transaction).await {
+            self.records.commit(transaction)
+        });
+        // Together, so that they share their syncs.
+        let mut cut = 0;
+        for outcome in futures::future::join_all(commits).await {
+            match outcome {
                 Ok(_) => cut += 1,
                 // It ended by itself in the meantime.
                 Err(CommitError::Conflict(_)) => {}
@@ -131,7 +140,8 @@ impl Gateway {
     pub async fn quarantine(&self, dataset: &DatasetId, version: &VersionName, finding: &str) {
         metrics::counter!("kouan_quarantines_total").increment(1);
         tracing::error!(%dataset, %version, finding, "a stored file is not what was inspected; the version is quarantined");
-        let reason = format!("quarantined: {finding}");
+        // The finding names our files: it is for the log, not for consumers.
+        let reason = "its stored bytes are not what was inspected".to_owned();
         for _ in 0..8 {
             let snapshot = self.snapshot();
             let Some(doc) = snapshot.version(dataset, version) else { return };

@@ -43,7 +43,9 @@ impl Principal {
         let domain = spiffe.trust_domain().as_str();
         // A connection may outlive its certificate or its issuer's revocation list; a request on it may not.
         if peer.verified.valid_until() < now {
-            return refuse("the certificate or its issuer's revocation list has ended: connect again with a new one".to_owned());
+            return refuse(
+                "the certificate or its issuer's revocation list has ended: connect again with a new one".to_owned(),
+            );
         }
         let Some(record) = snapshot.participant_of(domain) else {
             return refuse(format!("trust domain `{domain}` belongs to no participant of this gateway"));

@@ -94,12 +94,7 @@ impl Listener {
     pub fn bind(addr: SocketAddr, options: ListenerOptions) -> Result<Self, ListenerError> {
         let failed = |source| ListenerError::Bind { addr, source };
         let socket = socket::listen(addr, &options).map_err(failed)?;
-        Ok(Self {
-            addr: socket.local_addr().map_err(failed)?,
-            socket,
-            options,
-            connections: Connections::default(),
-        })
+        Ok(Self { addr: socket.local_addr().map_err(failed)?, socket, options, connections: Connections::default() })
     }
 
     /// The address really bound.
@@ -121,12 +116,7 @@ impl Listener {
         M: Fn(&Peer) -> S + Send + Sync + 'static,
         S: Handler,
     {
-        let Self {
-            socket,
-            options,
-            connections,
-            ..
-        } = self;
+        let Self { socket, options, connections, .. } = self;
         let all = Tally::new(options.connections_max);
         let unverified = Tally::new(options.unverified_per_address_max);
         let shared = Arc::new(Shared {
@@ -243,10 +233,7 @@ struct Accepting {
 
 impl Accepting {
     fn new(socket: TcpListener) -> Self {
-        Self {
-            socket,
-            pause: ACCEPT_PAUSE,
-        }
+        Self { socket, pause: ACCEPT_PAUSE }
     }
 
     /// Cancel safe: a pause that was interrupted is not made up for.

@@ -129,6 +129,7 @@ fn read(path: &std::path::Path) -> Result<String, NodeError> {
 /// # Errors
 /// [`NodeError`] before any port is bound, but for the ports' own errors.
 pub async fn start(config: Config) -> Result<Node, NodeError> {
+    raise_descriptors();
     let limits = config.limits.clone();
     let metrics = Metrics::install(&[crate::metrics::GATEWAY_METRICS])?;
     let rules = Arc::new(RuleSet::builtin()?);
@@ -136,7 +137,11 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
 
     let (records, recovered) = Records::open(&config.data, OpenOptions::new(clock::now()))?;
     if !recovered.clean {
-        tracing::warn!(in_doubt = recovered.in_doubt.len(), log_size = recovered.log_size, "recovered after an unclean end");
+        tracing::warn!(
+            in_doubt = recovered.in_doubt.len(),
+            log_size = recovered.log_size,
+            "recovered after an unclean end"
+        );
     }
     let objects = Objects::open(&config.data)?;
     let uploads = Uploads::open(&config.data)?;
@@ -205,6 +210,18 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let running = Running { listener, admin, door, service, readiness, metrics, publisher, signals, reload, identity };
     let main = tokio::spawn(running.run(Arc::clone(&gateway), settling));
     Ok(Node { address, admin: admin_address, gateway, main })
+}
+
+/// Takes every file descriptor that the system allows: each connection is one, and so is each file that is opened.
+fn raise_descriptors() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls read or write the struct that they are given and keep nothing of it.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
 }
 
 fn load(records: &Records) -> Result<Catalog, NodeError> {

@@ -111,13 +111,17 @@ impl QuickstartError {
     /// The exit status.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Layout(LayoutError::Listen { .. } | LayoutError::Config(ConfigError::Parse { .. } | ConfigError::Value { .. }))
+            Self::Layout(
+                LayoutError::Listen { .. } | LayoutError::Config(ConfigError::Parse { .. } | ConfigError::Value { .. }),
+            )
             | Self::Node(NodeError::Config(_))
             | Self::Stopped { .. } => Exit::Usage,
             Self::Layout(_) | Self::Corpus(_) | Self::Unreadable { .. } => Exit::LocalIo,
             Self::Node(_) | Self::NotMetered { .. } | Self::Signals(_) => Exit::Unavailable,
             Self::Act(error) => error.exit(),
-            Self::NotRefused { .. } | Self::Leaked { .. } | Self::Proof { .. } | Self::NoDecision { .. } => Exit::Integrity,
+            Self::NotRefused { .. } | Self::Leaked { .. } | Self::Proof { .. } | Self::NoDecision { .. } => {
+                Exit::Integrity
+            }
             Self::Interrupted => Exit::Interrupted,
         }
     }
@@ -153,8 +157,12 @@ pub async fn run(cli: &Cli, args: &QuickstartArgs, io: &mut Io) -> Exit {
 
 async fn quickstart(args: &QuickstartArgs, lang: Lang, tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
     let interrupted = interrupted().map_err(QuickstartError::Signals)?;
-    tell.line("Kouan 口岸: a border post for data, between Hong Kong and the Qianhai (前海) compute centre in Shenzhen.");
-    tell.line("Everything below is real, on this machine: certificates, a gateway, its log; each step acts over mutual TLS.");
+    tell.line(
+        "Kouan 口岸: a border post for data, between Hong Kong and the Qianhai (前海) compute centre in Shenzhen.",
+    );
+    tell.line(
+        "Everything below is real, on this machine: certificates, a gateway, its log; each step acts over mutual TLS.",
+    );
     let mut layout = lay_out(args, tell)?;
     let corpora = prepare(&layout, tell)?;
     let node = start(&mut layout, tell).await?;
@@ -181,7 +189,9 @@ async fn quickstart(args: &QuickstartArgs, lang: Lang, tell: &mut Teller<'_>) ->
 fn lay_out(args: &QuickstartArgs, tell: &mut Teller<'_>) -> Result<Layout, QuickstartError> {
     tell.step(None, "Certificates and keys");
     tell.say("Each participant has an authority of its own, which nobody else's can speak for:");
-    tell.say("hku.hk and cuhk.edu.hk (researchers), qianhai-compute.cn (broker, operator), regulator.example (compliance).");
+    tell.say(
+        "hku.hk and cuhk.edu.hk (researchers), qianhai-compute.cn (broker, operator), regulator.example (compliance).",
+    );
     let layout = Layout::ensure(&args.dir, &args.listen)?;
     let dir = layout.dir.display();
     let made = match layout.created.len() {
@@ -222,8 +232,15 @@ async fn start(layout: &mut Layout, tell: &mut Teller<'_>) -> Result<Node, Quick
         return Err(error.into());
     }
     let config = layout.config_path();
-    tell.say(&format!("listens on {} (TLS 1.3, client certificate required), stands in CN-440300", base_url(node.address)));
-    tell.say(&format!("configured in {}; start it again with: kouan serve --config {}", config.display(), config.display()));
+    tell.say(&format!(
+        "listens on {} (TLS 1.3, client certificate required), stands in CN-440300",
+        base_url(node.address)
+    ));
+    tell.say(&format!(
+        "configured in {}; start it again with: kouan serve --config {}",
+        config.display(),
+        config.display()
+    ));
     if let Some(wanted) = layout.not_as_asked(node.address) {
         tell.say(&format!("not on {wanted}: a folder that is there keeps its address; change `listen` in that file"));
     }

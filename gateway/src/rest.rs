@@ -10,14 +10,19 @@ pub mod exchange;
 pub mod intake;
 pub mod later;
 pub mod leases;
+mod leftover;
 pub mod lifecycle;
 pub mod mechanisms;
 pub mod participants;
+pub mod path;
 mod reference;
 pub mod refused;
 pub mod search;
 pub mod statements;
+mod to_the_end;
 pub mod upload;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -56,6 +61,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/leases", get(leases::list))
         .route("/v1/leases/{id}", get(leases::show))
         .route("/v1/leases/{id}/cut", post(leases::cut))
+        .route("/v1/leases/{id}/restore", post(leases::restore))
         .route("/v1/mechanisms", get(mechanisms::list).post(mechanisms::add))
         .route("/v1/mechanisms/{id}", get(mechanisms::show))
         .route("/v1/mechanisms/{id}/confirm", post(mechanisms::confirm))
@@ -83,5 +89,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/console/{*rest}", any(later::not_yet))
         .fallback(refused::no_such_path)
         .method_not_allowed_fallback(refused::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&gateway), to_the_end::run))
+        .layer(axum::middleware::from_fn(leftover::read))
         .with_state(gateway)
 }

@@ -66,12 +66,16 @@ impl Stream {
         Self { lease, connection, reason: OnceLock::new(), waker: AtomicWaker::new() }
     }
 
+    /// The connection that carries it.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Why it was cut, if it was; else `waker` is woken when it is.
     pub fn cut(&self, waker: &std::task::Waker) -> Option<Arc<str>> {
         self.waker.register(waker);
         self.reason.get().cloned()
     }
-
 }
 
 /// A place in the registry; dropping it takes the stream out.
@@ -115,14 +119,21 @@ impl Sessions {
     }
 
     /// Registers `stream` unless the node or its participant has too many.
-    pub fn enter(self: &Arc<Self>, stream: Stream, max: usize, per_participant_max: usize) -> Result<Live, TooManyStreams> {
+    pub fn enter(
+        self: &Arc<Self>,
+        stream: Stream,
+        max: usize,
+        per_participant_max: usize,
+    ) -> Result<Live, TooManyStreams> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let stream = Arc::new(stream);
         let mut streams = self.lock();
         if streams.len() >= max {
             return Err(TooManyStreams(max));
         }
-        if streams.values().filter(|other| other.lease.participant == stream.lease.participant).count() >= per_participant_max {
+        if streams.values().filter(|other| other.lease.participant == stream.lease.participant).count()
+            >= per_participant_max
+        {
             return Err(TooManyStreams(per_participant_max));
         }
         streams.insert(number, Arc::clone(&stream));
@@ -171,7 +182,9 @@ impl Sessions {
         if picked.iter().any(|(_, stream)| stream.connection.is_http2()) {
             tokio::time::sleep(GRACE).await;
             let streams = self.lock();
-            for (_, stream) in picked.iter().filter(|(number, stream)| stream.connection.is_http2() && streams.contains_key(number)) {
+            for (_, stream) in
+                picked.iter().filter(|(number, stream)| stream.connection.is_http2() && streams.contains_key(number))
+            {
                 stream.connection.kill();
             }
         }

@@ -68,9 +68,11 @@ impl Snapshot {
             revision: u64,
             body: &[u8],
         ) -> Result<Arc<Doc<T>>, SnapshotError> {
-            serde_json::from_slice(body)
-                .map(|body| Arc::new(Doc { body, revision }))
-                .map_err(|source| SnapshotError { kind, id: id.to_owned(), source })
+            serde_json::from_slice(body).map(|body| Arc::new(Doc { body, revision })).map_err(|source| SnapshotError {
+                kind,
+                id: id.to_owned(),
+                source,
+            })
         }
         match kind {
             DocKind::Participant => {
@@ -109,10 +111,7 @@ impl Snapshot {
 
     /// A participant by id or trust domain.
     pub fn participant(&self, name: &str) -> Option<&Arc<Doc<Participant>>> {
-        ParticipantId::parse(name)
-            .ok()
-            .and_then(|id| self.participants.get(&id))
-            .or_else(|| self.participant_of(name))
+        ParticipantId::parse(name).ok().and_then(|id| self.participants.get(&id)).or_else(|| self.participant_of(name))
     }
 
     /// One version.

@@ -33,10 +33,11 @@ fn domain(text: &str) -> Result<TrustDomain, Problem> {
 pub fn store(snapshot: &Snapshot) -> TrustStore {
     let mut builder = TrustStoreBuilder::new();
     for participant in snapshot.participants.values() {
-        let added = participant.trust_domain.parse::<TrustDomain>()
-            .map_err(|error| error.to_string())
-            .and_then(|domain| {
-                builder.add_domain(domain, &participant.ca, participant.crl.as_deref()).map_err(|error| error.to_string())?;
+        let added =
+            participant.trust_domain.parse::<TrustDomain>().map_err(|error| error.to_string()).and_then(|domain| {
+                builder
+                    .add_domain(domain, &participant.ca, participant.crl.as_deref())
+                    .map_err(|error| error.to_string())?;
                 Ok(())
             });
         if let Err(error) = added {
@@ -85,10 +86,7 @@ impl Trust {
                 let _ = builder.add_domain(other_domain, &other.ca, None);
             }
         }
-        builder
-            .add_domain(name, ca, crl)
-            .map(|_| ())
-            .map_err(|error| Problem::new(Code::BadInput, error.to_string()))
+        builder.add_domain(name, ca, crl).map(|_| ()).map_err(|error| Problem::new(Code::BadInput, error.to_string()))
     }
 
     /// Whether `crl` may replace the participant's revocation list: of one of its authorities, fresh, of a higher number.

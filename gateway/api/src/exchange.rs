@@ -74,8 +74,11 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptOffer {
-    /// Dataset id; the offer is that of its newest published version.
+    /// Dataset id.
     pub dataset: DatasetId,
+    /// Whose offer; that of the newest published version if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionName>,
     /// What for.
     pub purpose: Purpose,
 }

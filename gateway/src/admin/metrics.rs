@@ -32,65 +32,30 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-const fn metric(
-    name: &'static str,
-    kind: Kind,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind,
-        labels,
-        help,
-    }
+const fn metric(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind, labels, help }
 }
 
 /// The metrics of the listener. Other parts of the gateway keep tables of the same shape and
 /// hand them to [`Metrics::install`].
 pub const LISTENER_METRICS: &[Metric] = &[
-    metric(
-        "kouan_connections",
-        Kind::Gauge,
-        &[],
-        "Open connections of the mTLS port, handshakes included.",
-    ),
+    metric("kouan_connections", Kind::Gauge, &[], "Open connections of the mTLS port, handshakes included."),
     metric(
         "kouan_connections_refused_total",
         Kind::Counter,
         &["limit"],
         "Connections turned away by a limit: all, address, trust_domain.",
     ),
-    metric(
-        "kouan_connections_closed_total",
-        Kind::Counter,
-        &["reason"],
-        "Connections that ended, by reason.",
-    ),
-    metric(
-        "kouan_accept_errors_total",
-        Kind::Counter,
-        &[],
-        "Failed accept(2) calls.",
-    ),
+    metric("kouan_connections_closed_total", Kind::Counter, &["reason"], "Connections that ended, by reason."),
+    metric("kouan_accept_errors_total", Kind::Counter, &[], "Failed accept(2) calls."),
     metric(
         "kouan_handshakes_total",
         Kind::Counter,
         &["result"],
         "TLS handshakes: ok, tls, io, timeout, drained, or why the certificate was refused.",
     ),
-    metric(
-        "kouan_handshake_seconds",
-        Kind::Histogram,
-        &[],
-        "Time from accept to a verified peer.",
-    ),
-    metric(
-        "kouan_requests_total",
-        Kind::Counter,
-        &["door", "status"],
-        "Requests answered, by front door and status.",
-    ),
+    metric("kouan_handshake_seconds", Kind::Histogram, &[], "Time from accept to a verified peer."),
+    metric("kouan_requests_total", Kind::Counter, &["door", "status"], "Requests answered, by front door and status."),
     metric(
         "kouan_requests_refused_total",
         Kind::Counter,
@@ -103,24 +68,12 @@ pub const LISTENER_METRICS: &[Metric] = &[
         &["door"],
         "Time from a request's head to the head of its response.",
     ),
-    metric(
-        "kouan_sent_bytes_total",
-        Kind::Counter,
-        &[],
-        "Bytes written to sockets, TLS and framing included.",
-    ),
-    metric(
-        "kouan_received_bytes_total",
-        Kind::Counter,
-        &[],
-        "Bytes read from sockets, TLS and framing included.",
-    ),
+    metric("kouan_sent_bytes_total", Kind::Counter, &[], "Bytes written to sockets, TLS and framing included."),
+    metric("kouan_received_bytes_total", Kind::Counter, &[], "Bytes read from sockets, TLS and framing included."),
 ];
 
 /// Buckets of every histogram of seconds: from a cached answer to a slow disk.
-const SECONDS: [f64; 14] = [
-    0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+const SECONDS: [f64; 14] = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Why the recorder could not be installed.
 #[derive(Debug, thiserror::Error)]

@@ -17,9 +17,7 @@ pub struct Readiness {
 
 impl fmt::Debug for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.checks.iter().map(|(name, _)| name))
-            .finish()
+        f.debug_list().entries(self.checks.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -31,11 +29,7 @@ impl Readiness {
 
     /// Adds a check. Names are lower case words such as `records`, `drain`, `crl`.
     #[must_use]
-    pub fn with(
-        mut self,
-        name: &'static str,
-        check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn with(mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.checks.push((name, Arc::new(check)));
         self
     }

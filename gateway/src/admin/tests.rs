@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,12 +12,8 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(30);
 
-const OTHER: &[Metric] = &[Metric {
-    name: "kouan_test_seconds",
-    kind: Kind::Histogram,
-    labels: &[],
-    help: "Of a test.",
-}];
+const OTHER: &[Metric] =
+    &[Metric { name: "kouan_test_seconds", kind: Kind::Histogram, labels: &[], help: "Of a test." }];
 
 async fn send(addr: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
@@ -61,15 +52,9 @@ async fn probes_and_scrapes_are_answered_until_the_end() {
     ::metrics::counter!("kouan_accept_errors_total").increment(3);
     let open = Arc::new(AtomicBool::new(false));
     let checked = Arc::clone(&open);
-    let readiness = Readiness::new()
-        .with("config", || Ok(()))
-        .with("records", move || {
-            if checked.load(Ordering::SeqCst) {
-                Ok(())
-            } else {
-                Err("store is not open".to_owned())
-            }
-        });
+    let readiness = Readiness::new().with("config", || Ok(())).with("records", move || {
+        if checked.load(Ordering::SeqCst) { Ok(()) } else { Err("store is not open".to_owned()) }
+    });
     let (end, until) = oneshot::channel::<()>();
     let running = tokio::spawn(admin.run(readiness, metrics, async move { drop(until.await) }));
 
@@ -93,33 +78,18 @@ async fn probes_and_scrapes_are_answered_until_the_end() {
         "# TYPE kouan_test_seconds histogram",
         "kouan_test_seconds_bucket{le=\"0.025\"} 1",
     ] {
-        assert!(
-            text.lines().any(|found| found == line),
-            "{line} is missing in\n{text}"
-        );
+        assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
 
     for path in ["/", "/metrics/", "/v1/whoami", "/healthz/../metrics"] {
         assert_eq!(get(addr, path).await.0, 404, "{path}");
     }
     for (request, status) in [
-        (
-            "POST /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-            "405",
-        ),
-        (
-            "GET /metrics HTTP/1.1\r\nHost: [::1]:9\r\nConnection: close\r\n\r\n",
-            "200",
-        ),
-        (
-            "GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
-            "403",
-        ),
+        ("POST /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "405"),
+        ("GET /metrics HTTP/1.1\r\nHost: [::1]:9\r\nConnection: close\r\n\r\n", "200"),
+        ("GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", "403"),
         ("GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n", "403"),
-        (
-            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\nConnection: close\r\n\r\n",
-            "403",
-        ),
+        ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\nConnection: close\r\n\r\n", "403"),
     ] {
         let answer = send(addr, request).await;
         assert_eq!(&answer[9..12], status, "{request}");
@@ -128,10 +98,7 @@ async fn probes_and_scrapes_are_answered_until_the_end() {
     assert_eq!(answer, "", "HTTP/1.1 only");
     let large = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(20_000));
     let answer = send(addr, &large).await;
-    assert!(
-        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
-        "{answer}"
-    );
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
 
     let mut held = TcpStream::connect(addr).await.unwrap();
     end.send(()).unwrap();
@@ -148,31 +115,13 @@ fn names_are_what_prometheus_expects() {
         let name = metric.name;
         assert!(names.insert(name), "{name} twice");
         assert!(name.starts_with("kouan_"), "{name}");
-        assert!(
-            name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
-            "{name}"
-        );
-        assert_eq!(
-            metric.kind == Kind::Counter,
-            name.ends_with("_total"),
-            "{name}"
-        );
-        for unit in [
-            "milliseconds",
-            "minutes",
-            "kilobytes",
-            "_ms",
-            "count",
-            "counter",
-            "gauge",
-        ] {
+        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+        assert_eq!(metric.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+        for unit in ["milliseconds", "minutes", "kilobytes", "_ms", "count", "counter", "gauge"] {
             assert!(!name.ends_with(unit), "{name}");
         }
         let histogram = metric.kind == Kind::Histogram;
-        assert!(
-            !histogram || name.ends_with("_seconds") || name.ends_with("_bytes"),
-            "{name}"
-        );
+        assert!(!histogram || name.ends_with("_seconds") || name.ends_with("_bytes"), "{name}");
         assert!(metric.help.ends_with('.'), "{name}");
     }
 }

@@ -110,8 +110,13 @@ impl Sources<'_> {
         let entry = &self.version.manifest.dataset;
         let compliance = &self.version.manifest.compliance;
         let (persons, sensitive) = self.adds(columns);
-        let counters =
-            self.contributions.counters(self.exporter, clock::today(self.now).year(), entry.id.as_str(), persons, sensitive);
+        let counters = self.contributions.counters(
+            self.exporter,
+            clock::today(self.now).year(),
+            entry.id.as_str(),
+            persons,
+            sensitive,
+        );
         let classes: Vec<Value> = self
             .leaves
             .iter()

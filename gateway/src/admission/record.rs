@@ -8,7 +8,7 @@ use gateway_store::{CommitError, DocKind, Expect, Lease, LeaseFilter, LeaseState
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{Judgement, Resolved, contributions, decide, refusal, unavailable};
+use super::{Judgement, Resolved, contributions, decide, refusal, standing, unavailable};
 use crate::export::{Admitted, GrantPlan};
 use crate::gateway::{Shared, expect, version_key};
 use crate::identity::Principal;
@@ -69,6 +69,17 @@ pub async fn admit(
                     .sessions
                     .enter(stream, limits.streams_max, limits.streams_per_participant_max)
                     .map_err(|error| Problem::new(Code::RateLimited, error.to_string()))?;
+                // A cut or drain that came between the grant and this registration found no stream: it is seen here, and
+                // one that comes later finds us.
+                let now_active = gateway.look(|reader| reader.lease(&lease.id))?;
+                if now_active.is_none_or(|row| row.lease.state != LeaseState::Active) {
+                    continue;
+                }
+                if gateway.drain.is_cutting() {
+                    return Err(
+                        Problem::new(Code::Unavailable, "the gateway is stopping: try again").with("retry_after", 5)
+                    );
+                }
                 let admitted = Admitted::new(Arc::clone(&lease), plan, granted, live);
                 return Ok((Admission { lease, fresh }, admitted));
             }
@@ -76,6 +87,10 @@ pub async fn admit(
             Err(CommitError::Conflict(_)) => {}
             Err(CommitError::Full) => {
                 return Err(Problem::new(Code::Unavailable, "the records are full: nothing new can leave"));
+            }
+            Err(error @ (CommitError::Leaf { .. } | CommitError::Invalid(_))) => {
+                tracing::error!(%error, "a decision cannot be recorded");
+                return Err(Problem::new(Code::Internal, "this decision cannot be recorded"));
             }
             Err(error) => return Err(unavailable(error)),
         }
@@ -101,9 +116,17 @@ pub fn live(
     Ok(gateway.look(|reader| reader.live_lease(&key, resolved.now))?.map(|row| row.lease))
 }
 
+fn standing_key(gateway: &Shared, principal: &Principal, resolved: &Resolved) -> Result<String, Problem> {
+    let agreement =
+        resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
+    let version = &resolved.version;
+    Ok(standing::key(&principal.keyed(&gateway.secrets), &agreement.id, &version.dataset, &version.version))
+}
+
 /// A lease is one per (principal, agreement, version, selection).
 fn lease_key(gateway: &Shared, principal: &Principal, resolved: &Resolved, redact: bool) -> Result<Digest, Problem> {
-    let agreement = resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
+    let agreement =
+        resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
     let key = json!({
         "principal": principal.keyed(&gateway.secrets), "agreement": agreement.id, "dataset": resolved.version.dataset,
         "version": resolved.version.version, "columns": resolved.columns, "redact": redact,
@@ -150,6 +173,7 @@ async fn make(
 ) -> Result<Result<Recorded, CommitError>, Problem> {
     let contributions = contributions(gateway, resolved)?;
     let preview = decide(gateway, resolved, redact, &contributions)?;
+    let uncut = standing::none(&resolved.snapshot, standing_key(gateway, principal, resolved)?)?;
     let Some(judgement) = preview.admits() else {
         return Err(deny(gateway, principal, resolved, redact, &preview.asked).await);
     };
@@ -160,6 +184,7 @@ async fn make(
     let granted = first_window(gateway, &plan);
     let transaction = allowance(gateway, principal, resolved, redact, key, judgement, &contributions)?;
     let Allowance { mut transaction, mut lease } = transaction;
+    transaction.expect.push(uncut);
     transaction.writes.extend(grants(&lease.id, &plan, granted));
     Ok(gateway.records.commit(transaction).await.map(|committed| {
         metrics::counter!("kouan_decisions_total", "effect" => "allow").increment(1);
@@ -215,7 +240,8 @@ fn allowance(
 ) -> Result<Allowance, Problem> {
     let now = resolved.now;
     let version = &resolved.version;
-    let agreement = resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
+    let agreement =
+        resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
     let id = gateway.secrets.id("l-", now).map_err(unavailable)?;
     let id = LeaseId::parse(&id).map_err(unavailable)?;
     let (mut members, facts) = decision_leaf(gateway, resolved, judgement);

@@ -121,7 +121,10 @@ pub async fn resolve(
             Ok(file) => files.push(file),
             Err(FileError::Integrity(finding)) => {
                 gateway.quarantine(&version.dataset, &version.version, &finding).await;
-                return Err(Problem::new(Code::Integrity, "the stored bytes are not what was inspected; the version is quarantined"));
+                return Err(Problem::new(
+                    Code::Integrity,
+                    "the stored bytes are not what was inspected; the version is quarantined",
+                ));
             }
             Err(error) => return Err(super::unavailable(error)),
         }
@@ -156,11 +159,7 @@ fn choose_version(
     }
     let chosen = match named {
         Some(name) => seen.iter().find(|version| version.version == *name),
-        None => seen
-            .iter()
-            .rev()
-            .find(|version| version.state == VersionState::Published)
-            .or_else(|| seen.last()),
+        None => seen.iter().rev().find(|version| version.state == VersionState::Published).or_else(|| seen.last()),
     };
     chosen.map(|version| Arc::clone(version)).ok_or_else(|| {
         let names: Vec<&str> = seen.iter().map(|version| version.version.as_str()).collect();
@@ -216,7 +215,9 @@ fn choose_agreement(
     {
         return Ok((None, purpose));
     }
-    let purpose = ask.purpose.as_ref().or(purposes.first()).map_or("", Purpose::as_str);
+    // What is suggested must be what the offer takes.
+    let asked = ask.purpose.as_ref().filter(|purpose| purposes.contains(purpose));
+    let purpose = asked.or(purposes.first()).map_or("", Purpose::as_str);
     Err(Problem::new(
         Code::NoAgreement,
         format!(
@@ -228,13 +229,17 @@ fn choose_agreement(
         "accept",
         json!({
             "method": "POST", "path": "/v1/agreements",
-            "body": {"dataset": version.dataset, "purpose": purpose},
-            "command": format!("kouan agreement accept {} --purpose {purpose}", version.dataset),
+            "body": {"dataset": version.dataset, "version": version.version, "purpose": purpose},
+            "command": format!("kouan agreement accept {}@{} --purpose {purpose}", version.dataset, version.version),
         }),
     ))
 }
 
-fn choose_columns(files: &[Arc<StoredFile>], leaves: &[String], named: Option<&[String]>) -> Result<Vec<String>, Problem> {
+fn choose_columns(
+    files: &[Arc<StoredFile>],
+    leaves: &[String],
+    named: Option<&[String]>,
+) -> Result<Vec<String>, Problem> {
     let (Some(names), Some(file)) = (named, files.first()) else { return Ok(leaves.to_vec()) };
     let chosen = gateway_stream::select::select(&file.index.leaves, names)
         .map_err(|error| Problem::new(Code::BadInput, error.to_string()))?;

@@ -48,11 +48,7 @@ fn with_runtime(cli: &Cli, level: &str, command: impl Future<Output = Exit>) -> 
 
 fn fail(cli: &Cli, error: &CommandError) -> Exit {
     let mut io = Io::process(Interrupt::never());
-    let _ = if cli.json {
-        writeln!(io.out, "{}", error.to_json())
-    } else {
-        writeln!(io.err, "kouan: {error}")
-    };
+    let _ = if cli.json { writeln!(io.out, "{}", error.to_json()) } else { writeln!(io.err, "kouan: {error}") };
     error.exit()
 }
 

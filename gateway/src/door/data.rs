@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::files::StoredFile;
 use crate::gateway::Shared;
 use crate::rest::datasets::{dataset_id, version_name};
 use crate::rest::exchange::leaf_numbers;
+use crate::rest::path::Path;
 use crate::rest::{Caller, Refused};
 
 /// The formats of a stream.
@@ -89,6 +90,7 @@ pub async fn get(
     caller: Caller,
     Path((dataset, version)): Path<(String, String)>,
     RawQuery(query): RawQuery,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     caller.may(Action::Consume)?;
@@ -99,7 +101,14 @@ pub async fn get(
     if format == Format::Parquet {
         let file = one_file(&resolved)?;
         let wanted = super::files::Wanted { resolved, file, redact: query.redact };
-        return super::files::respond(&gateway, &caller, wanted, &Method::GET, &headers).await;
+        return super::files::respond(&gateway, &caller, wanted, &method, &headers).await;
+    }
+    if method == Method::HEAD {
+        // Decides without lease, counters or grant: nothing moves.
+        super::files::current_columns(&gateway, &caller, &resolved, query.redact)?;
+        let mut response = Response::new(Body::empty());
+        describe(response.headers_mut(), format);
+        return Ok(response);
     }
     // How long the stream will be is not known; a grant covers a window of it.
     let plan = |_: &[String]| -> Result<GrantPlan, Problem> {
@@ -154,12 +163,15 @@ pub async fn get(
     };
     let hook = quarantine(&gateway, &resolved);
     let mut response = Response::new(Body::new(StreamBody::new(gate, head, produced, tail, hook)));
-    let headers = response.headers_mut();
+    describe(response.headers_mut(), format);
+    lease_headers(&gateway, response.headers_mut(), &admission, &resolved)?;
+    Ok(response)
+}
+
+fn describe(headers: &mut HeaderMap, format: Format) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
-    lease_headers(&gateway, headers, &admission, &resolved)?;
-    Ok(response)
 }
 
 /// Parquet is a file, with ranges: where the version has exactly one, that is the answer.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -21,6 +21,7 @@ use crate::files::StoredFile;
 use crate::gateway::Shared;
 use crate::rest::datasets::{dataset_id, version_name};
 use crate::rest::exchange::{leaf_numbers, size};
+use crate::rest::path::Path;
 use crate::rest::{Caller, Refused, json_response, upload};
 
 type Target = Path<(String, String, String)>;
@@ -50,8 +51,8 @@ pub async fn chunks(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let wanted = find(&gateway, &caller, &dataset, &version, &name, query.as_deref(), &headers).await?;
-    let columns = wanted.current_columns(&gateway, &caller)?;
-    let representation = wanted.representation(&gateway, &columns)?;
+    let columns = current_columns(&gateway, &caller, &wanted.resolved, wanted.redact)?;
+    let representation = wanted.prepare(&gateway, &columns).await?;
     let list: Vec<ChunkView> = representation
         .chunks()
         .into_iter()
@@ -104,17 +105,35 @@ async fn find(
     Ok(Wanted { resolved, file, redact: query.redact })
 }
 
+/// The columns of a live lease, else those that a decision now would give; nothing is recorded.
+///
+/// # Errors
+/// The refusal, with its explanation.
+pub fn current_columns(
+    gateway: &Shared,
+    caller: &Caller,
+    resolved: &Resolved,
+    redact: bool,
+) -> Result<Vec<String>, Problem> {
+    if let Some(lease) = admission::live(gateway, &caller.principal, resolved, redact)? {
+        return Ok(lease.columns);
+    }
+    let preview: Preview = preview(gateway, resolved, redact)?;
+    match preview.admits() {
+        Some(judgement) => Ok(judgement.columns.clone()),
+        None => Err(refusal(gateway, &preview.asked)),
+    }
+}
+
 impl Wanted {
-    /// The columns of a live lease, else those that a decision now would give.
-    fn current_columns(&self, gateway: &Shared, caller: &Caller) -> Result<Vec<String>, Problem> {
-        if let Some(lease) = admission::live(gateway, &caller.principal, &self.resolved, self.redact)? {
-            return Ok(lease.columns);
-        }
-        let preview: Preview = preview(gateway, &self.resolved, self.redact)?;
-        match preview.admits() {
-            Some(judgement) => Ok(judgement.columns.clone()),
-            None => Err(refusal(gateway, &preview.asked)),
-        }
+    /// Builds the representation where blocking is allowed: a wide table's footer takes a while.
+    async fn prepare(&self, gateway: &Shared, columns: &[String]) -> Result<Arc<Representation>, Problem> {
+        let (files, file) = (Arc::clone(&gateway.files), Arc::clone(&self.file));
+        let leaves = leaf_numbers(&self.resolved, columns);
+        tokio::task::spawn_blocking(move || files.representation(&file, &leaves))
+            .await
+            .map_err(admission::unavailable)?
+            .map_err(|error| Problem::new(Code::BadInput, error.to_string()))
     }
 
     fn representation(&self, gateway: &Shared, columns: &[String]) -> Result<Arc<Representation>, Problem> {
@@ -160,7 +179,7 @@ pub async fn respond(
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
     // What sends no data byte decides without a lease: HEAD, and conditions that are not met.
-    let columns = wanted.current_columns(gateway, caller);
+    let columns = current_columns(gateway, caller, &wanted.resolved, wanted.redact);
     let columns = match columns {
         Ok(columns) => columns,
         // A refused GET is recorded; a refused HEAD moves nothing.
@@ -168,7 +187,7 @@ pub async fn respond(
         Err(_) => Vec::new(),
     };
     if !columns.is_empty() {
-        let representation = wanted.representation(gateway, &columns)?;
+        let representation = wanted.prepare(gateway, &columns).await?;
         let answer = answer(method, headers, &representation);
         if answer.parts.is_empty() {
             return Ok(bodiless(&answer, &representation));
@@ -188,7 +207,8 @@ pub async fn respond(
         _ => None,
     };
     let hook = quarantine(gateway, &wanted.resolved);
-    let body = FileBody::new(gate, Arc::clone(&wanted.file), &representation, &answer.parts, multipart).on_integrity(hook);
+    let body =
+        FileBody::new(gate, Arc::clone(&wanted.file), &representation, &answer.parts, multipart).on_integrity(hook);
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     describe(response.headers_mut(), &answer, &representation);

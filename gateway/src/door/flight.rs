@@ -43,7 +43,8 @@ type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Flight {
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        let peer = request.extensions().get::<Peer>().ok_or_else(|| Status::unauthenticated("no verified certificate"))?;
+        let peer =
+            request.extensions().get::<Peer>().ok_or_else(|| Status::unauthenticated("no verified certificate"))?;
         Caller::of(&self.gateway, peer).map_err(|problem| status::of(&problem))
     }
 }
@@ -123,9 +124,13 @@ impl FlightService for Flight {
         self.caller(&request)?;
         let actions = [
             ("explain", "JSON {dataset, version?, columns?, redact?, purpose?}: the decision, without moving anything"),
-            ("renew", "a ticket of the same principal, perhaps from an older certificate: a ticket for this certificate"),
+            (
+                "renew",
+                "a ticket of the same principal, perhaps from an older certificate: a ticket for this certificate",
+            ),
         ];
-        let actions = actions.map(|(name, text)| Ok(ActionType { r#type: name.to_owned(), description: text.to_owned() }));
+        let actions =
+            actions.map(|(name, text)| Ok(ActionType { r#type: name.to_owned(), description: text.to_owned() }));
         Ok(Response::new(stream::iter(actions).boxed()))
     }
 }

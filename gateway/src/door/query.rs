@@ -25,8 +25,8 @@ impl DataQuery {
     /// Parses a query string. `columns` may be repeated or comma-separated; `*` is all.
     pub fn parse(query: Option<&str>, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut parsed = Self::default();
-        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query.unwrap_or(""))
-            .map_err(|error| bad(format!("the query: {error}")))?;
+        let pairs: Vec<(String, String)> =
+            serde_urlencoded::from_str(query.unwrap_or("")).map_err(|error| bad(format!("the query: {error}")))?;
         for (name, value) in pairs {
             match name.as_str() {
                 "columns" => {

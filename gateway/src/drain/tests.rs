@@ -10,11 +10,7 @@ const MILLI: Duration = Duration::from_millis(1);
 #[test]
 fn a_schedule_gives_the_phase_of_every_moment() {
     let begun = Instant::now();
-    let schedule = Schedule {
-        draining: begun,
-        cutting: begun + 20 * SECOND,
-        ended: begun + 30 * SECOND,
-    };
+    let schedule = Schedule { draining: begun, cutting: begun + 20 * SECOND, ended: begun + 30 * SECOND };
     for (seconds, phase) in [
         (0, Phase::Draining),
         (19, Phase::Draining),
@@ -23,11 +19,7 @@ fn a_schedule_gives_the_phase_of_every_moment() {
         (30, Phase::Ended),
         (3000, Phase::Ended),
     ] {
-        assert_eq!(
-            schedule.phase(begun + seconds * SECOND),
-            phase,
-            "{seconds} s"
-        );
+        assert_eq!(schedule.phase(begun + seconds * SECOND), phase, "{seconds} s");
     }
 }
 
@@ -42,10 +34,7 @@ async fn phases_are_reached_in_order_by_every_clone() {
     let begun = Instant::now();
     let (early, ()) = tokio::join!(drain.reached(Phase::Cutting), async { other.begin() });
     let () = early;
-    assert!(
-        begun.elapsed() >= 40 * MILLI,
-        "whoever waited before sees it too"
-    );
+    assert!(begun.elapsed() >= 40 * MILLI, "whoever waited before sees it too");
     let deadline = drain.deadline();
     other.begin();
     assert_eq!(drain.deadline(), deadline, "it begins once");
@@ -76,11 +65,7 @@ async fn hastening_moves_both_deadlines_for_those_who_wait_already() {
         assert_eq!(drain.deadline(), deadline, "only once");
         assert!(drain.phase() >= Phase::Cutting);
     };
-    timeout(10 * SECOND, async {
-        tokio::join!(drain.reached(Phase::Ended), hasten)
-    })
-    .await
-    .unwrap();
+    timeout(10 * SECOND, async { tokio::join!(drain.reached(Phase::Ended), hasten) }).await.unwrap();
     assert!(begun.elapsed() >= 50 * MILLI);
     let fresh = Drain::new(SECOND, 2 * SECOND);
     fresh.hasten();
@@ -110,14 +95,10 @@ async fn signals_reload_and_drain() {
         timeout(10 * SECOND, reload.notified()).await.unwrap();
         assert!(drain.is_serving());
         kill("-INT");
-        timeout(10 * SECOND, drain.reached(Phase::Draining))
-            .await
-            .unwrap();
+        timeout(10 * SECOND, drain.reached(Phase::Draining)).await.unwrap();
         assert_eq!(drain.phase(), Phase::Draining);
         kill("-TERM");
-        timeout(10 * SECOND, drain.reached(Phase::Ended))
-            .await
-            .unwrap();
+        timeout(10 * SECOND, drain.reached(Phase::Ended)).await.unwrap();
     };
     let (interrupted, ()) = tokio::join!(signals.run(drain.clone(), Arc::clone(&reload)), script);
     assert!(interrupted);

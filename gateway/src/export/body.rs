@@ -133,7 +133,6 @@ impl Body for FileBody {
                 Some(frame) => Some(frame?),
                 // A multipart tail may follow the last part.
                 None if body.items.is_empty() => {
-                    body.gate.finish();
                     return Poll::Ready(None);
                 }
                 None => {

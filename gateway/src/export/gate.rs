@@ -1,10 +1,9 @@
 //! The gate: no byte passes before a durable grant covers it, and every byte that passes is counted.
 //!
 //! Grants run ahead of the stream: the next one is asked for when half of the current window is used, so that a slow
-//! disk is not felt. Deliveries are flushed with each grant and at the end. What is handed to the transport shortly before
-//! a stream breaks may never have left this machine: the last [`UNSURE_BYTES`] of a broken stream are not billed.
+//! disk is not felt. Deliveries are flushed with each grant and at the end, as far as the peer has acknowledged them: what
+//! was handed to the transport shortly before a stream breaks may never have left this machine.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,13 +13,11 @@ use catalog::Digest;
 use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{CommitError, Lease, Transaction, Write};
 
+use super::evidence::Unacknowledged;
 use super::{Admitted, GrantPlan, Settlement};
 use crate::clock;
 use crate::gateway::Shared;
 use crate::sessions::Live;
-
-/// More than hyper, h2 and TLS buffer together, and the kernel's send buffer.
-const UNSURE_BYTES: u64 = 2 << 20;
 
 /// Why the gate does not open any more.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -60,9 +57,8 @@ pub struct Gate {
     passed: u64,
     granted: u64,
     granting: Option<Granting>,
-    /// Handed over, newest last; not yet counted because a break now might lose it.
-    unsure: VecDeque<Handed>,
-    unsure_bytes: u64,
+    /// Handed over; not yet counted because a break now might lose it.
+    under_way: Unacknowledged,
     /// Counted, not yet written.
     counted: Settlement,
     spoiled: bool,
@@ -84,6 +80,7 @@ impl Gate {
         let Admitted { lease, plan, granted, live } = admitted;
         let total = plan.bytes();
         let counted = Settlement::new(Arc::clone(&lease));
+        let under_way = Unacknowledged::new(live.connection().clone());
         Self {
             gateway,
             lease,
@@ -93,8 +90,7 @@ impl Gate {
             passed: 0,
             granted,
             granting: None,
-            unsure: VecDeque::new(),
-            unsure_bytes: 0,
+            under_way,
             counted,
             spoiled: false,
         }
@@ -147,31 +143,14 @@ impl Gate {
     pub fn pass(&mut self, handed: Handed) {
         metrics::counter!("kouan_data_bytes_total").increment(handed.bytes);
         self.passed = self.passed.saturating_add(handed.bytes);
-        self.unsure_bytes = self.unsure_bytes.saturating_add(handed.bytes);
-        self.unsure.push_back(handed);
-        while let Some(first) = self.unsure.front() {
-            if self.unsure_bytes.saturating_sub(first.bytes) < UNSURE_BYTES {
-                break;
-            }
-            self.unsure_bytes = self.unsure_bytes.saturating_sub(first.bytes);
-            if let Some(first) = self.unsure.pop_front() {
-                self.counted.add(first);
-            }
-        }
-    }
-
-    /// Everything has been handed over.
-    pub fn finish(&mut self) {
-        self.unsure_bytes = 0;
-        for handed in self.unsure.drain(..) {
-            self.counted.add(handed);
-        }
+        self.under_way.hand(handed);
+        self.under_way.acknowledge(&mut self.counted);
     }
 
     /// The stored bytes are not what was inspected: nothing that is not yet written is billed.
     pub fn spoil(&mut self) {
         self.spoiled = true;
-        self.unsure.clear();
+        self.under_way.clear();
         self.counted.clear();
     }
 
@@ -211,18 +190,10 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        // A response that has passed all of its bytes is complete though hyper never asks for the end: with a
-        // Content-Length it knows.
-        if self.passed >= self.total {
-            self.finish();
-        }
         if self.spoiled {
             return;
         }
-        // The rest of a broken stream is on the wire, but perhaps not all of it: counted as sent, not as delivered.
-        let lost: u64 = self.unsure.iter().map(|handed| handed.bytes).sum();
-        let mut settlement = self.counted.take();
-        settlement.add_wire(lost);
-        self.gateway.settler.settle(settlement);
+        let under_way = std::mem::replace(&mut self.under_way, Unacknowledged::new(self.live.connection().clone()));
+        self.gateway.settler.settle_when_acknowledged(&self.gateway.tasks, self.counted.take(), under_way);
     }
 }

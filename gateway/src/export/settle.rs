@@ -1,15 +1,22 @@
 //! What was delivered, on its way into the store.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use catalog::Digest;
 use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{Lease, Records, Transaction, Write};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
 use super::Handed;
+use super::evidence::Unacknowledged;
 use crate::clock;
+
+/// How long a reader of totals waits for streams that have just ended.
+const SETTLED_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// Deliveries under one lease that are not yet written.
 #[derive(Debug, Clone)]
@@ -81,7 +88,11 @@ impl Settlement {
 /// Takes settlements from streams that end, and writes them. Its queue is bounded by the number of streams: each ends
 /// once, and settles at most once more when a grant fails.
 #[derive(Debug)]
-pub struct Settler(Mutex<Option<mpsc::UnboundedSender<Message>>>);
+pub struct Settler {
+    queue: Mutex<Option<mpsc::UnboundedSender<Message>>>,
+    /// Streams that have ended and wait for their last acknowledgement.
+    waiting: AtomicUsize,
+}
 
 #[derive(Debug)]
 enum Message {
@@ -92,7 +103,7 @@ enum Message {
 
 impl Settler {
     /// A settler, and the task that runs until [`Settler::finish`]: drain awaits it.
-    pub fn new(records: Records) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(records: Records) -> (Arc<Self>, impl Future<Output = ()> + Send) {
         let (sender, mut receiver) = mpsc::unbounded_channel::<Message>();
         let task = async move {
             while let Some(message) = receiver.recv().await {
@@ -115,20 +126,41 @@ impl Settler {
                 }
             }
         };
-        (Self(Mutex::new(Some(sender))), task)
+        (Arc::new(Self { queue: Mutex::new(Some(sender)), waiting: AtomicUsize::new(0) }), task)
+    }
+
+    /// Queues `settlement` once what is under way has been acknowledged or is lost.
+    pub fn settle_when_acknowledged(
+        self: &Arc<Self>,
+        tasks: &TaskTracker,
+        mut settlement: Settlement,
+        under_way: Unacknowledged,
+    ) {
+        let settler = Arc::clone(self);
+        settler.waiting.fetch_add(1, Ordering::AcqRel);
+        tasks.spawn(async move {
+            under_way.settle(&mut settlement).await;
+            settler.settle(settlement);
+            settler.waiting.fetch_sub(1, Ordering::AcqRel);
+        });
     }
 
     /// Queues `settlement`; never blocks, never fails while the node runs.
     pub fn settle(&self, settlement: Settlement) {
-        if let Some(sender) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(sender) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             let _ = sender.send(Message::Settle(settlement));
         }
     }
 
-    /// Waits until what has been queued so far is written: whoever reads a statement sees the streams that ended before.
+    /// Waits until the streams that have ended are written, so that whoever reads a statement sees them; not for long on
+    /// those whose consumer does not acknowledge.
     pub async fn settled(&self) {
+        let started = tokio::time::Instant::now();
+        while self.waiting.load(Ordering::Acquire) > 0 && started.elapsed() < SETTLED_WAIT_MAX {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let (reached, reaching) = oneshot::channel();
-        if let Some(sender) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(sender) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             let _ = sender.send(Message::Mark(reached));
         }
         // Without a task to answer there is nothing to wait for.
@@ -137,6 +169,6 @@ impl Settler {
 
     /// No stream is left: the task ends when it has written what is queued.
     pub fn finish(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

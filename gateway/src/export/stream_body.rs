@@ -47,7 +47,16 @@ impl StreamBody {
     pub fn new(gate: Gate, head: Bytes, produced: mpsc::Receiver<Produced>, tail: Bytes, hook: IntegrityHook) -> Self {
         let frames = VecDeque::from_iter((!head.is_empty()).then_some(head));
         let tail = Some(tail).filter(|tail| !tail.is_empty());
-        Self { gate, produced: Some(produced), frames, tail, units: Vec::new(), on_integrity: Some(hook), ending: Ending::Transport, done: false }
+        Self {
+            gate,
+            produced: Some(produced),
+            frames,
+            tail,
+            units: Vec::new(),
+            on_integrity: Some(hook),
+            ending: Ending::Transport,
+            done: false,
+        }
     }
 
     /// Ends it in another way.
@@ -137,7 +146,6 @@ impl Body for StreamBody {
                     }
                 },
                 None => {
-                    body.gate.finish();
                     return Poll::Ready(body.end(Ok(())));
                 }
             }

@@ -31,14 +31,7 @@ type Offered = AtomicU64;
 impl Activity {
     pub(super) fn new() -> Self {
         let born = Instant::now();
-        Self {
-            born,
-            inner: Mutex::new(Inner {
-                begun: 0,
-                idle_since: born,
-                in_flight: BTreeMap::new(),
-            }),
-        }
+        Self { born, inner: Mutex::new(Inner { begun: 0, idle_since: born, in_flight: BTreeMap::new() }) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -70,9 +63,7 @@ impl Activity {
             .map(|offered| offered.load(Ordering::Relaxed))
             .filter(|offered| *offered != 0)
             .min();
-        oldest.map_or(Duration::ZERO, |oldest| {
-            now.saturating_sub(Duration::from_millis(oldest - 1))
-        })
+        oldest.map_or(Duration::ZERO, |oldest| now.saturating_sub(Duration::from_millis(oldest - 1)))
     }
 }
 
@@ -92,11 +83,7 @@ impl InFlight {
         let number = inner.begun;
         inner.in_flight.insert(number, Arc::clone(&offered));
         drop(inner);
-        Self {
-            connection: connection.clone(),
-            number,
-            offered,
-        }
+        Self { connection: connection.clone(), number, offered }
     }
 
     /// The next frame has been asked for: we owe it.
@@ -108,8 +95,7 @@ impl InFlight {
     pub(super) fn offered(&self) {
         let since = self.connection.activity().born.elapsed().as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX - 1);
-        self.offered
-            .store(since.saturating_add(1), Ordering::Relaxed);
+        self.offered.store(since.saturating_add(1), Ordering::Relaxed);
     }
 }
 

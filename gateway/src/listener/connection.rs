@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -13,6 +14,7 @@ use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
+use super::socket;
 
 /// Who sent a request: an extension of every request that the listener passes on.
 #[derive(Clone)]
@@ -48,6 +50,10 @@ struct State {
     retired: CancellationToken,
     read: AtomicU64,
     written: AtomicU64,
+    handed: AtomicU64,
+    acknowledged: AtomicU64,
+    /// Open until the socket is dropped, which takes it out first.
+    descriptor: Mutex<Option<RawFd>>,
     sent_total: Counter,
     received_total: Counter,
     activity: Activity,
@@ -71,6 +77,9 @@ impl Connection {
             retired: CancellationToken::new(),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            handed: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            descriptor: Mutex::new(None),
             sent_total: metrics::counter!("kouan_sent_bytes_total"),
             received_total: metrics::counter!("kouan_received_bytes_total"),
             activity: Activity::new(),
@@ -95,10 +104,7 @@ impl Connection {
     /// The chain that the peer sent, leaf first, to verify it again against newer trust. Empty
     /// until the handshake is done.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
-        self.0
-            .identity
-            .get()
-            .map_or(&[], |identity| identity.chain.as_slice())
+        self.0.identity.get().map_or(&[], |identity| identity.chain.as_slice())
     }
 
     /// Whether it speaks HTTP/2. False until the handshake is done.
@@ -108,8 +114,7 @@ impl Connection {
 
     /// The trust domain of the peer; `None` until the handshake is done.
     pub fn trust_domain(&self) -> Option<&TrustDomain> {
-        self.identity()
-            .map(|verified| verified.spiffe().trust_domain())
+        self.identity().map(|verified| verified.spiffe().trust_domain())
     }
 
     /// The serial of the peer's certificate; `None` until the handshake is done. Serials are
@@ -121,6 +126,42 @@ impl Connection {
     /// Bytes written to the socket so far, TLS and framing included.
     pub fn written(&self) -> u64 {
         self.0.written.load(Ordering::Acquire)
+    }
+
+    /// Counts `bytes` of data that a stream hands to HTTP; gives the total of all streams of the connection.
+    pub fn hand(&self, bytes: u64) -> u64 {
+        self.0.handed.fetch_add(bytes, Ordering::AcqRel).saturating_add(bytes)
+    }
+
+    /// Data handed to HTTP so far, by all streams.
+    pub fn handed(&self) -> u64 {
+        self.0.handed.load(Ordering::Acquire)
+    }
+
+    /// Bytes that the peer's kernel has acknowledged so far, TLS and framing included: of those that were
+    /// [`Self::written`], the ones that have certainly left this machine and arrived.
+    pub fn acknowledged(&self) -> u64 {
+        let descriptor = self.0.descriptor.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = descriptor.and_then(socket::bytes_acknowledged) {
+            self.0.acknowledged.fetch_max(bytes, Ordering::AcqRel);
+        }
+        self.0.acknowledged.load(Ordering::Acquire)
+    }
+
+    /// Whether the socket is gone: [`Self::acknowledged`] stays what it is.
+    pub fn is_closed(&self) -> bool {
+        self.0.descriptor.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// The socket under the connection.
+    pub(super) fn attach(&self, descriptor: RawFd) {
+        *self.0.descriptor.lock().unwrap_or_else(PoisonError::into_inner) = Some(descriptor);
+    }
+
+    /// The socket is about to be closed: takes the last count.
+    pub(super) fn detach(&self) {
+        self.acknowledged();
+        *self.0.descriptor.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Bytes read from the socket so far, TLS and framing included.
@@ -207,10 +248,7 @@ impl Connections {
     /// Registers a connection until the returned value is dropped.
     pub(super) fn register(&self, connection: Connection) -> Registered {
         self.open().insert(connection.id(), connection.clone());
-        Registered {
-            registry: self.clone(),
-            connection,
-        }
+        Registered { registry: self.clone(), connection }
     }
 
     /// A snapshot, oldest first.

@@ -35,11 +35,7 @@ async fn stamp(path: &Path) -> Stamp {
 /// again when the rest has been written.
 ///
 /// Cancel safe.
-pub async fn watch_files(
-    paths: Vec<PathBuf>,
-    every: Duration,
-    mut on_change: impl FnMut(&[&Path]),
-) {
+pub async fn watch_files(paths: Vec<PathBuf>, every: Duration, mut on_change: impl FnMut(&[&Path])) {
     let mut known: Vec<(PathBuf, Stamp)> = Vec::with_capacity(paths.len());
     for path in paths {
         let now = stamp(&path).await;
@@ -78,14 +74,10 @@ mod tests {
         let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
         fs::write(&a, "1").unwrap();
         let (seen, mut changes) = unbounded_channel();
-        let watching = watch_files(
-            vec![a.clone(), b.clone()],
-            Duration::from_millis(5),
-            |paths| {
-                let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
-                seen.send(paths).unwrap();
-            },
-        );
+        let watching = watch_files(vec![a.clone(), b.clone()], Duration::from_millis(5), |paths| {
+            let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
+            seen.send(paths).unwrap();
+        });
         let script = async {
             // The first look has no outward sign: write until it has been noticed.
             loop {
@@ -97,26 +89,15 @@ mod tests {
                     break;
                 }
             }
-            while timeout(Duration::from_millis(50), changes.recv())
-                .await
-                .is_ok()
-            {}
+            while timeout(Duration::from_millis(50), changes.recv()).await.is_ok() {}
             fs::write(&b, "1").unwrap();
             assert!(changes.recv().await.unwrap().contains(&b));
-            while timeout(Duration::from_millis(50), changes.recv())
-                .await
-                .is_ok()
-            {}
+            while timeout(Duration::from_millis(50), changes.recv()).await.is_ok() {}
             // Same size and same time: the inode tells.
             let other = dir.path().join("c");
             fs::write(&other, fs::read(&a).unwrap()).unwrap();
             let time = fs::metadata(&a).unwrap().modified().unwrap();
-            fs::File::options()
-                .write(true)
-                .open(&other)
-                .unwrap()
-                .set_modified(time)
-                .unwrap();
+            fs::File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
             fs::rename(&other, &a).unwrap();
             assert_eq!(changes.recv().await.unwrap(), [&*a]);
             fs::remove_file(&b).unwrap();

@@ -46,9 +46,7 @@ impl Refused {
 
 impl From<&io::Error> for Refused {
     fn from(error: &io::Error) -> Self {
-        let inner = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match inner {
             None => Self::Io,
             Some(error) => refusal_code(error).map_or(Self::Tls, Self::Certificate),
@@ -62,8 +60,7 @@ pub(super) async fn handshake<M>(
     stream: TcpStream,
     connection: &Connection,
 ) -> Result<(TlsStream<Socket>, Peer), Refused> {
-    let socket = Socket::new(stream, connection.clone(), &shared.options)
-        .map_err(|error| Refused::from(&error))?;
+    let socket = Socket::new(stream, connection.clone(), &shared.options).map_err(|error| Refused::from(&error))?;
     let acceptor = TlsAcceptor::from(Arc::clone(&shared.door.tls));
     let accept = acceptor.accept(socket).into_fallible();
     let tls = match timeout(shared.options.handshake_timeout, accept).await {
@@ -78,14 +75,9 @@ pub(super) async fn handshake<M>(
     };
     let session = tls.get_ref().1;
     let sent = session.peer_certificates().unwrap_or_default();
-    let chain: Vec<_> = sent
-        .iter()
-        .map(|certificate| certificate.clone().into_owned())
-        .collect();
+    let chain: Vec<_> = sent.iter().map(|certificate| certificate.clone().into_owned()).collect();
     let verify = |trust: &TrustStore| {
-        trust
-            .verify(&chain, (shared.options.clock)())
-            .map_err(|denied| Refused::Certificate(denied.code()))
+        trust.verify(&chain, (shared.options.clock)()).map_err(|denied| Refused::Certificate(denied.code()))
     };
     let trust = shared.door.trust.load();
     let verified = Arc::new(verify(&trust)?);
@@ -100,11 +92,7 @@ pub(super) async fn handshake<M>(
     if !Arc::ptr_eq(&trust, &newest) {
         verify(&newest)?;
     }
-    let peer = Peer {
-        verified,
-        addr: connection.addr(),
-        connection: connection.clone(),
-    };
+    let peer = Peer { verified, addr: connection.addr(), connection: connection.clone() };
     Ok((tls, peer))
 }
 

@@ -21,10 +21,7 @@ pub(super) struct Slot<K: Eq + Hash + Clone> {
 
 impl<K: Eq + Hash + Clone> Tally<K> {
     pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self {
-            held: Mutex::new(HashMap::new()),
-            max,
-        })
+        Arc::new(Self { held: Mutex::new(HashMap::new()), max })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<K, usize>> {
@@ -41,10 +38,7 @@ impl<K: Eq + Hash + Clone> Tally<K> {
         }
         held.insert(key.clone(), count + 1);
         drop(held);
-        Some(Slot {
-            tally: Arc::clone(self),
-            key,
-        })
+        Some(Slot { tally: Arc::clone(self), key })
     }
 }
 

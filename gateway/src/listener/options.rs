@@ -162,10 +162,7 @@ pub fn door_of(path: &str) -> &'static str {
             return "data";
         }
     }
-    PREFIXES
-        .iter()
-        .find(|(prefix, _)| path.starts_with(prefix))
-        .map_or("other", |(_, door)| door)
+    PREFIXES.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or("other", |(_, door)| door)
 }
 
 #[cfg(test)]

@@ -27,23 +27,13 @@ pub(super) async fn await_preface<T: AsyncRead + Unpin>(mut stream: T) -> io::Re
     let mut got = [0; PREFACE.len()];
     stream.read_exact(&mut got).await?;
     if got != *PREFACE {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "not the HTTP/2 preface",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not the HTTP/2 preface"));
     }
-    Ok(Replayed {
-        again: Bytes::from_static(PREFACE),
-        stream,
-    })
+    Ok(Replayed { again: Bytes::from_static(PREFACE), stream })
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Replayed<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.again.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
@@ -54,11 +44,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Replayed<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Replayed<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

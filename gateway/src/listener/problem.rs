@@ -29,8 +29,6 @@ pub(super) fn response(status: StatusCode, code: &str, detail: &str) -> Response
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
     response
 }

@@ -23,24 +23,16 @@ use super::problem;
 /// What the listener passes requests to. An [`axum::Router`] is one; so is any tower service
 /// over it that clones cheaply.
 pub trait Handler:
-    tower::Service<
-        Request<Incoming>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future: Send + 'static,
-    > + Clone
+    tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
     + Send
     + 'static
 {
 }
 
 impl<S> Handler for S where
-    S: tower::Service<
-            Request<Incoming>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + Clone
+    S: tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+        + Clone
         + Send
         + 'static
 {
@@ -80,8 +72,7 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for Requests<S> {
                 }
             };
             let status = response.status().as_u16().to_string();
-            metrics::counter!("kouan_requests_total", "door" => door, "status" => status)
-                .increment(1);
+            metrics::counter!("kouan_requests_total", "door" => door, "status" => status).increment(1);
             metrics::histogram!("kouan_request_seconds", "door" => door).record(begun.elapsed());
             Ok(response.map(|body| CountedBody { body, in_flight }))
         })
@@ -100,10 +91,7 @@ impl http_body::Body for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.in_flight.asked();
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_ready() {

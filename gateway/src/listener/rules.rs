@@ -12,9 +12,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use futures::future::BoxFuture;
-use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -46,10 +44,7 @@ pub const POST_TYPES: &[PostTypes] = &[
             "application/x-pem-file",
         ],
     },
-    PostTypes {
-        prefix: "/console",
-        types: &["application/x-www-form-urlencoded", "multipart/form-data"],
-    },
+    PostTypes { prefix: "/console", types: &["application/x-www-form-urlencoded", "multipart/form-data"] },
 ];
 
 /// Where the browser rules hold.
@@ -69,11 +64,7 @@ pub struct Rules {
 impl Default for Rules {
     /// The rules of DESIGN with no origin of our own: every `Origin` is foreign.
     fn default() -> Self {
-        Self {
-            origins: BTreeSet::new(),
-            browser_prefixes: BROWSER_PREFIXES,
-            post_types: POST_TYPES,
-        }
+        Self { origins: BTreeSet::new(), browser_prefixes: BROWSER_PREFIXES, post_types: POST_TYPES }
     }
 }
 
@@ -93,9 +84,7 @@ pub enum Refusal {
     #[error("`Host` and the request target name different hosts")]
     HostDiffers,
     /// Fetch Metadata.
-    #[error(
-        "the request was caused by a page of another site, or by something other than a navigation"
-    )]
+    #[error("the request was caused by a page of another site, or by something other than a navigation")]
     CrossSite,
     /// RFC 6454.
     #[error("the request comes from an origin that is not this gateway's")]
@@ -108,9 +97,7 @@ pub enum Refusal {
 impl Refusal {
     fn status(self) -> StatusCode {
         match self {
-            Self::HostMissing | Self::HostTwice | Self::HostInvalid | Self::HostDiffers => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::HostMissing | Self::HostTwice | Self::HostInvalid | Self::HostDiffers => StatusCode::BAD_REQUEST,
             Self::CrossSite | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
@@ -119,9 +106,7 @@ impl Refusal {
     /// The code of the problem, which tells a program what to do.
     fn code(self) -> &'static str {
         match self {
-            Self::HostMissing | Self::HostTwice | Self::HostInvalid | Self::HostDiffers => {
-                "bad_input"
-            }
+            Self::HostMissing | Self::HostTwice | Self::HostInvalid | Self::HostDiffers => "bad_input",
             Self::CrossSite | Self::ForeignOrigin => "forbidden",
             Self::MediaType => "unsupported_media_type",
         }
@@ -168,9 +153,7 @@ impl Rules {
     }
 
     fn is_browser_path(&self, path: &str) -> bool {
-        self.browser_prefixes
-            .iter()
-            .any(|prefix| is_below(path, prefix))
+        self.browser_prefixes.iter().any(|prefix| is_below(path, prefix))
     }
 
     fn check_browser(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -181,16 +164,12 @@ impl Rules {
             // a navigation shows the user what happened, and only GET changes nothing.
             (Some(b"none"), None)
                 if method == Method::GET
-                    && headers
-                        .get(SEC_FETCH_MODE)
-                        .is_some_and(|mode| mode.as_bytes() == b"navigate") => {}
+                    && headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode.as_bytes() == b"navigate") => {}
             _ => return Err(Refusal::CrossSite),
         }
         // Browsers that do not send Fetch Metadata do send Origin with what can change anything.
         for origin in headers.get_all(ORIGIN) {
-            let ours = origin
-                .to_str()
-                .is_ok_and(|origin| self.origins.contains(&origin.to_ascii_lowercase()));
+            let ours = origin.to_str().is_ok_and(|origin| self.origins.contains(&origin.to_ascii_lowercase()));
             if !ours {
                 return Err(Refusal::ForeignOrigin);
             }
@@ -199,10 +178,7 @@ impl Rules {
     }
 
     fn post_types(&self, path: &str) -> Option<&'static [&'static str]> {
-        self.post_types
-            .iter()
-            .find(|rule| is_below(path, rule.prefix))
-            .map(|rule| rule.types)
+        self.post_types.iter().find(|rule| is_below(path, rule.prefix)).map(|rule| rule.types)
     }
 
     fn check_media_type(&self, head: &Parts, empty: bool) -> Result<(), Refusal> {
@@ -215,11 +191,7 @@ impl Rules {
         let mut sent = head.headers.get_all(CONTENT_TYPE).iter();
         let (first, second) = (sent.next(), sent.next());
         let Some(first) = first else {
-            return if empty {
-                Ok(())
-            } else {
-                Err(Refusal::MediaType)
-            };
+            return if empty { Ok(()) } else { Err(Refusal::MediaType) };
         };
         let essence = first
             .to_str()
@@ -227,11 +199,7 @@ impl Rules {
             .and_then(|value| value.split(';').next())
             .map(|essence| essence.trim().to_ascii_lowercase());
         let known = essence.is_some_and(|essence| types.contains(&essence.as_str()));
-        if known && second.is_none() {
-            Ok(())
-        } else {
-            Err(Refusal::MediaType)
-        }
+        if known && second.is_none() { Ok(()) } else { Err(Refusal::MediaType) }
     }
 
     fn refuse(&self, refusal: Refusal, path: &str) -> Response<Body> {
@@ -251,9 +219,7 @@ impl Rules {
 /// Adds what every response carries, without overriding what a front door has set.
 fn finish(browsers: bool, headers: &mut HeaderMap) {
     let mut absent = |name: HeaderName, value: &'static str| {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
     // A corpus is data whatever it looks like: never let a browser guess that it is a page.
     absent(X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -267,8 +233,7 @@ fn finish(browsers: bool, headers: &mut HeaderMap) {
 
 /// `path` is `prefix` or lies below it.
 fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn check_host(head: &Parts) -> Result<(), Refusal> {
@@ -308,9 +273,7 @@ pub struct RulesLayer {
 impl RulesLayer {
     /// A layer of these rules.
     pub fn new(rules: Rules) -> Self {
-        Self {
-            rules: Arc::new(rules),
-        }
+        Self { rules: Arc::new(rules) }
     }
 }
 
@@ -318,10 +281,7 @@ impl<S> tower::Layer<S> for RulesLayer {
     type Service = Ruled<S>;
 
     fn layer(&self, inner: S) -> Ruled<S> {
-        Ruled {
-            inner,
-            rules: Arc::clone(&self.rules),
-        }
+        Ruled { inner, rules: Arc::clone(&self.rules) }
     }
 }
 

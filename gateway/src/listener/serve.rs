@@ -79,11 +79,7 @@ pub(super) async fn connection<M, S>(
     // The socket is closed by now; what its streams' tasks still hold goes with them.
     streams.end().await;
     metrics::counter!("kouan_connections_closed_total", "reason" => closed.label()).increment(1);
-    tracing::debug!(
-        connection = connection.id(),
-        reason = closed.label(),
-        "closed"
-    );
+    tracing::debug!(connection = connection.id(), reason = closed.label(), "closed");
 }
 
 async fn open<M, S>(
@@ -147,22 +143,13 @@ async fn expired<M>(shared: &Shared<M>, not_after: Timestamp) {
 }
 
 /// HTTP over an established connection.
-async fn speak<M, S>(
-    shared: &Shared<M>,
-    tls: TlsStream<Socket>,
-    peer: Peer,
-    streams: &Streams,
-) -> Closed
+async fn speak<M, S>(shared: &Shared<M>, tls: TlsStream<Socket>, peer: Peer, streams: &Streams) -> Closed
 where
     M: Fn(&Peer) -> S + Send + Sync + 'static,
     S: Handler,
 {
     let connection = peer.connection.clone();
-    let requests = Requests {
-        handler: (shared.make)(&peer),
-        peer,
-        door_of: shared.options.door_of,
-    };
+    let requests = Requests { handler: (shared.make)(&peer), peer, door_of: shared.options.door_of };
     if !connection.is_http2() {
         let serving = http1(shared).serve_connection(TokioIo::new(tls), requests);
         return run(shared, serving, Watch::new(&connection, true), &connection).await;
@@ -177,8 +164,7 @@ where
         Ok(Err(_)) => return Closed::Early,
         Ok(Ok(tls)) => tls,
     };
-    let serving =
-        http2_builder(shared, streams.clone()).serve_connection(TokioIo::new(tls), requests);
+    let serving = http2_builder(shared, streams.clone()).serve_connection(TokioIo::new(tls), requests);
     run(shared, serving, Watch::new(&connection, false), &connection).await
 }
 
@@ -245,12 +231,7 @@ where
     }
 }
 
-async fn run<M>(
-    shared: &Shared<M>,
-    serving: impl Serving,
-    mut watch: Watch,
-    connection: &Connection,
-) -> Closed {
+async fn run<M>(shared: &Shared<M>, serving: impl Serving, mut watch: Watch, connection: &Connection) -> Closed {
     let mut serving = pin!(serving);
     let mut draining = pin!(shared.drain.reached(Phase::Draining));
     let mut looks = interval(Watch::interval(&shared.options));

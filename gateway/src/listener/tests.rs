@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -62,9 +57,7 @@ fn participant(trust_domain: &str) -> Participant {
     let (ca, _key) = Ca::create(&trust_domain, Algorithm::EcdsaP256, validity).unwrap();
     let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
     let name = format!("spiffe://{trust_domain}/researcher/canary");
-    let issued = ca
-        .issue_client(&name.parse().unwrap(), &key, validity)
-        .unwrap();
+    let issued = ca.issue_client(&name.parse().unwrap(), &key, validity).unwrap();
     Participant {
         crl: ca.sign_crl(1.into(), validity, &[]).unwrap(),
         client: (issued.pem, key.to_pem()),
@@ -76,10 +69,7 @@ fn participant(trust_domain: &str) -> Participant {
 
 static PKI: LazyLock<Pki> = LazyLock::new(|| {
     let validity = Validity::starting(Timestamp::now(), SignedDuration::from_hours(24)).unwrap();
-    let names = ServerNames {
-        dns: vec!["localhost".to_owned()],
-        ips: Vec::new(),
-    };
+    let names = ServerNames { dns: vec!["localhost".to_owned()], ips: Vec::new() };
     let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
     let servers = Ca::self_sign_for_servers(&names, &key, validity).unwrap();
     let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
@@ -95,9 +85,7 @@ fn door() -> Door {
     let mut trust = TrustStoreBuilder::new();
     for participant in &PKI.participants {
         let domain = participant.trust_domain.clone();
-        trust
-            .add_domain(domain, participant.ca.pem(), Some(&participant.crl))
-            .unwrap();
+        trust.add_domain(domain, participant.ca.pem(), Some(&participant.crl)).unwrap();
     }
     let trust = SharedTrust::new(trust.build());
     let identity = ServerIdentity::from_pem(&PKI.server.0, &PKI.server.1).unwrap();
@@ -136,18 +124,12 @@ impl Drop for Gate {
 /// A body without end, in pieces of 64 KiB.
 fn flood() -> Body {
     let piece = Bytes::from(vec![b'x'; 64 << 10]);
-    Body::from_stream(stream::repeat_with(move || {
-        Ok::<_, Infallible>(piece.clone())
-    }))
+    Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(piece.clone())))
 }
 
 fn router() -> Router {
     let whoami = |Extension(peer): Extension<Peer>| async move {
-        format!(
-            "{} {}",
-            peer.verified.spiffe().trust_domain(),
-            peer.connection.id()
-        )
+        format!("{} {}", peer.verified.spiffe().trust_domain(), peer.connection.id())
     };
     Router::new()
         .route("/hello", get(|| async { "hello" }))
@@ -171,12 +153,7 @@ fn gate_with(options: ListenerOptions, drain: Drain) -> Gate {
     let connections = listener.connections();
     let router = router();
     let serving = listener.run(door(), move |_: &Peer| router.clone(), drain.clone());
-    Gate {
-        addr,
-        connections,
-        drain,
-        task: tokio::spawn(serving),
-    }
+    Gate { addr, connections, drain, task: tokio::spawn(serving) }
 }
 
 fn gate(options: ListenerOptions) -> Gate {
@@ -192,9 +169,7 @@ impl Gate {
 
     async fn dial(&self, config: Arc<ClientConfig>) -> io::Result<Tls> {
         let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(config)
-            .connect(name, self.tcp().await)
-            .await
+        TlsConnector::from(config).connect(name, self.tcp().await).await
     }
 
     /// Asks over a fresh HTTP/1.1 connection and gives it with the answer's head.

@@ -55,11 +55,8 @@ impl Watch {
 
     /// How often to look, so that no timeout is overrun by more than a quarter.
     pub(super) fn interval(options: &ListenerOptions) -> Duration {
-        let shortest = options
-            .idle_timeout
-            .min(options.stall_timeout)
-            .min(options.header_read_timeout)
-            .min(options.retire_grace);
+        let shortest =
+            options.idle_timeout.min(options.stall_timeout).min(options.header_read_timeout).min(options.retire_grace);
         (shortest / 4).clamp(Duration::from_millis(5), Duration::from_secs(5))
     }
 
@@ -68,12 +65,7 @@ impl Watch {
         self.retired_at.get_or_insert(now);
     }
 
-    pub(super) fn look(
-        &mut self,
-        connection: &Connection,
-        options: &ListenerOptions,
-        now: Instant,
-    ) -> Verdict {
+    pub(super) fn look(&mut self, connection: &Connection, options: &ListenerOptions, now: Instant) -> Verdict {
         let written = connection.written();
         if written.saturating_sub(self.progress_bytes) >= PROGRESS_BYTES {
             self.progress_bytes = written;
@@ -86,11 +78,7 @@ impl Watch {
             // Both: bursts to a slow reader may lie far apart, and pings to one that is parked
             // for ever would count as life.
             let waited = activity.longest_wait(now);
-            return if waited.min(still) >= options.stall_timeout {
-                Verdict::Stalled
-            } else {
-                Verdict::Fine
-            };
+            return if waited.min(still) >= options.stall_timeout { Verdict::Stalled } else { Verdict::Fine };
         };
         if activity.begun() != self.begun {
             self.mark(connection);
@@ -192,12 +180,9 @@ mod tests {
     fn half_a_head() {
         let mut scene = Scene::new(true);
         let mut http2 = Scene::new(false);
-        for (second, want) in [
-            (0, Verdict::Fine),
-            (1, Verdict::Fine),
-            (2, Verdict::HeaderTimeout),
-            (3, Verdict::HeaderTimeout),
-        ] {
+        for (second, want) in
+            [(0, Verdict::Fine), (1, Verdict::Fine), (2, Verdict::HeaderTimeout), (3, Verdict::HeaderTimeout)]
+        {
             scene.connection.count_read(1);
             assert_eq!(scene.look(second), want);
             http2.connection.count_read(1);
@@ -212,11 +197,7 @@ mod tests {
     fn stalled_only_while_the_peer_owes() {
         let mut scene = Scene::new(true);
         let request = InFlight::begin(&scene.connection);
-        assert_eq!(
-            scene.look(100),
-            Verdict::Fine,
-            "the handler is slow, not the peer"
-        );
+        assert_eq!(scene.look(100), Verdict::Fine, "the handler is slow, not the peer");
         let mut scene = Scene::new(true);
         let owed = InFlight::begin(&scene.connection);
         owed.offered();

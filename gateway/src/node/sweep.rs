@@ -29,7 +29,11 @@ pub async fn run(gateway: Shared) {
 async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
     let (expired, unclosed, refusals) = gateway
         .scan(move |reader| {
-            Ok((reader.expired_leases(now, AT_ONCE)?, reader.unclosed_leases(AT_ONCE)?, reader.denials_due(now, AT_ONCE)?))
+            Ok((
+                reader.expired_leases(now, AT_ONCE)?,
+                reader.unclosed_leases(AT_ONCE)?,
+                reader.denials_due(now, AT_ONCE)?,
+            ))
         })
         .await?;
     for row in expired {

@@ -131,7 +131,8 @@ impl Stage {
         let (mut io, out, err) = self.io(who);
         let failed = |exit: Exit, out: &Sink, err: &Sink| {
             let answer: Value = serde_json::from_str(&out.text()).unwrap_or(Value::Null);
-            let told = |member: &str| answer.pointer(&format!("/error/{member}")).and_then(Value::as_str).map(str::to_owned);
+            let told =
+                |member: &str| answer.pointer(&format!("/error/{member}")).and_then(Value::as_str).map(str::to_owned);
             let message = told("message").unwrap_or_else(|| {
                 let said = err.text() + &out.text();
                 said.trim().trim_start_matches("error: ").to_owned()
@@ -288,7 +289,13 @@ mod tests {
     use super::*;
 
     fn stage(dir: &std::path::Path) -> Stage {
-        Stage { url: "https://127.0.0.1:1".to_owned(), pki: dir.to_owned(), lang: Lang::English, bar: false, silent: true }
+        Stage {
+            url: "https://127.0.0.1:1".to_owned(),
+            pki: dir.to_owned(),
+            lang: Lang::English,
+            bar: false,
+            silent: true,
+        }
     }
 
     #[test]

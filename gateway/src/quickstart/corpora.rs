@@ -101,11 +101,8 @@ impl Corpus {
         if made {
             files::write_new(&data, &self.parquet()?, 0o644)?;
         }
-        let bytes = std::fs::metadata(&data).map_err(|source| FileError::Io {
-            doing: "look at",
-            path: data.clone(),
-            source,
-        });
+        let bytes =
+            std::fs::metadata(&data).map_err(|source| FileError::Io { doing: "look at", path: data.clone(), source });
         Ok(Prepared { id: self.id, manifest, bytes: bytes?.len(), data, made })
     }
 

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn every_door_is_named() {
-        let all = lines("https://127.0.0.1:8443", "127.0.0.1:8443", "127.0.0.1:9443", Path::new("/nowhere/a b")).join("\n");
+        let all =
+            lines("https://127.0.0.1:8443", "127.0.0.1:8443", "127.0.0.1:9443", Path::new("/nowhere/a b")).join("\n");
         for part in [
             "export KOUAN_GATEWAY=https://127.0.0.1:8443",
             "KOUAN_CERT='/nowhere/a b'/pki/hku/researcher-alice.pem",

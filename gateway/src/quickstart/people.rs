@@ -84,17 +84,10 @@ const GIVEN: [(&str, &str); 24] = [
     ("诗", "詩"),
 ];
 const DISTRICTS: [&str; 9] = ["罗湖", "福田", "南山", "宝安", "龙岗", "盐田", "龙华", "坪山", "光明"];
-const OCCUPATIONS: [&str; 8] = ["engineer", "teacher", "nurse", "accountant", "designer", "logistics", "student", "other"];
-const COURSES: [&str; 8] = [
-    "数据合规",
-    "粤语入门",
-    "机器学习",
-    "跨境贸易",
-    "English writing",
-    "会计基础",
-    "网络安全",
-    "普通話",
-];
+const OCCUPATIONS: [&str; 8] =
+    ["engineer", "teacher", "nurse", "accountant", "designer", "logistics", "student", "other"];
+const COURSES: [&str; 8] =
+    ["数据合规", "粤语入门", "机器学习", "跨境贸易", "English writing", "会计基础", "网络安全", "普通話"];
 
 /// A person, before their enrolments.
 struct Person {

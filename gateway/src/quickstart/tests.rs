@@ -22,11 +22,7 @@ fn every_failure_has_its_exit_status() {
         (QuickstartError::NotRefused { dataset: "x" }, Exit::Integrity, "integrity"),
         (QuickstartError::NotMetered { period: "2026-11".to_owned() }, Exit::Unavailable, "unavailable"),
         (QuickstartError::Interrupted, Exit::Interrupted, "interrupted"),
-        (
-            QuickstartError::Unreadable { path: "x".into(), problem: "gone".to_owned() },
-            Exit::LocalIo,
-            "local_io",
-        ),
+        (QuickstartError::Unreadable { path: "x".into(), problem: "gone".to_owned() }, Exit::LocalIo, "local_io"),
     ] {
         assert_eq!((error.exit(), error.code().as_str()), (exit, code), "{error}");
     }

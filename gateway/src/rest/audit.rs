@@ -3,7 +3,7 @@
 use std::path::Path as FilePath;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gateway_api::audit::{Entry, EntryList, LogKey};
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::{Caller, Refused, json_response};
 use crate::authz::{Action, Scope};
 use crate::gateway::Shared;
+use crate::rest::path::Path;
 
 /// Leaves walked by one search request; more are behind its cursor.
 const WALK_MAX: usize = 20_000;
@@ -117,13 +118,21 @@ fn leaf(gateway: &Shared, caller: &Caller, index: &str) -> Result<(u64, Vec<u8>,
 }
 
 /// `GET /v1/audit/{index}`.
-pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(index): Path<String>) -> Result<Response, Refused> {
+pub async fn show(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    Path(index): Path<String>,
+) -> Result<Response, Refused> {
     let (index, _, leaf) = leaf(&gateway, &caller, &index)?;
     Ok(json_response(StatusCode::OK, &Entry { index, leaf: serde_json::Value::Object(leaf.members().clone()) }))
 }
 
 /// `GET /v1/audit/{index}/proof`: a C2SP `.tlog-proof` with the leaf as its extra data, verified before it is handed out.
-pub async fn proof(State(gateway): State<Shared>, caller: Caller, Path(index): Path<String>) -> Result<Response, Refused> {
+pub async fn proof(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    Path(index): Path<String>,
+) -> Result<Response, Refused> {
     let (index, bytes, _) = leaf(&gateway, &caller, &index)?;
     let folder = gateway.config.data.join("log");
     let made = tokio::task::spawn_blocking(move || prove(&folder, index, &bytes))
@@ -131,7 +140,13 @@ pub async fn proof(State(gateway): State<Shared>, caller: Caller, Path(index): P
         .map_err(crate::admission::unavailable)??;
     let name = format!("attachment; filename=\"{index}.tlog-proof\"");
     let name = HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment"));
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")), (header::CONTENT_DISPOSITION, name)], made)
+    Ok((
+        [
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+            (header::CONTENT_DISPOSITION, name),
+        ],
+        made,
+    )
         .into_response())
 }
 
@@ -141,8 +156,11 @@ fn prove(folder: &FilePath, index: u64, leaf: &[u8]) -> Result<String, Problem> 
     let checkpoint = SignedCheckpoint::parse(&note).map_err(|error| fault(&error))?;
     let size = checkpoint.checkpoint().size;
     if index >= size {
-        return Err(Problem::new(Code::Unavailable, "the leaf is recorded but not yet published: try again in a second")
-            .with("retry_after", 1));
+        return Err(Problem::new(
+            Code::Unavailable,
+            "the leaf is recorded but not yet published: try again in a second",
+        )
+        .with("retry_after", 1));
     }
     let mut reader = TileReader::new(size, |path: &TilePath| match std::fs::read(folder.join(path.to_string())) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -153,7 +171,8 @@ fn prove(folder: &FilePath, index: u64, leaf: &[u8]) -> Result<String, Problem> 
     let proof = LogProof { extra: Some(leaf.to_vec()), index, hashes, checkpoint };
     let hash = gateway_audit::tree::leaf_hash(leaf);
     let inside = proof.checkpoint.checkpoint();
-    gateway_audit::tree::verify_inclusion(&hash, index, size, &proof.hashes, &inside.root).map_err(|error| fault(&error))?;
+    gateway_audit::tree::verify_inclusion(&hash, index, size, &proof.hashes, &inside.root)
+        .map_err(|error| fault(&error))?;
     Ok(proof.to_text())
 }
 

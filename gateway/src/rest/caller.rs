@@ -98,7 +98,8 @@ impl FromRequest<Shared> for PostedBytes {
         let (parts, body) = request.into_parts();
         let too_large =
             || Problem::new(Code::TooLarge, format!("the body is longer than {max} bytes, the most this path takes"));
-        let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let length =
+            parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > max) {
             return Err(too_large().into());
         }

@@ -5,19 +5,23 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::Digest;
+use catalog::{Digest, LeaseId};
 use gateway_api::{Code, Problem};
-use gateway_store::{CommitError, DocKind, Idempotency, Transaction, Write};
+use gateway_store::{CommitError, DocKind, Idempotency, LeafRef, LeaseState, Transaction, Write};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Caller, Refused, json_response};
-use crate::gateway::{Shared, absent, expect, put};
+use crate::gateway::{Gateway, Shared, absent, expect, put};
 use crate::identity::Principal;
 use crate::leaf;
 use crate::secrets::Secrets;
+use crate::sessions::Affected;
 use crate::snapshot::Snapshot;
+
+/// Leases that one transaction ends.
+const CUTS_MAX: usize = 2000;
 
 /// How often a change is described again because the catalog moved.
 const ATTEMPTS_MAX: usize = 8;
@@ -47,7 +51,8 @@ impl Change {
         members: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> Result<Self, Problem> {
         let mut leaf_members = leaf::of(kind);
-        let openings = leaf::by(&mut leaf_members, &caller.principal, secrets).map_err(crate::admission::unavailable)?;
+        let openings =
+            leaf::by(&mut leaf_members, &caller.principal, secrets).map_err(crate::admission::unavailable)?;
         for (name, value) in members {
             leaf_members.insert(name.to_owned(), value);
         }
@@ -75,6 +80,33 @@ impl Change {
     pub fn create<T: Serialize>(&mut self, kind: DocKind, id: String, body: &T) {
         self.transaction.expect.push(absent(kind, id.clone()));
         self.transaction.writes.push(put(kind, id, body));
+    }
+
+    /// Ends the affected leases with the change itself: whatever happens after the commit, none of them is granted another
+    /// byte. Their streams end when [`Gateway::cut`] is called next.
+    pub fn cut(&mut self, gateway: &Gateway, affected: &Affected, reason: &str) -> Result<(), Problem> {
+        let active = gateway.look(|reader| reader.active_leases())?;
+        let ids: Vec<LeaseId> = active
+            .into_iter()
+            .map(|row| row.lease)
+            .filter(|lease| affected.covers(lease))
+            .map(|lease| lease.id)
+            .collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        if let Some(members) = self.transaction.leaves.first_mut() {
+            let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            members.insert("leases".to_owned(), leaf::list(&names));
+        }
+        // Those beyond one transaction's limit are ended by `Gateway::cut` right after.
+        self.transaction.writes.extend(ids.into_iter().take(CUTS_MAX).map(|lease| Write::LeaseState {
+            lease,
+            state: LeaseState::Cut,
+            reason: Some(reason.to_owned()),
+            leaf: Some(LeafRef::This(0)),
+        }));
+        Ok(())
     }
 
     /// Adds a write.
@@ -147,6 +179,10 @@ pub async fn execute_value(
             Err(CommitError::Leaf { source, .. }) => {
                 return Err(Problem::new(Code::BadInput, format!("this does not fit into a log entry: {source}")));
             }
+            Err(CommitError::Invalid(detail)) => {
+                tracing::error!(detail, "a change cannot be recorded");
+                return Err(Problem::new(Code::Internal, "this change cannot be recorded"));
+            }
             Err(CommitError::Full) => {
                 return Err(Problem::new(Code::Unavailable, "the disk is full: nothing was changed"));
             }
@@ -157,11 +193,7 @@ pub async fn execute_value(
 }
 
 /// The stored answer of a request that was made before.
-fn answered(
-    gateway: &Shared,
-    scope: &str,
-    request: &Repeatable,
-) -> Result<Option<(StatusCode, Value)>, Problem> {
+fn answered(gateway: &Shared, scope: &str, request: &Repeatable) -> Result<Option<(StatusCode, Value)>, Problem> {
     let Some(key) = &request.key else { return Ok(None) };
     let found = gateway.look(|reader| reader.idempotent(scope, key))?;
     let Some(found) = found else { return Ok(None) };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{ColumnClass, Dataset, DatasetId, Version, VersionName};
@@ -15,6 +15,7 @@ use super::{Caller, Refused, json_response};
 use crate::admission::visible;
 use crate::authz::{Action, Scope};
 use crate::gateway::Shared;
+use crate::rest::path::Path;
 use crate::snapshot::Doc;
 
 /// Parses an id from a path; what is not an id does not exist.
@@ -83,10 +84,8 @@ pub async fn show(State(_): State<Shared>, caller: Caller, Path(id): Path<String
     let dataset = caller.snapshot.datasets.get(&id).ok_or_else(missing)?;
     let versions = seen(&caller, &scope, dataset);
     let summary = summary(&versions).ok_or_else(missing)?;
-    let versions = versions
-        .iter()
-        .map(|version| VersionRef { version: version.version.clone(), state: version.state })
-        .collect();
+    let versions =
+        versions.iter().map(|version| VersionRef { version: version.version.clone(), state: version.state }).collect();
     Ok(json_response(StatusCode::OK, &DatasetView { summary, versions }))
 }
 

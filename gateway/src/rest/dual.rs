@@ -1,5 +1,6 @@
 //! Two compliance officers of an authority: the first asks, another one confirms (DESIGN.md, authorisation matrix).
 
+use axum::http::StatusCode;
 use catalog::{Digest, ParticipantId};
 use gateway_api::{Code, Problem};
 use gateway_store::DocKind;
@@ -50,7 +51,13 @@ impl Close {
 }
 
 /// Takes the caller's signature.
-pub fn sign(caller: &Caller, secrets: &Secrets, action: &str, target: &str, body: Digest) -> Result<Signature, Problem> {
+pub fn sign(
+    caller: &Caller,
+    secrets: &Secrets,
+    action: &str,
+    target: &str,
+    body: Digest,
+) -> Result<Signature, Problem> {
     let key = format!("dual:{action}:{target}");
     let officer = caller.principal.keyed(secrets);
     let stored = caller.snapshot.settings.get(&key);
@@ -76,5 +83,5 @@ pub fn sign(caller: &Caller, secrets: &Secrets, action: &str, target: &str, body
         None => change.create(DocKind::Setting, key, &pending),
     }
     let answer = json!({"state": "awaiting_second_officer", "action": action, "target": target});
-    Ok(Signature::First(Box::new(change.answer(axum::http::StatusCode::ACCEPTED, &answer))))
+    Ok(Signature::First(Box::new(change.answer(StatusCode::ACCEPTED, &answer))))
 }

@@ -1,6 +1,6 @@
 //! Plans and agreements.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Agreement, AgreementId, AgreementState, VersionState};
@@ -19,6 +19,7 @@ use crate::admission::{Ask, Resolved, explain, preview, resolve};
 use crate::authz::{Action, Scope, authorise};
 use crate::clock;
 use crate::gateway::Shared;
+use crate::rest::path::Path;
 use crate::sessions::Affected;
 
 /// The names in a selection; `None` for all.
@@ -82,7 +83,9 @@ pub async fn plan(
 pub fn refuse_where(filter: Option<&str>) -> Result<(), Problem> {
     match filter {
         None => Ok(()),
-        Some(_) => Err(Problem::new(Code::NotYet, "`where` is not in this release: leave it out and filter after the pull")),
+        Some(_) => {
+            Err(Problem::new(Code::NotYet, "`where` is not in this release: leave it out and filter after the pull"))
+        }
     }
 }
 
@@ -151,7 +154,12 @@ pub async fn accept(
         let missing = || Problem::new(Code::NotFound, format!("there is no dataset `{}` for you", body.dataset));
         let dataset = caller.snapshot.datasets.get(&body.dataset).ok_or_else(missing)?;
         let versions = seen(caller, &scope, dataset);
-        let version = versions.iter().rev().find(|version| version.state == VersionState::Published).ok_or_else(missing)?;
+        let version = versions
+            .iter()
+            .rev()
+            .filter(|version| version.state == VersionState::Published)
+            .find(|version| body.version.as_ref().is_none_or(|name| version.version == *name))
+            .ok_or_else(missing)?;
         let (offer, record) = (&version.manifest.offer, &caller.principal.record);
         if !offered_to(offer, record) {
             return Err(Problem::new(Code::OfferMismatch, "the offer is not made to your participant"));
@@ -162,7 +170,10 @@ pub async fn accept(
             return Err(Problem::new(Code::OfferMismatch, detail));
         }
         if !offer.places.iter().any(|place| place.covers(&record.place)) {
-            return Err(Problem::new(Code::OfferMismatch, format!("the offer is not for `{}`, where you are registered", record.place)));
+            return Err(Problem::new(
+                Code::OfferMismatch,
+                format!("the offer is not for `{}`, where you are registered", record.place),
+            ));
         }
         let digest = offer.digest();
         let existing = caller.snapshot.agreements.values().find(|agreement| {
@@ -173,7 +184,11 @@ pub async fn accept(
                 && agreement.state == AgreementState::Active
         });
         if let Some(existing) = existing {
-            return Ok(Change::nothing(StatusCode::OK, serde_json::to_value(view(existing)).unwrap_or_default(), caller.now));
+            return Ok(Change::nothing(
+                StatusCode::OK,
+                serde_json::to_value(view(existing)).unwrap_or_default(),
+                caller.now,
+            ));
         }
         let agreement = Agreement {
             id: id.clone(),
@@ -215,8 +230,12 @@ fn parties(agreement: &Agreement) -> [&catalog::ParticipantId; 3] {
 
 fn find(caller: &Caller, id: &str) -> Result<(u64, Agreement), Problem> {
     let scope = reader_scope(caller)?;
-    let missing =
-        || Problem::new(Code::NotFound, format!("there is no agreement `{}` for you", id.chars().take(64).collect::<String>()));
+    let missing = || {
+        Problem::new(
+            Code::NotFound,
+            format!("there is no agreement `{}` for you", id.chars().take(64).collect::<String>()),
+        )
+    };
     let id = AgreementId::parse(id).map_err(|_| missing())?;
     let doc = caller.snapshot.agreements.get(&id).ok_or_else(missing)?;
     if scope.covers_any(parties(doc)) { Ok((doc.revision, doc.body.clone())) } else { Err(missing()) }
@@ -245,6 +264,9 @@ pub async fn agreement(State(_): State<Shared>, caller: Caller, Path(id): Path<S
     Ok(json_response(StatusCode::OK, &view(&find(&caller, &id)?.1)))
 }
 
+/// What a consumer reads whose stream ended with its agreement.
+const ENDED: &str = "the agreement has ended";
+
 /// `POST /v1/agreements/{id}/end`: the consumer or the provider ends it; its live streams end with it.
 pub async fn end(
     State(gateway): State<Shared>,
@@ -268,13 +290,17 @@ pub async fn end(
         ];
         let mut change = Change::recorded(caller, &gateway.secrets, "agreement_end", members)?;
         change.replace(DocKind::Agreement, agreement.id.to_string(), revision, &agreement);
+        change.cut(&gateway, &Affected::Agreement(agreement.id.clone()), ENDED)?;
         Ok(change.answer(StatusCode::OK, &view(&agreement)))
     })
     .await?;
     let (_, agreement) = find(&caller, &id)?;
-    gateway.cut(&Affected::Agreement(agreement.id), "the agreement has ended", Some(&caller.principal)).await?;
+    gateway.cut(&Affected::Agreement(agreement.id), ENDED, Some(&caller.principal)).await?;
     Ok(json_response(status, &body))
 }
+
+/// What a consumer reads whose stream ended with that flag.
+const FLAGGED: &str = "requests under this agreement serve a foreign authority";
 
 /// What `POST /v1/agreements/{id}/foreign-authority` takes.
 #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
@@ -297,16 +323,19 @@ pub async fn flag(
         authorise(&caller.principal, Action::Approve)?;
         let (revision, mut agreement) = find(caller, &id)?;
         agreement.foreign_authority_request = flag;
-        let members = [("agreement", json!(agreement.id)), ("dataset", json!(agreement.dataset)), ("flag", json!(flag))];
+        let members =
+            [("agreement", json!(agreement.id)), ("dataset", json!(agreement.dataset)), ("flag", json!(flag))];
         let mut change = Change::recorded(caller, &gateway.secrets, "agreement_flag", members)?;
         change.replace(DocKind::Agreement, agreement.id.to_string(), revision, &agreement);
+        if flag {
+            change.cut(&gateway, &Affected::Agreement(agreement.id.clone()), FLAGGED)?;
+        }
         Ok(change.answer(StatusCode::OK, &view(&agreement)))
     })
     .await?;
     if flag {
         let (_, agreement) = find(&caller, &id)?;
-        let reason = "requests under this agreement serve a foreign authority";
-        gateway.cut(&Affected::Agreement(agreement.id), reason, Some(&caller.principal)).await?;
+        gateway.cut(&Affected::Agreement(agreement.id), FLAGGED, Some(&caller.principal)).await?;
     }
     Ok(json_response(status, &body))
 }

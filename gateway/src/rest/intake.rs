@@ -28,11 +28,7 @@ use crate::gateway::{Shared, version_key};
 const FILES_MAX: usize = 1024;
 
 /// `POST /v1/datasets`: a manifest makes a draft.
-pub async fn register(
-    State(gateway): State<Shared>,
-    caller: Caller,
-    posted: PostedBytes,
-) -> Result<Response, Refused> {
+pub async fn register(State(gateway): State<Shared>, caller: Caller, posted: PostedBytes) -> Result<Response, Refused> {
     caller.may(Action::Register)?;
     let body = parse(&posted)?;
     let manifest = Manifest::parse(&body.manifest).map_err(|error| {
@@ -73,7 +69,10 @@ fn parse(posted: &PostedBytes) -> Result<RegisterDataset, Problem> {
             .map_err(|error| Problem::new(Code::BadInput, format!("the JSON body: {error}"))),
         other => Err(Problem::new(
             Code::UnsupportedMediaType,
-            format!("`{other}` is not taken here: send the manifest as {}, or JSON with `manifest` and `from`", names::TOML),
+            format!(
+                "`{other}` is not taken here: send the manifest as {}, or JSON with `manifest` and `from`",
+                names::TOML
+            ),
         )),
     }
 }
@@ -109,11 +108,13 @@ fn describe(gateway: &Shared, caller: &Caller, manifest: &Manifest, text: &str) 
     if let Some(dataset) = existing {
         if dataset.registrant != *own || dataset.provider != provider {
             // Not 404: ids are one name space, and somebody has to learn that this one is taken.
-            let detail = format!("dataset id `{}` is taken by another registrant or provider: choose another", entry.id);
+            let detail =
+                format!("dataset id `{}` is taken by another registrant or provider: choose another", entry.id);
             return Err(Problem::new(Code::Conflict, detail));
         }
         if dataset.versions.contains(&entry.version) {
-            let detail = format!("version `{}` of `{}` is here already: versions never change", entry.version, entry.id);
+            let detail =
+                format!("version `{}` of `{}` is here already: versions never change", entry.version, entry.id);
             return Err(Problem::new(Code::Conflict, detail));
         }
     }
@@ -237,14 +238,39 @@ fn added(
     Ok(change)
 }
 
-/// Hashes, lays out, packs or converts, and inspects the upload together with the version's other files; what is to be
-/// stored is in the object store afterwards.
+/// Takes the upload in, and leaves nothing of it behind that the version does not need: what was refused, and the bytes
+/// that packing or converting left out, are gone afterwards.
 fn inspect(gateway: &Shared, version: &Version, name: &str, upload: &Path) -> Result<Taken, Problem> {
     let objects = gateway.files.objects();
-    let manifest = &version.manifest;
     let sha256 = hash(upload).map_err(fault)?;
     // Adopted under its own digest first: what is mapped from here on is a read-only file of ours.
     objects.adopt(upload, &sha256).map_err(fault)?;
+    let mut stored = Vec::new();
+    let taken = look_into(gateway, version, name, sha256, &mut stored);
+    let snapshot = gateway.snapshot();
+    for object in [vec![sha256], stored].concat() {
+        let hex = object.hex();
+        let needed = taken.as_ref().is_ok_and(|taken| taken.entry.sha256 == hex)
+            // Content addressing shares objects between versions; the intake's turn keeps others from joining now.
+            || snapshot.versions.values().any(|version| version.files.iter().any(|file| file.sha256 == hex));
+        if !needed && let Err(error) = objects.discard(&object) {
+            tracing::warn!(%error, "an upload that is not needed was not removed");
+        }
+    }
+    taken
+}
+
+/// Lays out, packs or converts, and inspects the object `sha256` together with the version's other files. What it stores is
+/// named in `kept`.
+fn look_into(
+    gateway: &Shared,
+    version: &Version,
+    name: &str,
+    sha256: Digest,
+    kept: &mut Vec<Digest>,
+) -> Result<Taken, Problem> {
+    let objects = gateway.files.objects();
+    let manifest = &version.manifest;
     let mapped = objects.map(&sha256).map_err(fault)?;
     let limits = Limits { uncompressed_bytes: gateway.config.limits.expanded_bytes_max, ..Limits::default() };
     let mut spool = objects.spool().map_err(fault)?;
@@ -254,6 +280,7 @@ fn inspect(gateway: &Shared, version: &Version, name: &str, upload: &Path) -> Re
         Kept::Packed(_) | Kept::Converted(_) => {
             spool.flush().map_err(fault)?;
             let (stored, _) = objects.adopt_spool(spool).map_err(fault)?;
+            kept.push(stored);
             let gaps = if let Kept::Packed(gaps) = &prepared.kept { gaps.clone() } else { Vec::new() };
             (stored, Some(SourceFile { name: name.to_owned(), sha256: sha256.hex() }), gaps)
         }

@@ -12,7 +12,8 @@ use crate::gateway::Shared;
 /// 501 for a path of a later release.
 pub async fn not_yet(uri: Uri, _: Caller) -> Refused {
     let path: String = uri.path().chars().take(200).collect();
-    Problem::new(Code::NotYet, format!("`{path}` comes with a later release; gateway/CHANGELOG.md says what is here")).into()
+    Problem::new(Code::NotYet, format!("`{path}` comes with a later release; gateway/CHANGELOG.md says what is here"))
+        .into()
 }
 
 /// `GET /v1/rulesets`: the rules in force. Adding and activating others comes later.

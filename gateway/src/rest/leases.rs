@@ -1,21 +1,25 @@
 //! `/v1/leases`: live and past streams, and the kill switch.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::{LeaseId, ParticipantId};
+use catalog::{Digest, LeaseId, ParticipantId};
 use gateway_api::catalog::Reason;
 use gateway_api::exchange::{LeaseList, LeaseView};
 use gateway_api::{Code, Problem};
-use gateway_store::{Lease, LeaseFilter, LeaseState};
+use gateway_store::{DocKind, LeafRef, Lease, LeaseFilter, LeaseState, Write};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::change::reason;
+use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::dual::{Signature, sign};
+use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
+use crate::admission::standing::{self, StandingCut};
 use crate::authz::{Action, Scope, authorise};
 use crate::clock;
 use crate::gateway::Shared;
+use crate::rest::path::Path;
 use crate::sessions::Affected;
 
 /// A lease as its parties see it.
@@ -82,9 +86,9 @@ pub async fn list(
     };
     let state = match query.state.as_deref() {
         None => None,
-        Some(text) => Some(LeaseState::parse(text).ok_or_else(|| {
-            Problem::new(Code::BadInput, "`state` is active, closed or cut")
-        })?),
+        Some(text) => Some(
+            LeaseState::parse(text).ok_or_else(|| Problem::new(Code::BadInput, "`state` is active, closed or cut"))?,
+        ),
     };
     gateway.settler.settled().await;
     let filter = LeaseFilter {
@@ -101,8 +105,9 @@ pub async fn list(
 }
 
 fn find(gateway: &Shared, caller: &Caller, scope: &Scope, id: &str) -> Result<Lease, Problem> {
-    let missing =
-        || Problem::new(Code::NotFound, format!("there is no lease `{}` for you", id.chars().take(64).collect::<String>()));
+    let missing = || {
+        Problem::new(Code::NotFound, format!("there is no lease `{}` for you", id.chars().take(64).collect::<String>()))
+    };
     let id = LeaseId::parse(id).map_err(|_| missing())?;
     let row = gateway.look(|reader| reader.lease(&id))?.ok_or_else(missing)?;
     let lease = row.lease;
@@ -118,7 +123,7 @@ pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(id): Path<
     Ok(json_response(StatusCode::OK, &view(&find(&gateway, &caller, &scope, &id)?)))
 }
 
-/// `POST /v1/leases/{id}/cut`: recorded, then ended on the wire.
+/// `POST /v1/leases/{id}/cut`: recorded, then ended on the wire. It stands until two officers of an authority lift it.
 pub async fn cut(
     State(gateway): State<Shared>,
     caller: Caller,
@@ -127,11 +132,69 @@ pub async fn cut(
 ) -> Result<Response, Refused> {
     let scope = authorise(&caller.principal, Action::Cut)?;
     let why = reason(&posted.value.reason)?;
+    let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
+    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+        let lease = find(&gateway, caller, &scope, &id)?;
+        if lease.state != LeaseState::Active {
+            return Err(Problem::new(Code::Conflict, format!("the lease is {} already", lease.state)));
+        }
+        let mut change = Change::recorded(caller, &gateway.secrets, "cut", members(&lease))?;
+        change.write(Write::LeaseState {
+            lease: lease.id.clone(),
+            state: LeaseState::Cut,
+            reason: Some(why.to_owned()),
+            leaf: Some(LeafRef::This(0)),
+        });
+        let (key, standing) =
+            (standing::key_of(&lease), StandingCut { lease: lease.id.clone(), reason: why.to_owned(), open: true });
+        match standing::find(&caller.snapshot, &key) {
+            Some((revision, _)) => change.replace(DocKind::Setting, key, revision, &standing),
+            None => change.create(DocKind::Setting, key, &standing),
+        }
+        Ok(change.answer(StatusCode::OK, &json!({"id": lease.id, "state": LeaseState::Cut, "reason": why})))
+    })
+    .await?;
     let lease = find(&gateway, &caller, &scope, &id)?;
-    if lease.state != LeaseState::Active {
-        return Err(Problem::new(Code::Conflict, format!("the lease is {} already", lease.state)).into());
-    }
-    gateway.cut(&Affected::Lease(lease.id.clone()), why, Some(&caller.principal)).await?;
-    let lease = find(&gateway, &caller, &scope, &id)?;
-    Ok(json_response(StatusCode::OK, &json!({"id": lease.id, "state": lease.state, "reason": lease.reason})))
+    gateway.sessions.cut(&Affected::Lease(lease.id), why).await;
+    Ok(json_response(status, &body))
+}
+
+fn members(lease: &Lease) -> [(&'static str, serde_json::Value); 6] {
+    [
+        ("lease", json!(lease.id)),
+        ("dataset", json!(lease.dataset)),
+        ("version", json!(lease.version)),
+        ("consumer", json!(lease.participant)),
+        ("provider", json!(lease.provider)),
+        // As a string: canonical JSON has no integers above 2^53.
+        ("sent_bytes", json!(lease.sent_bytes.to_string())),
+    ]
+}
+
+/// `POST /v1/leases/{id}/restore`: two officers of an authority lift a cut; the consumer then asks for a new lease.
+pub async fn restore(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    posted: Posted<Nothing>,
+) -> Result<Response, Refused> {
+    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+        let scope = authorise(&caller.principal, Action::Restore)?;
+        let lease = find(&gateway, caller, &scope, &id)?;
+        let key = standing::key_of(&lease);
+        let Some((revision, mut standing)) = standing::find(&caller.snapshot, &key).filter(|(_, cut)| cut.open) else {
+            return Err(Problem::new(Code::Conflict, "no cut stands for this lease"));
+        };
+        match sign(caller, &gateway.secrets, "restore-lease", &key, Digest::of(key.as_bytes()))? {
+            Signature::First(change) => Ok(*change),
+            Signature::Second(close) => {
+                standing.open = false;
+                let mut change = Change::recorded(caller, &gateway.secrets, "cut_lift", members(&lease))?;
+                change.replace(DocKind::Setting, key, revision, &standing);
+                close.with(&mut change);
+                Ok(change.answer(StatusCode::OK, &json!({"id": lease.id, "state": lease.state, "lifted": true})))
+            }
+        }
+    })
+    .await
 }

@@ -1,6 +1,6 @@
 //! The life of a version: submit, approve (four eyes), publish, suspend, resume (two officers), withdraw.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Digest, Version, VersionState};
@@ -16,6 +16,7 @@ use super::dual::{Signature, sign};
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::Action;
 use crate::gateway::{Shared, version_key};
+use crate::rest::path::Path;
 use crate::sessions::Affected;
 
 /// Nothing: an action without arguments.
@@ -133,16 +134,19 @@ async fn take_out(
     let (action, kind, state, from) = how;
     let why = reason(&posted.value.reason)?.to_owned();
     let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
+    let (dataset, version) = (super::datasets::dataset_id(&path.0.0)?, super::datasets::version_name(&path.0.1)?);
+    let affected = Affected::Version(dataset, version);
+    let text = format!("version {}: {why}", state.as_str());
     let (status, body) = execute_value(gateway, caller, request, |caller| {
         let (revision, mut version) = target(caller, action, path, from)?;
         version.state = state;
         version.reason = Some(why.clone());
-        moved(caller, gateway, kind, revision, &version)
+        let mut change = moved(caller, gateway, kind, revision, &version)?;
+        change.cut(gateway, &affected, &text)?;
+        Ok(change)
     })
     .await?;
-    let (dataset, version) = (super::datasets::dataset_id(&path.0.0)?, super::datasets::version_name(&path.0.1)?);
-    let text = format!("version {}: {why}", state.as_str());
-    gateway.cut(&Affected::Version(dataset, version), &text, Some(&caller.principal)).await?;
+    gateway.cut(&affected, &text, Some(&caller.principal)).await?;
     Ok(json_response(status, &body))
 }
 

@@ -1,7 +1,7 @@
 //! `/v1/mechanisms`: filings and approvals. A party adds one; it counts once an authority of another participant has
 //! confirmed it; revoking it ends what goes under it.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Mechanism, MechanismId, MechanismState, ParticipantId};
@@ -17,6 +17,7 @@ use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::{Action, Scope, authorise};
 use crate::gateway::Shared;
+use crate::rest::path::Path;
 use crate::sessions::Affected;
 
 const LIST_MAX: usize = 64;
@@ -38,7 +39,10 @@ fn checked(body: &AddMechanism, caller: &Caller, scope: &Scope) -> Result<(Date,
         return Err(Problem::new(Code::Forbidden, "only a party of a mechanism, or an authority, adds it"));
     }
     if !(1..=200).contains(&body.reference.trim().chars().count()) {
-        return Err(Problem::new(Code::BadInput, "`reference` is 1 to 200 characters: the number of the filing or approval"));
+        return Err(Problem::new(
+            Code::BadInput,
+            "`reference` is 1 to 200 characters: the number of the filing or approval",
+        ));
     }
     for (name, list) in [("datasets", &body.datasets), ("purposes", &body.purposes)] {
         if list.is_empty() || list.len() > LIST_MAX || list.iter().any(|entry| entry.is_empty() || entry.len() > 64) {
@@ -105,8 +109,12 @@ pub async fn add(
 }
 
 fn find(caller: &Caller, scope: &Scope, id: &str) -> Result<(u64, Mechanism), Problem> {
-    let missing =
-        || Problem::new(Code::NotFound, format!("there is no mechanism `{}` for you", id.chars().take(64).collect::<String>()));
+    let missing = || {
+        Problem::new(
+            Code::NotFound,
+            format!("there is no mechanism `{}` for you", id.chars().take(64).collect::<String>()),
+        )
+    };
     let id = MechanismId::parse(id).map_err(|_| missing())?;
     let doc = caller.snapshot.mechanisms.get(&id).ok_or_else(missing)?;
     if scope.covers_any(parties(doc)) { Ok((doc.revision, doc.body.clone())) } else { Err(missing()) }
@@ -169,7 +177,12 @@ pub async fn revoke(
     Path(id): Path<String>,
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
-    let why = reason(&posted.value.reason)?.to_owned();
+    let text = format!("mechanism revoked: {}", reason(&posted.value.reason)?);
+    // Which lease was decided under which mechanism is not kept: every lease between its parties is decided again.
+    let affected = |mechanism: &Mechanism| Affected::Between {
+        exporter: mechanism.exporter.clone(),
+        recipient: mechanism.recipient.clone(),
+    };
     let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
     let (status, body) = execute_value(&gateway, &caller, request, |caller| {
         let scope = authorise(&caller.principal, Action::AddMechanism)?;
@@ -180,12 +193,11 @@ pub async fn revoke(
         mechanism.state = MechanismState::Revoked;
         let mut change = Change::recorded(caller, &gateway.secrets, "mechanism_revoke", members(&mechanism))?;
         change.replace(DocKind::Mechanism, mechanism.id.to_string(), revision, &mechanism);
+        change.cut(&gateway, &affected(&mechanism), &text)?;
         Ok(change.answer(StatusCode::OK, &mechanism))
     })
     .await?;
-    // Which lease was decided under which mechanism is not kept: every lease between its parties is decided again.
     let (_, mechanism) = find(&caller, &Scope::Everything, &id)?;
-    let affected = Affected::Between { exporter: mechanism.exporter, recipient: mechanism.recipient };
-    gateway.cut(&affected, &format!("mechanism revoked: {why}"), Some(&caller.principal)).await?;
+    gateway.cut(&affected(&mechanism), &text, Some(&caller.principal)).await?;
     Ok(json_response(status, &body))
 }

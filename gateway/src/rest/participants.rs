@@ -1,6 +1,6 @@
 //! `/v1/participants`: who takes part, whose certificates count, and the switch that stops one.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Participant, ParticipantState, Role};
@@ -19,6 +19,7 @@ use super::{Caller, Posted, Refused, json_response};
 use crate::admission::facts::parse_range;
 use crate::authz::{Action, Scope, authorise};
 use crate::gateway::Shared;
+use crate::rest::path::Path;
 use crate::sessions::Affected;
 
 /// A participant as the API shows it: without its certificates.
@@ -66,7 +67,9 @@ fn find(caller: &Caller, action: Action, name: &str) -> Result<(u64, Participant
     caller
         .snapshot
         .participant(name)
-        .filter(|doc| if action == Action::ReadParticipants { sees(caller, &scope, doc) } else { scope.covers(&doc.id) })
+        .filter(
+            |doc| if action == Action::ReadParticipants { sees(caller, &scope, doc) } else { scope.covers(&doc.id) },
+        )
         .map(|doc| (doc.revision, doc.body.clone()))
         .ok_or_else(|| {
             let name: String = name.chars().take(64).collect();
@@ -118,48 +121,47 @@ pub async fn add(
 ) -> Result<Response, Refused> {
     let body = posted.value;
     let digest = posted.digest;
-    let (status, answer) =
-        execute_value(&gateway, &caller, Repeatable { digest, key: posted.key }, |caller| {
-            let powerful = body.authority || body.roles.contains(&Role::Compliance);
-            authorise(&caller.principal, if powerful { Action::Restore } else { Action::Operate })?;
-            check(&body, caller)?;
-            gateway.trust.check_domain(&body.trust_domain, &body.ca, body.crl.as_deref(), &caller.snapshot)?;
-            let participant = Participant {
-                id: body.id.clone(),
-                trust_domain: body.trust_domain.clone(),
-                names: body.names.clone(),
-                place: body.place.clone(),
-                roles: body.roles.clone(),
-                authority: body.authority,
-                registration: body.registration.clone(),
-                ciio: body.ciio,
-                affiliates: body.affiliates.clone(),
-                restricted: body.restricted,
-                foreign_authority_request: false,
-                address_ranges: body.address_ranges.clone(),
-                baselines: body.baselines.clone(),
-                state: ParticipantState::Active,
-                reason: None,
-                ca: body.ca.clone(),
-                crl: body.crl.clone(),
-                added: caller.now,
-            };
-            let close = if powerful {
-                match sign(caller, &gateway.secrets, "add-participant", body.id.as_str(), digest)? {
-                    Signature::First(change) => return Ok(*change),
-                    Signature::Second(close) => Some(close),
-                }
-            } else {
-                None
-            };
-            let mut change = Change::recorded(caller, &gateway.secrets, "participant", members(&participant))?;
-            change.create(DocKind::Participant, participant.id.to_string(), &participant);
-            if let Some(close) = close {
-                close.with(&mut change);
+    let (status, answer) = execute_value(&gateway, &caller, Repeatable { digest, key: posted.key }, |caller| {
+        let powerful = body.authority || body.roles.contains(&Role::Compliance);
+        authorise(&caller.principal, if powerful { Action::Restore } else { Action::Operate })?;
+        check(&body, caller)?;
+        gateway.trust.check_domain(&body.trust_domain, &body.ca, body.crl.as_deref(), &caller.snapshot)?;
+        let participant = Participant {
+            id: body.id.clone(),
+            trust_domain: body.trust_domain.clone(),
+            names: body.names.clone(),
+            place: body.place.clone(),
+            roles: body.roles.clone(),
+            authority: body.authority,
+            registration: body.registration.clone(),
+            ciio: body.ciio,
+            affiliates: body.affiliates.clone(),
+            restricted: body.restricted,
+            foreign_authority_request: false,
+            address_ranges: body.address_ranges.clone(),
+            baselines: body.baselines.clone(),
+            state: ParticipantState::Active,
+            reason: None,
+            ca: body.ca.clone(),
+            crl: body.crl.clone(),
+            added: caller.now,
+        };
+        let close = if powerful {
+            match sign(caller, &gateway.secrets, "add-participant", body.id.as_str(), digest)? {
+                Signature::First(change) => return Ok(*change),
+                Signature::Second(close) => Some(close),
             }
-            Ok(change.answer(StatusCode::CREATED, &view(&participant)))
-        })
-        .await?;
+        } else {
+            None
+        };
+        let mut change = Change::recorded(caller, &gateway.secrets, "participant", members(&participant))?;
+        change.create(DocKind::Participant, participant.id.to_string(), &participant);
+        if let Some(close) = close {
+            close.with(&mut change);
+        }
+        Ok(change.answer(StatusCode::CREATED, &view(&participant)))
+    })
+    .await?;
     gateway.reload_trust()?;
     Ok(json_response(status, &answer))
 }
@@ -172,6 +174,7 @@ pub async fn suspend(
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
     let why = reason(&posted.value.reason)?.to_owned();
+    let text = |participant: &Participant| format!("participant `{}` suspended: {why}", participant.id);
     let request = Repeatable { digest: posted.digest, key: posted.key };
     let (status, body) = execute_value(&gateway, &caller, request, |caller| {
         let (revision, mut participant) = find(caller, Action::Cut, &name)?;
@@ -182,11 +185,12 @@ pub async fn suspend(
         participant.reason = Some(why.clone());
         let mut change = Change::recorded(caller, &gateway.secrets, "participant", members(&participant))?;
         change.replace(DocKind::Participant, participant.id.to_string(), revision, &participant);
+        change.cut(&gateway, &Affected::Party(participant.id.clone()), &text(&participant))?;
         Ok(change.answer(StatusCode::OK, &view(&participant)))
     })
     .await?;
     let (_, participant) = find(&caller, Action::Cut, &name)?;
-    let reason = format!("participant `{}` suspended: {why}", participant.id);
+    let reason = text(&participant);
     gateway.cut(&Affected::Party(participant.id), &reason, Some(&caller.principal)).await?;
     Ok(json_response(status, &body))
 }
@@ -241,7 +245,10 @@ pub async fn confirm_baseline(
             return Err(Problem::new(Code::Forbidden, "a baseline is confirmed by an officer of another participant"));
         }
         let Some(baseline) = participant.baselines.get_mut(&year) else {
-            return Err(Problem::new(Code::NotFound, format!("`{}` has declared no baseline for {year}", participant.id)));
+            return Err(Problem::new(
+                Code::NotFound,
+                format!("`{}` has declared no baseline for {year}", participant.id),
+            ));
         };
         baseline.confirmed = true;
         let mut change = Change::recorded(caller, &gateway.secrets, "baseline_confirm", members(&participant))?;

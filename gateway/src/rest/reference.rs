@@ -32,7 +32,10 @@ pub async fn fetch(
     let shown: String = path.chars().take(200).collect();
     let name = path.rsplit('/').next().unwrap_or("").to_owned();
     if !is_file_name(&name) {
-        return Err(Problem::new(Code::BadInput, format!("`{shown}` does not end in a file name that a version may have")));
+        return Err(Problem::new(
+            Code::BadInput,
+            format!("`{shown}` does not end in a file name that a version may have"),
+        ));
     }
     let (uploads, path) = (gateway.uploads.clone(), path.to_owned());
     let (dataset, version, upload) = (dataset.clone(), version.clone(), name.clone());
@@ -71,7 +74,8 @@ fn open_beneath(root: &Path, path: &str) -> std::io::Result<File> {
     // SAFETY: `open_how` is a plain struct of integers, for which zero is a value.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = u64::from((libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK).unsigned_abs());
-    how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS | libc::RESOLVE_NO_XDEV;
+    how.resolve =
+        libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS | libc::RESOLVE_NO_XDEV;
     // SAFETY: the path is a C string and `how` is as long as we say; the call keeps neither.
     let opened = unsafe {
         libc::syscall(
@@ -79,7 +83,7 @@ fn open_beneath(root: &Path, path: &str) -> std::io::Result<File> {
             root.as_raw_fd(),
             path.as_ptr(),
             std::ptr::from_ref(&how),
-            std::mem::size_of::<libc::open_how>(),
+            size_of::<libc::open_how>(),
         )
     };
     let opened = i32::try_from(opened).unwrap_or(-1);
@@ -107,7 +111,15 @@ mod tests {
         std::os::unix::fs::symlink("..", root.join("up")).unwrap();
         assert!(open_beneath(&root, "inner/good.csv").is_ok());
         let absolute = folder.path().join("secret");
-        for bad in ["../secret", "inner/../../secret", "link", "inner/link.csv", "up/secret", absolute.to_str().unwrap(), "none"] {
+        for bad in [
+            "../secret",
+            "inner/../../secret",
+            "link",
+            "inner/link.csv",
+            "up/secret",
+            absolute.to_str().unwrap(),
+            "none",
+        ] {
             assert!(open_beneath(&root, bad).is_err(), "{bad}");
         }
     }

@@ -54,10 +54,14 @@ pub async fn list(
         return Err(Problem::new(Code::BadInput, format!("`limit` is 1 to {LIMIT_MAX}")).into());
     }
     let _ = &gateway;
-    let words: Vec<String> = query.q.as_deref().map(fold).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let words: Vec<String> =
+        query.q.as_deref().map(fold).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     let provider = query.participant.as_deref().map(|name| {
         caller.snapshot.participant(name).map(|doc| doc.id.clone()).ok_or_else(|| {
-            Problem::new(Code::NotFound, format!("there is no participant `{}`", name.chars().take(64).collect::<String>()))
+            Problem::new(
+                Code::NotFound,
+                format!("there is no participant `{}`", name.chars().take(64).collect::<String>()),
+            )
         })
     });
     let provider = provider.transpose()?;
@@ -78,7 +82,8 @@ pub async fn list(
     let facets = facets(&matches);
     // Datasets are in order of id, and the cursor is the last id shown: stable while others come and go.
     let after = query.cursor.as_deref();
-    let mut rest = matches.into_iter().filter(|dataset| after.is_none_or(|after| dataset.id.as_str() > after)).peekable();
+    let mut rest =
+        matches.into_iter().filter(|dataset| after.is_none_or(|after| dataset.id.as_str() > after)).peekable();
     let datasets: Vec<DatasetSummary> = rest.by_ref().take(limit).collect();
     let next = rest.peek().and_then(|_| datasets.last()).map(|dataset| dataset.id.to_string());
     Ok(json_response(StatusCode::OK, &DatasetList { datasets, facets, next }))

@@ -2,7 +2,7 @@
 //! right one. The last byte starts the inspection.
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
@@ -17,6 +17,7 @@ use super::datasets::{dataset_id, find, version_name};
 use super::{Caller, Refused, intake, json_response};
 use crate::authz::{Action, authorise};
 use crate::gateway::Shared;
+use crate::rest::path::Path;
 
 /// Appended and synced at a time.
 const SLICE_BYTES: usize = 4 << 20;
@@ -63,7 +64,8 @@ fn target(caller: &Caller, dataset: &str, version: &str, name: &str) -> Result<(
         return Err(Problem::new(Code::NotFound, "there is no such version for you"));
     }
     if !matches!(doc.state, VersionState::Draft | VersionState::Inspected) {
-        let detail = format!("version `{version}` is {}: its files are fixed; register another version", doc.state.as_str());
+        let detail =
+            format!("version `{version}` is {}: its files are fixed; register another version", doc.state.as_str());
         return Err(Problem::new(Code::Conflict, detail));
     }
     if !is_file_name(name) {
@@ -80,12 +82,19 @@ fn refused(error: UploadError) -> Problem {
         }
         UploadError::Full => Problem::new(Code::Unavailable, "the disk is full: what has arrived is kept"),
         UploadError::Name(_) => Problem::new(Code::BadInput, error.to_string()),
-        error => Problem::new(Code::Conflict, error.to_string()),
+        UploadError::Busy(_) => Problem::new(Code::Conflict, error.to_string()),
+        error @ UploadError::File { .. } => crate::admission::unavailable(error),
     }
 }
 
 /// `HEAD …/files/{name}` by a broker: `Upload-Offset` is the first byte that is still missing.
-pub fn offset(gateway: &Shared, caller: &Caller, dataset: &str, version: &str, name: &str) -> Result<Response, Refused> {
+pub fn offset(
+    gateway: &Shared,
+    caller: &Caller,
+    dataset: &str,
+    version: &str,
+    name: &str,
+) -> Result<Response, Refused> {
     let (dataset, version) = target(caller, dataset, version, name)?;
     let offset = gateway.uploads.offset(&dataset, &version, name).map_err(refused)?;
     Ok((StatusCode::OK, [(names::UPLOAD_OFFSET, HeaderValue::from(offset))]).into_response())
@@ -100,6 +109,13 @@ pub async fn put(
 ) -> Result<Response, Refused> {
     let (dataset, version) = target(&caller, &dataset, &version, &name)?;
     let place = Place::of(request.headers())?;
+    if place.total == Some(0) {
+        return Err(Problem::new(
+            Code::BadInput,
+            format!("`{name}` is empty, which is no file of any format that is taken"),
+        )
+        .into());
+    }
     let max = gateway.config.limits.upload_bytes_max;
     if place.total.is_some_and(|total| total > max) || place.bytes.is_some_and(|bytes| bytes > max) {
         return Err(Problem::new(Code::TooLarge, format!("a file is at most {max} bytes")).into());
@@ -139,7 +155,9 @@ async fn receive(
     let mut slice = BytesMut::new();
     loop {
         let frame = tokio::time::timeout(gateway.config.idle(), body.frame()).await;
-        let broke = |why: String| Problem::new(Code::BadInput, format!("the upload broke off: {why}; it continues at its `Upload-Offset`"));
+        let broke = |why: String| {
+            Problem::new(Code::BadInput, format!("the upload broke off: {why}; it continues at its `Upload-Offset`"))
+        };
         let data = match frame {
             Err(_) => return Err(broke("no bytes for too long".to_owned())),
             Ok(Some(Err(error))) => Err(broke(error.to_string())),
@@ -149,6 +167,13 @@ async fn receive(
         let (ended, failed) = match data {
             Ok(Some(data)) => {
                 slice.extend_from_slice(&data);
+                let got = at.saturating_sub(place.from).saturating_add(slice.len() as u64);
+                if place.bytes.is_some_and(|bytes| got > bytes) {
+                    return Err(Problem::new(
+                        Code::BadInput,
+                        "more bytes came than `Content-Range` or `Content-Length` says",
+                    ));
+                }
                 (false, None)
             }
             Ok(None) => (true, None),

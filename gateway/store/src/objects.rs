@@ -180,6 +180,16 @@ impl Objects {
         Ok(Bytes::from_owner(Mapped(mapping)))
     }
 
+    /// Removes an object that belongs to nothing. Not being there is fine.
+    pub fn discard(&self, digest: &Digest) -> Result<(), ObjectError> {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Ok(()) => durable::sync_dir(&self.dir).map_err(ObjectError::at(&self.dir)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(ObjectError::at(&path)(error)),
+        }
+    }
+
     /// Checks an object against its digest, reading all of it.
     pub fn verify(&self, digest: &Digest) -> Result<(), ObjectError> {
         let path = self.path(digest);

@@ -173,6 +173,15 @@ impl Representation {
         &self.etag
     }
 
+    /// About what it takes in memory beside the index, which all representations of a file share.
+    pub fn memory_bytes(&self) -> usize {
+        let inline = |segment: &Segment| match segment {
+            Segment::Inline(bytes) => bytes.len(),
+            Segment::Source(_) => 0,
+        };
+        self.segments.iter().map(|(_, segment)| 64 + inline(segment)).sum::<usize>() + 256
+    }
+
     /// Whether it is the stored file.
     pub fn is_original(&self) -> bool {
         self.original

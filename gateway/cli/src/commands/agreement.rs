@@ -14,12 +14,11 @@ use crate::session::{Lines, Session};
 pub async fn run(session: &mut Session<'_>, command: &AgreementCommand) -> Result<(), CommandError> {
     match command {
         AgreementCommand::Accept { target, purpose, connect } => {
-            if target.version.is_some() {
-                return Err(CommandError::Usage(
-                    "an offer is taken for a dataset, not for one version: leave out `@VERSION`".to_owned(),
-                ));
-            }
-            let body = AcceptOffer { dataset: target.dataset.clone(), purpose: purpose.clone() };
+            let body = AcceptOffer {
+                dataset: target.dataset.clone(),
+                version: target.version.clone(),
+                purpose: purpose.clone(),
+            };
             let call = Call::post_json("/v1/agreements", &body)?;
             let value = rest::client(session, connect)?.json(&call).await?;
             session.answer(&value, || {

@@ -156,13 +156,17 @@ async fn accept(
             ),
             explain: json!({
                 "accept": { "method": "POST", "path": "/v1/agreements",
-                            "body": { "dataset": plan.dataset, "purpose": purpose } },
+                            "body": { "dataset": plan.dataset, "version": plan.version, "purpose": purpose } },
                 "command": command,
             }),
             leaf: None,
         });
     }
-    let request = AcceptOffer { dataset: plan.dataset.clone(), purpose: purpose.clone() };
+    let request = AcceptOffer {
+        dataset: plan.dataset.clone(),
+        version: Some(plan.version.clone()),
+        purpose: purpose.clone(),
+    };
     let agreement: AgreementView = client.typed(&Call::post_json("/v1/agreements", &request)?).await?;
     session.note(&format!("offer taken for {purpose}: agreement {}", agreement.id));
     Ok(agreement.id.to_string())

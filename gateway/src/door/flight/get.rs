@@ -28,7 +28,11 @@ use crate::rest::exchange::leaf_numbers;
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// `DoGet`.
-pub async fn do_get(State(gateway): State<Shared>, caller: Result<Caller, crate::rest::Refused>, request: Request) -> Response {
+pub async fn do_get(
+    State(gateway): State<Shared>,
+    caller: Result<Caller, crate::rest::Refused>,
+    request: Request,
+) -> Response {
     let answered = match caller {
         Ok(caller) => answer(&gateway, &caller, request).await,
         Err(refused) => Err(*refused.0),
@@ -39,11 +43,13 @@ pub async fn do_get(State(gateway): State<Shared>, caller: Result<Caller, crate:
 async fn answer(gateway: &Shared, caller: &Caller, request: Request) -> Result<Response, Problem> {
     authorise(&caller.principal, Action::Consume)?;
     let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| Problem::new(Code::BadInput, format!("the ticket did not arrive: {error}")))?.to_bytes();
+    let body =
+        body.map_err(|error| Problem::new(Code::BadInput, format!("the ticket did not arrive: {error}")))?.to_bytes();
     let sealed = read_ticket(&body)?;
     let voucher = ticket::open(gateway, &caller.principal, &sealed, caller.now)?;
 
-    let resolved = resolve(gateway, Arc::clone(&caller.snapshot), &caller.principal, &voucher.ask(), caller.now).await?;
+    let resolved =
+        resolve(gateway, Arc::clone(&caller.snapshot), &caller.principal, &voucher.ask(), caller.now).await?;
     let gone = || Problem::new(Code::NotFound, "the ticket's row groups are not in this version");
     let file = Arc::clone(resolved.files.get(voucher.file).ok_or_else(gone)?);
     if voucher.row_groups.end > file.index.row_groups.len() {
@@ -52,7 +58,10 @@ async fn answer(gateway: &Shared, caller: &Caller, request: Request) -> Result<R
     let representation = format!("flight:{}:{}-{}", voucher.file, voucher.row_groups.start, voucher.row_groups.end);
     let plan = |columns: &[String]| -> Result<GrantPlan, Problem> {
         if columns != voucher.columns {
-            return Err(Problem::new(Code::SelectionChanged, "what may leave has changed since the ticket was made: ask GetFlightInfo again"));
+            return Err(Problem::new(
+                Code::SelectionChanged,
+                "what may leave has changed since the ticket was made: ask GetFlightInfo again",
+            ));
         }
         Ok(GrantPlan { representation: representation.clone(), parts: vec![0..u64::MAX] })
     };
@@ -83,7 +92,8 @@ async fn answer(gateway: &Shared, caller: &Caller, request: Request) -> Result<R
 
 /// The ticket in a gRPC request: one uncompressed message (PROTOCOL-HTTP2, Length-Prefixed-Message).
 fn read_ticket(body: &[u8]) -> Result<Bytes, Problem> {
-    let wrong = |what: &str| Problem::new(Code::BadInput, format!("the request is not one uncompressed gRPC message: {what}"));
+    let wrong =
+        |what: &str| Problem::new(Code::BadInput, format!("the request is not one uncompressed gRPC message: {what}"));
     let (prefix, message) = body.split_at_checked(5).ok_or_else(|| wrong("it has no prefix"))?;
     let [0, a, b, c, d] = *prefix else { return Err(wrong("it is compressed")) };
     if usize::try_from(u32::from_be_bytes([a, b, c, d])).ok() != Some(message.len()) {

@@ -37,7 +37,8 @@ fn wish(descriptor: &FlightDescriptor) -> Result<Wish, Problem> {
                 [dataset, version] => (dataset, Some(version_name(version)?)),
                 _ => return Err(bad("the path is [dataset] or [dataset, version]".to_owned())),
             };
-            let ask = Ask { dataset: dataset_id(dataset)?, version, columns: None, purpose: None, needs_agreement: true };
+            let ask =
+                Ask { dataset: dataset_id(dataset)?, version, columns: None, purpose: None, needs_agreement: true };
             Ok(Wish { ask, redact: false })
         }
         Ok(DescriptorType::Cmd) => request(&descriptor.cmd),
@@ -167,7 +168,8 @@ fn split(sizes: &[u64]) -> Vec<std::ops::Range<usize>> {
 /// `ListFlights`: what the caller may pull or could after accepting an offer; `expression` is a search text.
 pub async fn list(gateway: &Shared, caller: &Caller, expression: &[u8]) -> Result<Vec<FlightInfo>, Problem> {
     let scope = authorise(&caller.principal, Action::Consume)?;
-    let text = std::str::from_utf8(expression).map_err(|_| Problem::new(Code::BadInput, "the expression is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(expression).map_err(|_| Problem::new(Code::BadInput, "the expression is not UTF-8"))?;
     let words: Vec<String> = fold(text).split_whitespace().map(str::to_owned).collect();
     let mut found = Vec::new();
     for dataset in caller.snapshot.datasets.values() {
@@ -184,7 +186,8 @@ pub async fn list(gateway: &Shared, caller: &Caller, expression: &[u8]) -> Resul
         let Ok(file) = gateway.files.open(first).await else { continue };
         let leaves: Vec<usize> = (0..file.index.leaves.len()).collect();
         let Ok(projection) = Projection::new(Arc::clone(&file.footer), &leaves) else { continue };
-        let (rows, bytes) = version.files.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
+        let (rows, bytes) =
+            version.files.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
         found.push(FlightInfo {
             schema: Bytes::from(schema_message(projection.schema()).stream_parts().concat()),
             flight_descriptor: Some(FlightDescriptor::new_path(vec![entry.id.to_string()])),

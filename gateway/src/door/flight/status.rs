@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gateway_api::{Code, Problem};
+use serde_json::{Value, json};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code as Grpc, Status};
 
@@ -10,9 +11,13 @@ pub fn of(problem: &Problem) -> Status {
     let code = match problem.code {
         Code::BadInput | Code::UnsupportedMediaType | Code::NotAcceptable | Code::TooLarge => Grpc::InvalidArgument,
         Code::Unauthenticated => Grpc::Unauthenticated,
-        Code::Forbidden | Code::Denied | Code::Review | Code::NoAgreement | Code::OfferMismatch | Code::RowFilter | Code::Cut => {
-            Grpc::PermissionDenied
-        }
+        Code::Forbidden
+        | Code::Denied
+        | Code::Review
+        | Code::NoAgreement
+        | Code::OfferMismatch
+        | Code::RowFilter
+        | Code::Cut => Grpc::PermissionDenied,
         Code::PurposeRequired
         | Code::SelectionChanged
         | Code::Conflict
@@ -27,15 +32,52 @@ pub fn of(problem: &Problem) -> Status {
         Code::Internal => Grpc::Internal,
         Code::Unavailable => Grpc::Unavailable,
     };
-    let details = serde_json::to_vec(problem).unwrap_or_default();
+    let details = details(problem);
     let mut metadata = MetadataMap::new();
     // Arrow's C++ client, and pyarrow on it, hands the details on only beside its own status code (IOError).
     metadata.insert("x-arrow-status", MetadataValue::from_static("5"));
     Status::with_details_and_metadata(code, message(problem), Bytes::from(details), metadata)
 }
 
+/// gRPC clients refuse more than 8 to 16 KiB of metadata, of which base64 takes a third.
+const DETAILS_BYTES_MAX: usize = 4096;
+const MESSAGE_CHARS_MAX: usize = 1200;
+
+/// The problem as JSON; long lists of columns become their number. The `explain` action gives all of it.
+fn details(problem: &Problem) -> Vec<u8> {
+    let whole = serde_json::to_vec(problem).unwrap_or_default();
+    if whole.len() <= DETAILS_BYTES_MAX {
+        return whole;
+    }
+    let mut problem = problem.clone();
+    if let Some(explain) = problem.explain.as_mut() {
+        shorten(explain);
+    }
+    let shorter = serde_json::to_vec(&problem).unwrap_or_default();
+    if shorter.len() <= DETAILS_BYTES_MAX {
+        return shorter;
+    }
+    let rules = problem.explain.take().and_then(|mut explain| Some(json!({"rules": explain.get_mut("rules")?.take()})));
+    problem.explain = rules;
+    problem.detail = problem.detail.chars().take(MESSAGE_CHARS_MAX).collect();
+    problem.extra.clear();
+    serde_json::to_vec(&problem).unwrap_or_default()
+}
+
+/// Replaces lists of more than 16 entries by their number.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Array(entries) if entries.len() > 16 => *value = json!({"count": entries.len()}),
+        Value::Array(entries) => entries.iter_mut().for_each(shorten),
+        Value::Object(members) => members.values_mut().for_each(shorten),
+        _ => {}
+    }
+}
+
 fn message(problem: &Problem) -> String {
-    let rules = problem.explain.as_ref().and_then(|explain| explain.get("rules")).and_then(serde_json::Value::as_array);
-    let rules: Vec<&str> = rules.into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
-    if rules.is_empty() { problem.detail.clone() } else { format!("{}: {}", rules.join(", "), problem.detail) }
+    let rules = problem.explain.as_ref().and_then(|explain| explain.get("rules")).and_then(Value::as_array);
+    let rules: Vec<&str> = rules.into_iter().flatten().filter_map(Value::as_str).collect();
+    let text =
+        if rules.is_empty() { problem.detail.clone() } else { format!("{}: {}", rules.join(", "), problem.detail) };
+    text.chars().take(MESSAGE_CHARS_MAX).collect()
 }

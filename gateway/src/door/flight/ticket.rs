@@ -66,9 +66,9 @@ pub fn seal(gateway: &Gateway, voucher: &Voucher) -> Bytes {
 fn unsealed(gateway: &Gateway, ticket: &[u8], now: Timestamp) -> Result<Voucher, Problem> {
     let wrong = || Problem::new(Code::BadInput, "this is not a ticket of this gateway: ask GetFlightInfo for one");
     let (body, mac) = ticket.split_at_checked(ticket.len().wrapping_sub(64)).ok_or_else(wrong)?;
-    let expected = gateway.secrets.keyed("ticket", body);
-    // Equal time for every wrong byte: the mac must not be learned one byte at a time.
-    ring::constant_time::verify_slices_are_equal(expected.as_bytes(), mac).map_err(|_| wrong())?;
+    if !gateway.secrets.is_keyed("ticket", body, mac) {
+        return Err(wrong());
+    }
     let voucher: Voucher = serde_json::from_slice(body).map_err(|_| wrong())?;
     if voucher.expires <= now {
         return Err(Problem::new(Code::BadInput, "the ticket has expired: ask GetFlightInfo for a new one"));

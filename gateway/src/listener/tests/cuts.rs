@@ -37,10 +37,7 @@ async fn what_the_kernel_holds_is_bounded() {
     socket.set_recv_buffer_size(32 << 10).unwrap();
     let tcp = socket.connect(gate.addr).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let mut tls = TlsConnector::from(http1())
-        .connect(name, tcp)
-        .await
-        .unwrap();
+    let mut tls = TlsConnector::from(http1()).connect(name, tcp).await.unwrap();
     ask(&mut tls, "/flood").await.unwrap();
     let connection = gate.connections.list().pop().unwrap();
     until_parked(&connection).await;
@@ -56,19 +53,13 @@ async fn connections_are_cut_by_what_is_known_of_them() {
     ask(&mut cuhk, "/hello").await.unwrap();
     let victim = gate.connections.list()[0].clone();
     let serial = victim.serial().unwrap().clone();
-    assert_eq!(
-        gate.connections.kill_where(|c| c.serial() == Some(&serial)),
-        1
-    );
+    assert_eq!(gate.connections.kill_where(|c| c.serial() == Some(&serial)), 1);
     assert!(rest(&mut hku).await.1.is_err());
     gate.until_open(1).await;
     let mut body = [0; 5];
     cuhk.read_exact(&mut body).await.unwrap();
     let head = ask(&mut cuhk, "/hello").await.unwrap();
-    assert!(
-        head.starts_with("HTTP/1.1 200 "),
-        "the other one lives: {head}"
-    );
+    assert!(head.starts_with("HTTP/1.1 200 "), "the other one lives: {head}");
 }
 
 #[tokio::test]
@@ -79,10 +70,7 @@ async fn a_connection_does_not_outlive_its_certificate() {
         let elapsed = SignedDuration::try_from(begun.elapsed()).unwrap();
         not_after - SignedDuration::from_millis(1500) + elapsed
     };
-    let options = ListenerOptions {
-        clock: Arc::new(clock),
-        ..ListenerOptions::default()
-    };
+    let options = ListenerOptions { clock: Arc::new(clock), ..ListenerOptions::default() };
     let gate = gate(options);
     let (mut tcp, connection) = parked(&gate).await;
     assert!(!connection.is_killed());
@@ -92,18 +80,12 @@ async fn a_connection_does_not_outlive_its_certificate() {
     let (_, ended) = rest(&mut tcp).await;
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     let mut late = gate.dial(http1()).await.unwrap();
-    assert!(
-        ask(&mut late, "/hello").await.is_err(),
-        "by our clock it has expired"
-    );
+    assert!(ask(&mut late, "/hello").await.is_err(), "by our clock it has expired");
 }
 
 #[tokio::test]
 async fn a_consumer_that_takes_nothing_is_cut() {
-    let options = ListenerOptions {
-        stall_timeout: Duration::from_millis(300),
-        ..ListenerOptions::default()
-    };
+    let options = ListenerOptions { stall_timeout: Duration::from_millis(300), ..ListenerOptions::default() };
     let gate = gate(options);
     let (tls, _) = gate.ask("/flood").await;
     let connection = gate.connections.list().pop().unwrap();
@@ -113,10 +95,7 @@ async fn a_consumer_that_takes_nothing_is_cut() {
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     // A handler that takes long is not the consumer's fault.
     let mut waiting = gate.dial(http1()).await.unwrap();
-    waiting
-        .write_all(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    waiting.write_all(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let kept = timeout(Duration::from_millis(1200), waiting.read_u8()).await;
     assert!(kept.is_err(), "{kept:?}");
 }
@@ -126,11 +105,7 @@ async fn a_kill_reaches_handshakes_too() {
     let gate = gate(ListenerOptions::default());
     let mut silent = gate.tcp().await;
     gate.until_open(1).await;
-    assert_eq!(
-        gate.connections.kill_where(|_| true),
-        0,
-        "verified ones only"
-    );
+    assert_eq!(gate.connections.kill_where(|_| true), 0, "verified ones only");
     assert_eq!(gate.connections.kill_all(), 1);
     assert!(rest(&mut silent).await.1.is_err());
     gate.until_open(0).await;

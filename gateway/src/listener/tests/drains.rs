@@ -20,10 +20,7 @@ async fn a_drain_ends_when_everybody_has_left() {
     let addr = gate.addr;
     finished(gate).await;
     assert!(begun.elapsed() < crate::drain::DEFAULT_DRAIN_SOFT);
-    assert!(
-        TcpStream::connect(addr).await.is_err(),
-        "the port is closed"
-    );
+    assert!(TcpStream::connect(addr).await.is_err(), "the port is closed");
     drop(handshaking);
 }
 
@@ -31,9 +28,7 @@ async fn a_drain_ends_when_everybody_has_left() {
 async fn a_running_response_may_end_within_the_drain() {
     let gate = gate(ListenerOptions::default());
     let mut tls = gate.dial(http1()).await.unwrap();
-    tls.write_all(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
-        .await
-        .unwrap();
+    tls.write_all(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab").await.unwrap();
     let connection = gate.connections.list().pop().unwrap();
     until(|| connection.requests_in_flight() == 1).await;
     gate.drain.begin();
@@ -58,16 +53,10 @@ async fn nobody_holds_the_drain_up() {
     // One that has sent it and answers no ping.
     let mut silent = gate.dial(h2()).await.unwrap();
     silent.write_all(PREFACE).await.unwrap();
-    silent
-        .write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0])
-        .await
-        .unwrap();
+    silent.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
     let connecting = gate.tcp().await;
     let mut handling = gate.dial(http1()).await.unwrap();
-    handling
-        .write_all(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    handling.write_all(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let (parked, _) = gate.ask("/flood").await;
     gate.until_open(6).await;
     let begun = Instant::now();
@@ -75,10 +64,7 @@ async fn nobody_holds_the_drain_up() {
     finished(gate).await;
     // The deadline, plus what a busy machine needs to run this task.
     let took = begun.elapsed();
-    assert!(
-        took >= hard && took < hard + Duration::from_secs(2),
-        "{took:?}"
-    );
+    assert!(took >= hard && took < hard + Duration::from_secs(2), "{took:?}");
     let mut tcp = parked.into_inner().0;
     let (_, ended) = rest(&mut tcp).await;
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);

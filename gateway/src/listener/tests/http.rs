@@ -13,11 +13,7 @@ async fn both_versions_know_their_peer() {
         assert_eq!(&body, b"hku.hk");
     }
     let tls = gate.dial(client(1, &[b"http/1.1", b"h2"])).await.unwrap();
-    assert_eq!(
-        tls.get_ref().1.alpn_protocol(),
-        Some(b"h2".as_slice()),
-        "the server's preference"
-    );
+    assert_eq!(tls.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()), "the server's preference");
     let connection = gate.connections.list().pop().unwrap();
     until(|| connection.identity().is_some()).await;
     let peer = &PKI.participants[1];
@@ -36,10 +32,9 @@ async fn strangers_learn_why_from_tls_and_get_no_answer() {
     let unknown = client_config(&PKI.servers, pem, key, &[b"http/1.1"]).unwrap();
     let mut nobody = (*http1()).clone();
     nobody.client_auth_cert_resolver = Arc::new(Nobody);
-    for (config, alert) in [
-        (unknown, "fatal alert: Certificate"),
-        (Arc::new(nobody), "fatal alert: CertificateRequired"),
-    ] {
+    for (config, alert) in
+        [(unknown, "fatal alert: Certificate"), (Arc::new(nobody), "fatal alert: CertificateRequired")]
+    {
         // With TLS 1.3 a client is done before the server has seen its certificate.
         let mut tls = gate.dial(config).await.unwrap();
         let error = ask(&mut tls, "/hello").await.unwrap_err();
@@ -52,11 +47,7 @@ async fn strangers_learn_why_from_tls_and_get_no_answer() {
 struct Nobody;
 
 impl rustls::client::ResolvesClientCert for Nobody {
-    fn resolve(
-        &self,
-        _: &[&[u8]],
-        _: &[rustls::SignatureScheme],
-    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
         None
     }
 
@@ -75,31 +66,16 @@ async fn requests_that_mean_two_things_are_refused() {
         ("GET http://b/hello HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET /hello HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         ("GET /hello HTTP/1.1\r\nHost: a\r\n folded: x\r\n\r\n", 400),
-        (
-            "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
-            400,
-        ),
-        (
-            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
-            400,
-        ),
+        ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", 400),
+        ("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        ("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", 400),
         ("GET /hello HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400),
         ("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 200),
     ] {
         let mut tls = gate.dial(http1()).await.unwrap();
         let head = say(&mut tls, request).await.unwrap();
-        assert!(
-            head.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{request:?}: {head}"
-        );
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {head}");
     }
 }
 
@@ -107,9 +83,7 @@ async fn requests_that_mean_two_things_are_refused() {
 async fn http2_without_alpn_is_closed_without_an_answer() {
     let gate = gate(ListenerOptions::default());
     let mut tls = gate.dial(http1()).await.unwrap();
-    tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        .await
-        .unwrap();
+    tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     assert_eq!(rest(&mut tls).await.0, 0);
 }
 
@@ -127,22 +101,14 @@ async fn a_length_beside_chunks_does_not_smuggle_a_request() {
     .unwrap();
     // RFC 9112 §6.1: refuse, or answer and close. Two answers would be a smuggled request.
     let mut answers = head.into_bytes();
-    drop(
-        timeout(LONG, tls.read_to_end(&mut answers))
-            .await
-            .expect("must close"),
-    );
+    drop(timeout(LONG, tls.read_to_end(&mut answers)).await.expect("must close"));
     let answers = String::from_utf8_lossy(&answers);
     assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
 }
 
 #[tokio::test]
 async fn header_floods_are_refused() {
-    let options = ListenerOptions {
-        headers_max: 20,
-        header_bytes_max: 4096,
-        ..ListenerOptions::default()
-    };
+    let options = ListenerOptions { headers_max: 20, header_bytes_max: 4096, ..ListenerOptions::default() };
     let gate = gate(options);
     let many = "X: y\r\n".repeat(30);
     let large = format!("X: {}\r\n", "y".repeat(5000));
@@ -198,14 +164,8 @@ async fn what_happens_is_counted_under_documented_names_and_names_nobody() {
     use crate::admin::metrics::LISTENER_METRICS;
 
     // Other parts of the gateway count in the same process.
-    const OURS: [&str; 6] = [
-        "kouan_connection",
-        "kouan_handshake",
-        "kouan_request",
-        "kouan_sent",
-        "kouan_received",
-        "kouan_accept",
-    ];
+    const OURS: [&str; 6] =
+        ["kouan_connection", "kouan_handshake", "kouan_request", "kouan_sent", "kouan_received", "kouan_accept"];
     let metrics = Metrics::install(&[]).unwrap();
     let gate = gate(ListenerOptions::default());
     let (mut tls, _) = gate.ask("/hello").await;
@@ -230,10 +190,7 @@ async fn what_happens_is_counted_under_documented_names_and_names_nobody() {
         .filter(|line| OURS.iter().any(|prefix| line.starts_with(prefix)));
     for line in of_ours {
         let name = line.split(' ').next().unwrap();
-        assert!(
-            LISTENER_METRICS.iter().any(|metric| metric.name == name),
-            "{name} is in no table"
-        );
+        assert!(LISTENER_METRICS.iter().any(|metric| metric.name == name), "{name} is in no table");
     }
     for secret in ["canary", "hku.hk", "127.0.0.1", "spiffe"] {
         assert!(!text.contains(secret), "{secret} in\n{text}");

@@ -41,16 +41,10 @@ async fn raw(gate: &Gate, settings: &[u8]) -> Tls {
 async fn next_of(tls: &mut Tls, kind: u8) -> Option<Vec<u8>> {
     loop {
         let mut head = [0; 9];
-        timeout(LONG, tls.read_exact(&mut head))
-            .await
-            .expect("no frame")
-            .ok()?;
+        timeout(LONG, tls.read_exact(&mut head)).await.expect("no frame").ok()?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut payload = vec![0; length.try_into().unwrap()];
-        timeout(LONG, tls.read_exact(&mut payload))
-            .await
-            .expect("no frame")
-            .ok()?;
+        timeout(LONG, tls.read_exact(&mut payload)).await.expect("no frame").ok()?;
         if head[3] == kind {
             return Some(payload);
         }
@@ -70,24 +64,16 @@ async fn session(gate: &Gate) -> SendRequest<Empty<Bytes>> {
 }
 
 fn request(path: &str) -> Request<Empty<Bytes>> {
-    Request::builder()
-        .version(Version::HTTP_2)
-        .uri(format!("https://localhost{path}"))
-        .body(Empty::new())
-        .unwrap()
+    Request::builder().version(Version::HTTP_2).uri(format!("https://localhost{path}")).body(Empty::new()).unwrap()
 }
 
 #[tokio::test]
 async fn streams_share_a_connection_and_a_panic_is_only_its_own() {
     let gate = gate(ListenerOptions::default());
     let mut sender = session(&gate).await;
-    let all =
-        ["/hello", "/panic", "/whoami", "/hello"].map(|path| sender.send_request(request(path)));
+    let all = ["/hello", "/panic", "/whoami", "/hello"].map(|path| sender.send_request(request(path)));
     let answers = futures::future::join_all(all).await;
-    let statuses: Vec<u16> = answers
-        .iter()
-        .map(|answer| answer.as_ref().unwrap().status().as_u16())
-        .collect();
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.as_ref().unwrap().status().as_u16()).collect();
     assert_eq!(statuses, [200, 500, 200, 200]);
     assert_eq!(gate.connections.len(), 1);
     drop(answers);
@@ -120,11 +106,7 @@ async fn parked_streams_are_cut_with_their_connection() {
         let ended = timeout(Duration::from_secs(1), ended).await.expect("cut");
         assert!(matches!(ended, Some(Err(_))), "a cut never looks complete");
     }
-    assert!(
-        begun.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     gate.until_open(0).await;
     assert_eq!(connection.written(), written, "no byte after the cut");
     until(|| connection.requests_in_flight() == 0).await;
@@ -137,10 +119,7 @@ async fn a_drain_says_goaway_and_lets_streams_end() {
     let answer = sender.send_request(request("/mebibyte")).await.unwrap();
     gate.drain.begin();
     until(|| gate.drain.phase() > Phase::Serving).await;
-    let body = timeout(LONG, answer.into_body().collect())
-        .await
-        .unwrap()
-        .unwrap();
+    let body = timeout(LONG, answer.into_body().collect()).await.unwrap().unwrap();
     assert_eq!(body.to_bytes().len(), 1 << 20);
     gate.until_open(0).await;
     assert!(sender.ready().await.is_err(), "no new streams");
@@ -170,18 +149,12 @@ async fn a_flood_of_resets_ends_the_connection_and_no_other() {
 async fn a_header_block_without_end_is_refused() {
     let gate = gate(ListenerOptions::default());
     let mut tls = raw(&gate, &[]).await;
-    tls.write_all(&frame(HEADERS, END_STREAM, 1, GET_HELLO))
-        .await
-        .unwrap();
+    tls.write_all(&frame(HEADERS, END_STREAM, 1, GET_HELLO)).await.unwrap();
     // Literals without indexing: `x: 16,000 times y`, again and again.
     let mut field = b"\x00\x01x\x7f\x81\x7c".to_vec();
     field.extend(vec![b'y'; 16_000]);
     let mut sent = 0;
-    while tls
-        .write_all(&frame(CONTINUATION, 0, 1, &field))
-        .await
-        .is_ok()
-    {
+    while tls.write_all(&frame(CONTINUATION, 0, 1, &field)).await.is_ok() {
         sent += field.len();
         assert!(sent < 64 << 20, "takes headers without end");
     }
@@ -190,10 +163,7 @@ async fn a_header_block_without_end_is_refused() {
 
 #[tokio::test]
 async fn a_large_header_list_gets_431() {
-    let options = ListenerOptions {
-        header_bytes_max: 4096,
-        ..ListenerOptions::default()
-    };
+    let options = ListenerOptions { header_bytes_max: 4096, ..ListenerOptions::default() };
     let gate = gate(options);
     let mut sender = session(&gate).await;
     let mut large = request("/hello");
@@ -205,16 +175,11 @@ async fn a_large_header_list_gets_431() {
 
 #[tokio::test]
 async fn a_window_that_stays_shut_is_cut() {
-    let options = ListenerOptions {
-        stall_timeout: Duration::from_millis(300),
-        ..ListenerOptions::default()
-    };
+    let options = ListenerOptions { stall_timeout: Duration::from_millis(300), ..ListenerOptions::default() };
     let gate = gate(options);
     // SETTINGS_INITIAL_WINDOW_SIZE = 1000: one piece of a frame, and no WINDOW_UPDATE ever.
     let mut tls = raw(&gate, &[0, 4, 0, 0, 3, 0xe8]).await;
-    tls.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, GET_FLOOD))
-        .await
-        .unwrap();
+    tls.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, GET_FLOOD)).await.unwrap();
     assert_eq!(next_of(&mut tls, DATA).await.unwrap().len(), 1000);
     let connection = gate.connections.list().pop().unwrap();
     timeout(LONG, connection.killed()).await.expect("cut");

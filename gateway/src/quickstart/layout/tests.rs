@@ -80,7 +80,10 @@ fn the_configuration_says_who_is_there_first() {
     let ids: Vec<&str> = config.participants.iter().map(|entry| entry.id.as_str()).collect();
     assert_eq!(ids, ["qianhai", "regulator"]);
     let baseline = &config.participants[0].baselines[&2026];
-    assert_eq!((baseline.persons, baseline.sensitive, baseline.confirmed), (BASELINE_PERSONS, BASELINE_SENSITIVE, false));
+    assert_eq!(
+        (baseline.persons, baseline.sensitive, baseline.confirmed),
+        (BASELINE_PERSONS, BASELINE_SENSITIVE, false)
+    );
     assert!(config.participants[0].baselines.contains_key(&2027));
     assert_eq!(config.crl_files.len(), 4);
     assert!(!config.guard.starts_with(&config.data));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gateway_api::exchange::{Plan, PlanRequest};
+use gateway_cli::Lang;
 use gateway_cli::client::{Call, path};
 use gateway_cli::output::{self, decision};
 use gateway_cli::pull::PullReport;
@@ -19,7 +20,7 @@ use crate::quickstart::people::SENSITIVE;
 
 /// Alice finds a corpus; words in one script find titles in the other.
 pub async fn search(story: &mut Story<'_, '_>) -> Result<(), QuickstartError> {
-    story.tell.step(Some(ALICE), "looks for a corpus, in Traditional Chinese; a title in Simplified Chinese is found too");
+    story.tell.step(Some(ALICE), "looks for a corpus (either Chinese script finds it: 詞語, 词语), and plans a pull");
     story.show(ALICE, "search", &["dataset", "search", "詞語"]).await?;
     story.show(ALICE, "plan", &["plan", PHRASES.id, "--purpose", PURPOSE]).await?;
     Ok(())
@@ -28,7 +29,9 @@ pub async fn search(story: &mut Story<'_, '_>) -> Result<(), QuickstartError> {
 /// The real corpus crosses the border.
 pub async fn real_corpus(story: &mut Story<'_, '_>, outcome: &mut Outcome) -> Result<(), QuickstartError> {
     story.tell.step(Some(ALICE), "takes the offer and pulls it across the border, from Shenzhen to Hong Kong");
-    story.tell.say("Recorded durably before the first byte leaves; every chunk is verified against the catalog's digests.");
+    story
+        .tell
+        .say("Recorded durably before the first byte leaves; every chunk is verified against the catalog's digests.");
     let report = pull(story, PHRASES.id, &[]).await?;
     outcome.leaf = match report.files.iter().find_map(|file| file.leaf) {
         Some(leaf) => leaf,
@@ -66,11 +69,24 @@ pub async fn refusal(story: &mut Story<'_, '_>, outcome: &mut Outcome) -> Result
     // Any other answer than a decision is a failure of the story.
     let Some(refused) = refused else { return Err(ActError::request(ALICE, what, error).into()) };
     let mut lines = vec![format!("HTTP 403, code `{}`, entry {} of the log", refused.code, refused.leaf)];
-    lines.extend(decision::explanation(&refused.explain, story.stage.lang()).iter().map(|line| line.trim_start().to_owned()));
+    lines.extend(
+        decision::explanation(&refused.explain, story.stage.lang()).iter().map(|line| line.trim_start().to_owned()),
+    );
+    lines.extend(in_other_languages(&refused.explain, story.stage.lang()));
     story.tell.answer(&lines);
     story.tell.fact("refusal", json!({ "code": refused.code, "explain": refused.explain, "leaf": refused.leaf }));
     outcome.refusal = Some(refused);
     Ok(())
+}
+
+/// The first reason in the languages that were not asked for: every rule speaks three.
+fn in_other_languages(explain: &Value, asked: Lang) -> Vec<String> {
+    let message = explain.pointer("/reasons/0/message");
+    [Lang::English, Lang::Traditional, Lang::Simplified]
+        .into_iter()
+        .filter(|lang| *lang != asked)
+        .filter_map(|lang| Some(format!("({}) {}", lang.tag(), output::clean(message?.get(lang.tag())?.as_str()?))))
+        .collect()
 }
 
 /// The same dataset without its sensitive columns.
@@ -106,8 +122,8 @@ fn schema(path: &Path) -> Result<(Vec<String>, u64), QuickstartError> {
 async fn plan(story: &Story<'_, '_>, redact: bool) -> Result<Plan, ActError> {
     let failed = |error| ActError::request(ALICE, "a plan", error);
     let request = json!({ "dataset": PEOPLE.id, "redact": redact, "purpose": PURPOSE });
-    let request: PlanRequest = serde_json::from_value(request)
-        .map_err(|error| failed(gateway_cli::CommandError::Input(error.to_string())))?;
+    let request: PlanRequest =
+        serde_json::from_value(request).map_err(|error| failed(gateway_cli::CommandError::Input(error.to_string())))?;
     story.stage.ask(ALICE, &Call::post_json("/v1/plan", &request).map_err(failed)?).await
 }
 

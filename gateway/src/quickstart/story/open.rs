@@ -57,7 +57,9 @@ pub async fn participants(story: &mut Story<'_, '_>) -> Result<(), QuickstartErr
 /// The broker registers, uploads and submits.
 pub async fn register(story: &mut Story<'_, '_>, corpora: &[Prepared]) -> Result<(), QuickstartError> {
     story.tell.step(Some(LIN), "registers two corpora in Qianhai (前海) and hands them in for approval");
-    story.tell.say("A manifest says what they are, whose, and on what terms; the gateway copies, hashes and inspects every byte.");
+    story.tell.say(
+        "A manifest says what they are, whose, and on what terms; the gateway copies, hashes and inspects every byte.",
+    );
     for corpus in corpora {
         let target = format!("{}@{VERSION}", corpus.id);
         let state = story.state(LIN, corpus.id).await?;

@@ -18,6 +18,8 @@ const RECORD_BYTES: u64 = 1 << 14;
 const RECORD_OVERHEAD: u64 = 22;
 /// Response heads, chunk sizes, HTTP/2 frame headers and short records, beside one byte in a hundred.
 const SLACK_BYTES: u64 = 16 << 10;
+/// What HTTP/2 buffers of one stream, and a frame of it on its way through TLS.
+const STREAM_BUFFER_BYTES: u64 = 192 << 10;
 /// How often the kernel is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long what is under way may take to be acknowledged before it counts as lost.
@@ -53,6 +55,9 @@ impl Unacknowledged {
     pub fn hand(&mut self, handed: Handed) {
         let data = self.connection.hand(handed.bytes).saturating_sub(self.handed);
         let (least, most) = bounds(self.written, data);
+        // HTTP/2 interleaves streams: what others have in its buffers may be written before this frame.
+        let others = u64::try_from(self.connection.requests_in_flight().saturating_sub(1)).unwrap_or(u64::MAX);
+        let most = most.saturating_add(others.saturating_mul(STREAM_BUFFER_BYTES));
         self.frames.push_back(Frame { handed, least, most });
     }
 
@@ -60,7 +65,9 @@ impl Unacknowledged {
     pub fn acknowledge(&mut self, settlement: &mut Settlement) {
         let (acknowledged, written) = (self.connection.acknowledged(), self.connection.written());
         while let Some(frame) = self.frames.front() {
-            if !arrived(frame.least, frame.most, acknowledged, written) {
+            // With other streams about, everything written being acknowledged says nothing of what is still buffered.
+            let alone = self.connection.requests_in_flight() <= 1;
+            if !arrived(frame.least, frame.most, acknowledged, written, alone) {
                 break;
             }
             if let Some(frame) = self.frames.pop_front() {
@@ -108,8 +115,8 @@ const fn bounds(written: u64, data: u64) -> (u64, u64) {
     (least, least.saturating_add(data / 100).saturating_add(SLACK_BYTES))
 }
 
-const fn arrived(least: u64, most: u64, acknowledged: u64, written: u64) -> bool {
-    acknowledged >= most || (acknowledged >= least && acknowledged >= written)
+const fn arrived(least: u64, most: u64, acknowledged: u64, written: u64, alone: bool) -> bool {
+    acknowledged >= most || (alone && acknowledged >= least && acknowledged >= written)
 }
 
 #[cfg(test)]
@@ -121,9 +128,10 @@ mod tests {
         let (least, most) = bounds(10_000, 1 << 20);
         assert_eq!(least, 10_000 + (1 << 20) + 64 * 22);
         assert!(most > least);
-        assert!(!arrived(least, most, least - 1, least - 1), "not all of it has been written");
-        assert!(!arrived(least, most, least, least + 1), "some of it may be under way");
-        assert!(arrived(least, most, least + 300, least + 300), "everything has arrived");
-        assert!(arrived(least, most, most, u64::MAX), "more than it can take has arrived");
+        assert!(!arrived(least, most, least - 1, least - 1, true), "not all of it has been written");
+        assert!(!arrived(least, most, least, least + 1, true), "some of it may be under way");
+        assert!(arrived(least, most, least + 300, least + 300, true), "everything has arrived");
+        assert!(!arrived(least, most, least + 300, least + 300, false), "another stream's bytes may have");
+        assert!(arrived(least, most, most, u64::MAX, false), "more than it can take has arrived");
     }
 }

@@ -104,3 +104,16 @@ def test_the_real_corpus_of_the_quickstart(gateway, tmp_path):
     assert rows == entry["rows"]
     version = gateway.api(gateway.alice).get(f"/v1/datasets/{entry['id']}/versions/{entry['latest_version']}")
     assert version["entry"]["source_statement"].strip()
+
+
+def test_search_finds_either_script(gateway):
+    """資料庫 finds 资料库, and the other way round; over REST and over the command line."""
+    data = corpus.parquet(pyarrow.table({"a": [1]}))
+    corpus.publish(gateway, "test-script", {"a.parquet": data}, extra='keyword = ["语音资料库", "speech"]')
+    api = gateway.api(gateway.alice)
+    for words in ("資料庫", "资料库", "語音", "SPEECH", "test-script"):
+        found = [entry["id"] for entry in api.get("/v1/datasets", params={"q": words})["datasets"]]
+        assert "test-script" in found, words
+        said = gateway.kouan(gateway.alice, "dataset", "search", words, "--json")
+        assert said.status == 0 and "test-script" in said.out, words
+    assert not api.get("/v1/datasets", params={"q": "nothing-has-this-word"})["datasets"]

@@ -1,7 +1,7 @@
 //! A connection as the rest of the gateway knows it: who is at the other end, and the handle
 //! that cuts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::socket;
+
+/// Flushes that a connection remembers. Of a forgotten one the next will do, only later.
+const FLUSHES_KEPT: usize = 128;
 
 /// Who sent a request: an extension of every request that the listener passes on.
 #[derive(Clone)]
@@ -52,6 +55,8 @@ struct State {
     written: AtomicU64,
     handed: AtomicU64,
     acknowledged: AtomicU64,
+    /// Data handed over and ciphertext written at the first flush after it, in order.
+    flushes: Mutex<VecDeque<(u64, u64)>>,
     /// Open until the socket is dropped, which takes it out first.
     descriptor: Mutex<Option<RawFd>>,
     sent_total: Counter,
@@ -79,6 +84,7 @@ impl Connection {
             written: AtomicU64::new(0),
             handed: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
+            flushes: Mutex::new(VecDeque::new()),
             descriptor: Mutex::new(None),
             sent_total: metrics::counter!("kouan_sent_bytes_total"),
             received_total: metrics::counter!("kouan_received_bytes_total"),
@@ -146,6 +152,26 @@ impl Connection {
             self.0.acknowledged.fetch_max(bytes, Ordering::AcqRel);
         }
         self.0.acknowledged.load(Ordering::Acquire)
+    }
+
+    /// Everything that HTTP and TLS held has been written to the socket.
+    pub(super) fn flushed(&self) {
+        let (handed, written) = (self.handed(), self.written());
+        let mut flushes = self.0.flushes.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first flush after new data: what is written later (an alert, say) is not its business.
+        if flushes.back().is_none_or(|(last, _)| *last < handed) {
+            flushes.push_back((handed, written));
+            if flushes.len() > FLUSHES_KEPT {
+                flushes.pop_front();
+            }
+        }
+    }
+
+    /// The ciphertext that was written at the first flush after `handed` bytes of data; nothing if there was none yet.
+    /// Over HTTP/2 a flush leaves behind what the peer's window does not admit.
+    pub fn flushed_after(&self, handed: u64) -> Option<u64> {
+        let flushes = self.0.flushes.lock().unwrap_or_else(PoisonError::into_inner);
+        flushes.iter().find(|(at, _)| *at >= handed).map(|(_, written)| *written)
     }
 
     /// Whether the socket is gone: [`Self::acknowledged`] stays what it is.

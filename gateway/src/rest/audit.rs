@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use catalog::Digest;
 use gateway_api::audit::{Entry, EntryList, LogKey};
 use gateway_api::{Code, Problem};
 use gateway_audit::checkpoint::SignedCheckpoint;
@@ -182,9 +183,21 @@ pub async fn key(State(gateway): State<Shared>, _: Caller) -> Response {
     json_response(StatusCode::OK, &key)
 }
 
+/// The canonical facts of a decision, `facts/<64 hex>.json`: a copy of the log verifies with them.
+fn facts(gateway: &Shared, name: &str) -> Result<Response, Refused> {
+    let missing = || Problem::new(Code::NotFound, "there are no such facts");
+    let digest = name.strip_suffix(".json").and_then(|hex| Digest::parse(hex).ok()).ok_or_else(missing)?;
+    let bytes = gateway.look(|reader| reader.facts(&digest))?.ok_or_else(missing)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
 /// `GET /log/…`: the published files, byte for byte as they lie under the data directory.
 pub async fn log(State(gateway): State<Shared>, caller: Caller, Path(path): Path<String>) -> Result<Response, Refused> {
     let missing = || Problem::new(Code::NotFound, "there is no such file in the log");
+    if let Some(name) = path.strip_prefix("facts/") {
+        caller.may(Action::ReadLog)?;
+        return facts(&gateway, name);
+    }
     let tile: Option<TilePath> = path.parse().ok();
     if path != "checkpoint" && tile.is_none() {
         return Err(missing().into());

@@ -3,6 +3,7 @@ reason, and is never a wrong byte."""
 
 import email
 import io
+import os
 import shutil
 import socket
 import subprocess
@@ -71,19 +72,18 @@ def oracle(subject, tmp_path_factory):
     """nginx on the same bytes."""
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     folder = tmp_path_factory.mktemp("nginx")
-    # Its worker may run as another user.
-    for parent in (folder, *folder.parents[:3]):
-        parent.chmod(parent.stat().st_mode | 0o055)
     (folder / "root").mkdir()
     (folder / "root" / "million.parquet").write_bytes(subject.source)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    # Started by root, its worker would be somebody who may not look into our folder.
+    user = "user root;" if os.geteuid() == 0 else ""
     temporary = "\n".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     (folder / "nginx.conf").write_text(
-        f"""daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log warn;
+        f"""{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log warn;
         events {{ worker_connections 64; }}
         http {{ access_log off; {temporary} default_type application/octet-stream;
           large_client_header_buffers 4 64k;

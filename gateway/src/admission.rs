@@ -8,7 +8,7 @@ pub mod resolve;
 pub mod standing;
 
 pub use judge::{Judgement, explain};
-pub use record::{Admission, admit, live};
+pub use record::{Admission, admit, live, uncut};
 pub use resolve::{Ask, Resolved, resolve, visible};
 
 use gateway_api::{Code, Problem};

@@ -15,9 +15,9 @@ use gateway_stream::redact::{self, RedactError};
 use gateway_stream::representation::Representation;
 
 /// What the kept indexes and footers of open files may take.
-const FILES_BYTES_MAX: usize = 128 << 20;
+const FILES_BYTES_MAX: usize = 64 << 20;
 /// What the kept virtual files may take.
-const REPRESENTATIONS_BYTES_MAX: usize = 64 << 20;
+const REPRESENTATIONS_BYTES_MAX: usize = 32 << 20;
 
 /// A stored file, mapped and indexed.
 #[derive(Debug)]
@@ -153,7 +153,9 @@ impl Files {
         let bytes = self.objects.map(&sha256).map_err(|error| FileError::Store(error.to_string()))?;
         let footer = Footer::read(Arc::clone(&index), &bytes).map_err(|error| match error {
             FooterError::Integrity(error) => FileError::Integrity(error.to_string()),
-            error => FileError::Integrity(error.to_string()),
+            // The bytes are what was inspected, and still we cannot read them: our fault, and no reason to withhold them
+            // for ever.
+            error => FileError::Store(error.to_string()),
         })?;
         let file = Arc::new(StoredFile { index, bytes, footer: Arc::new(footer) });
         self.open.lock().unwrap_or_else(PoisonError::into_inner).put(sha256, Arc::clone(&file), weight(&file.index));

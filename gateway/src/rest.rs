@@ -86,6 +86,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/openapi.json", any(later::not_yet))
         .route("/catalog.jsonld", any(later::not_yet))
         .route("/console", any(later::not_yet))
+        .route("/console/", any(later::not_yet))
         .route("/console/{*rest}", any(later::not_yet))
         .fallback(refused::no_such_path)
         .method_not_allowed_fallback(refused::no_such_method)

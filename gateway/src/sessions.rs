@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use catalog::{AgreementId, DatasetId, LeaseId, ParticipantId, VersionName};
+use catalog::{AgreementId, DatasetId, ParticipantId, VersionName};
 use futures::task::AtomicWaker;
 use gateway_store::Lease;
 
@@ -21,8 +21,17 @@ const GRACE: Duration = Duration::from_millis(250);
 /// What a cut is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Affected {
-    /// One lease.
-    Lease(LeaseId),
+    /// Every lease of one principal for one version under one agreement.
+    Access {
+        /// The principal, keyed.
+        principal: String,
+        /// The agreement.
+        agreement: AgreementId,
+        /// The dataset.
+        dataset: DatasetId,
+        /// The version.
+        version: VersionName,
+    },
     /// Every lease of a version.
     Version(DatasetId, VersionName),
     /// Every lease under an agreement.
@@ -42,7 +51,12 @@ impl Affected {
     /// Whether `lease` is one of them.
     pub fn covers(&self, lease: &Lease) -> bool {
         match self {
-            Self::Lease(id) => lease.id == *id,
+            Self::Access { principal, agreement, dataset, version } => {
+                lease.principal == *principal
+                    && lease.agreement == *agreement
+                    && lease.dataset == *dataset
+                    && lease.version == *version
+            }
             Self::Version(dataset, version) => lease.dataset == *dataset && lease.version == *version,
             Self::Agreement(agreement) => lease.agreement == *agreement,
             Self::Party(party) => lease.participant == *party || lease.provider == *party,

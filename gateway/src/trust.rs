@@ -10,6 +10,7 @@ use certs::rustls_verifier::SharedTrust;
 use certs::trust::CrlStatus;
 use certs::{TrustDomain, TrustStore, TrustStoreBuilder};
 use gateway_api::{Code, Problem};
+use gateway_store::Write;
 use jiff::Timestamp;
 
 use crate::clock;
@@ -99,6 +100,22 @@ impl Trust {
 }
 
 impl Gateway {
+    /// The writes that remember the numbers of `lists`, so that no older one is ever taken, whatever becomes of the
+    /// participant's record in between.
+    pub fn crl_numbers(&self, lists: &[CrlStatus]) -> Result<Vec<Write>, Problem> {
+        let mut writes = Vec::with_capacity(lists.len());
+        for list in lists {
+            let (issuer, number) = (list.issuer_key.to_string(), list.number.as_be_bytes().to_vec());
+            let known = self.look(|reader| reader.crl_number(&issuer))?;
+            if known.is_some_and(|known| known.number > number) {
+                let detail = format!("the revocation list has number {}, and a newer one is known", list.number);
+                return Err(Problem::new(Code::BadInput, detail));
+            }
+            writes.push(Write::CrlNumber { issuer, number });
+        }
+        Ok(writes)
+    }
+
     /// Puts the participants' records in force.
     pub fn reload_trust(&self) -> Result<(), Problem> {
         let dropped = self.trust.exchange(&self.snapshot());

@@ -1,7 +1,9 @@
 //! Plans, agreements, mechanisms, leases.
 
 use catalog::offer::Currency;
-use catalog::{AgreementId, AgreementState, DatasetId, Digest, LeaseId, MechanismKind, ParticipantId, Purpose, VersionName};
+use catalog::{
+    AgreementId, AgreementState, DatasetId, Digest, LeaseId, MechanismKind, ParticipantId, Purpose, VersionName,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -77,7 +77,9 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
-            Self::PurposeRequired | Self::SelectionChanged | Self::Conflict | Self::KeyReused | Self::WrongOffset => 409,
+            Self::PurposeRequired | Self::SelectionChanged | Self::Conflict | Self::KeyReused | Self::WrongOffset => {
+                409
+            }
             Self::PreconditionFailed => 412,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,

@@ -116,6 +116,11 @@ pub fn live(
     Ok(gateway.look(|reader| reader.live_lease(&key, resolved.now))?.map(|row| row.lease))
 }
 
+/// Refuses what an officer has cut; else gives what a commit expects, so that no cut comes in between.
+pub fn uncut(gateway: &Shared, principal: &Principal, resolved: &Resolved) -> Result<Expect, Problem> {
+    standing::none(&resolved.snapshot, standing_key(gateway, principal, resolved)?)
+}
+
 fn standing_key(gateway: &Shared, principal: &Principal, resolved: &Resolved) -> Result<String, Problem> {
     let agreement =
         resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
@@ -173,7 +178,7 @@ async fn make(
 ) -> Result<Result<Recorded, CommitError>, Problem> {
     let contributions = contributions(gateway, resolved)?;
     let preview = decide(gateway, resolved, redact, &contributions)?;
-    let uncut = standing::none(&resolved.snapshot, standing_key(gateway, principal, resolved)?)?;
+    let uncut = uncut(gateway, principal, resolved)?;
     let Some(judgement) = preview.admits() else {
         return Err(deny(gateway, principal, resolved, redact, &preview.asked).await);
     };

@@ -118,6 +118,7 @@ pub fn current_columns(
     if let Some(lease) = admission::live(gateway, &caller.principal, resolved, redact)? {
         return Ok(lease.columns);
     }
+    admission::uncut(gateway, &caller.principal, resolved)?;
     let preview: Preview = preview(gateway, resolved, redact)?;
     match preview.admits() {
         Some(judgement) => Ok(judgement.columns.clone()),

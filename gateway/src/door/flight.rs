@@ -17,8 +17,10 @@ use arrow_flight::{
 use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
+use catalog::Purpose;
 use futures::Stream;
 use futures::stream::{self, StreamExt as _};
+use gateway_api::names;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::gateway::Shared;
@@ -47,6 +49,13 @@ impl Flight {
             request.extensions().get::<Peer>().ok_or_else(|| Status::unauthenticated("no verified certificate"))?;
         Caller::of(&self.gateway, peer).map_err(|problem| status::of(&problem))
     }
+}
+
+/// `x-kouan-purpose` of the call: a path has no place for it.
+fn purpose<T>(request: &Request<T>) -> Result<Option<Purpose>, Status> {
+    let Some(value) = request.metadata().get(names::PURPOSE) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Status::invalid_argument("the purpose is not ASCII"))?;
+    Purpose::parse(text).map(Some).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 fn later(what: &str) -> Status {
@@ -79,7 +88,7 @@ impl FlightService for Flight {
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
         let caller = self.caller(&request)?;
-        let made = info::info(&self.gateway, &caller, request.into_inner()).await;
+        let made = info::info(&self.gateway, &caller, purpose(&request)?, request.into_inner()).await;
         made.map(Response::new).map_err(|problem| status::of(&problem))
     }
 
@@ -89,7 +98,7 @@ impl FlightService for Flight {
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
         let caller = self.caller(&request)?;
-        let made = info::schema(&self.gateway, &caller, request.into_inner()).await;
+        let made = info::schema(&self.gateway, &caller, purpose(&request)?, request.into_inner()).await;
         made.map(|schema| Response::new(SchemaResult { schema })).map_err(|problem| status::of(&problem))
     }
 

@@ -148,7 +148,7 @@ impl Body for FileBody {
         for part in frame.delivered {
             units.insert(part.range);
         }
-        body.gate.pass(Handed { units: vec![(body.file.index.sha256, units)], bytes });
+        body.gate.pass(Handed { units: vec![(body.file.index.sha256, units)], bytes, sliced: true });
         body.sent += bytes;
         Poll::Ready(Some(Ok(http_body::Frame::data(frame.bytes))))
     }

@@ -90,9 +90,9 @@ impl Unacknowledged {
         self.frames.is_empty()
     }
 
-    /// Forgets what is under way.
-    pub fn clear(&mut self) {
-        self.frames.clear();
+    /// Forgets what is under way; gives how many bytes that were.
+    pub fn clear(&mut self) -> u64 {
+        self.frames.drain(..).map(|frame| frame.handed.bytes).sum()
     }
 
     /// Waits until everything is acknowledged, the connection is gone, or nothing has moved for [`LOST_AFTER`]. What is
@@ -113,6 +113,13 @@ impl Unacknowledged {
                 break;
             }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+        // The frame that was under way when the connection went: what is acknowledged beyond all that framing can explain is
+        // its beginning.
+        if let Some(frame) = self.frames.front_mut() {
+            let missing = frame.most.saturating_sub(self.connection.acknowledged());
+            let arrived = frame.handed.take_first(frame.handed.bytes.saturating_sub(missing));
+            settlement.add(arrived);
         }
         settlement.add_wire(self.frames.iter().map(|frame| frame.handed.bytes).sum());
     }

@@ -43,6 +43,31 @@ pub struct Handed {
     pub units: Vec<(Digest, IntervalSet)>,
     /// Bytes of the representation.
     pub bytes: u64,
+    /// Whether these are the units' own bytes, in order, and no others but a footer's after them.
+    pub sliced: bool,
+}
+
+impl Handed {
+    /// Takes out the first `bytes` bytes. Units go along only where a frame is a slice of one stored file, so that its bytes
+    /// and theirs are in one order: of an encoded batch no part stands for a part of a unit.
+    pub fn take_first(&mut self, bytes: u64) -> Self {
+        let bytes = bytes.min(self.bytes);
+        let mut first = Self { units: Vec::new(), bytes, sliced: self.sliced };
+        if let [(file, units)] = self.units.as_mut_slice()
+            && self.sliced
+        {
+            let (mut taken, mut left) = (IntervalSet::default(), bytes);
+            for interval in units.iter() {
+                let end = interval.end.min(interval.start.saturating_add(left));
+                left = left.saturating_sub(end - interval.start);
+                taken.insert(interval.start..end);
+            }
+            *units = units.difference(&taken);
+            first.units.push((*file, taken));
+        }
+        self.bytes -= bytes;
+        first
+    }
 }
 
 type Granting = Pin<Box<dyn Future<Output = Result<u64, GateError>> + Send>>;
@@ -61,7 +86,6 @@ pub struct Gate {
     under_way: Unacknowledged,
     /// Counted, not yet written.
     counted: Settlement,
-    spoiled: bool,
 }
 
 impl std::fmt::Debug for Gate {
@@ -81,19 +105,7 @@ impl Gate {
         let total = plan.bytes();
         let counted = Settlement::new(Arc::clone(&lease));
         let under_way = Unacknowledged::new(live.connection().clone());
-        Self {
-            gateway,
-            lease,
-            live,
-            plan,
-            total,
-            passed: 0,
-            granted,
-            granting: None,
-            under_way,
-            counted,
-            spoiled: false,
-        }
+        Self { gateway, lease, live, plan, total, passed: 0, granted, granting: None, under_way, counted }
     }
 
     /// The lease.
@@ -149,9 +161,8 @@ impl Gate {
 
     /// The stored bytes are not what was inspected: nothing that is not yet written is billed.
     pub fn spoil(&mut self) {
-        self.spoiled = true;
-        self.under_way.clear();
-        self.counted.clear();
+        let sent = self.under_way.clear().saturating_add(self.counted.clear());
+        self.counted.add_wire(sent);
     }
 
     fn grant(&mut self, to: u64) -> Granting {
@@ -159,8 +170,15 @@ impl Gate {
         let ranges = self.plan.ranges(self.granted, to);
         let representation = self.plan.representation.clone();
         let settlement = self.counted.take();
+        let connection = self.live.connection().clone();
         Box::pin(async move {
+            // No grant after the end of the certificate or of its issuer's revocation list, however long a stream runs.
+            if gateway.trust.shared().load().verify(connection.chain(), clock::now()).is_err() {
+                gateway.settler.settle(settlement);
+                return Err(GateError::Cut(Arc::from("the certificate is no longer accepted")));
+            }
             if gateway.drain.is_cutting() {
+                gateway.settler.settle(settlement);
                 return Err(GateError::Draining);
             }
             let now = clock::now();
@@ -190,9 +208,6 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        if self.spoiled {
-            return;
-        }
         let under_way = std::mem::replace(&mut self.under_way, Unacknowledged::new(self.live.connection().clone()));
         self.gateway.settler.settle_when_acknowledged(&self.gateway.tasks, self.counted.take(), under_way);
     }

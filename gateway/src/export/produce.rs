@@ -59,6 +59,8 @@ struct Producer<F> {
     leaves: Vec<usize>,
     tasks: VecDeque<Task>,
     open: Option<(Digest, RowGroupReader)>,
+    /// Of the file that is being read: making one costs as much as its footer is long.
+    projection: Option<(Digest, Arc<Projection>)>,
     encode: F,
 }
 
@@ -80,8 +82,8 @@ impl<M, F: FnMut(&Batch) -> Result<Vec<M>, ProduceError>> Producer<F> {
                 continue;
             };
             let file = Arc::clone(&task.file);
-            let opened = Projection::new(Arc::clone(&file.footer), &self.leaves)
-                .and_then(|projection| RowGroupReader::open(Arc::new(projection), &file.bytes, row_group));
+            let opened =
+                self.projection(&file).and_then(|projection| RowGroupReader::open(projection, &file.bytes, row_group));
             match opened {
                 Ok(reader) => self.open = Some((file.index.sha256, reader)),
                 Err(error) => {
@@ -90,6 +92,16 @@ impl<M, F: FnMut(&Batch) -> Result<Vec<M>, ProduceError>> Producer<F> {
                 }
             }
         }
+    }
+
+    fn projection(&mut self, file: &StoredFile) -> Result<Arc<Projection>, BatchError> {
+        let sha256 = file.index.sha256;
+        if let Some((_, kept)) = self.projection.as_ref().filter(|(of, _)| *of == sha256) {
+            return Ok(Arc::clone(kept));
+        }
+        let made = Arc::new(Projection::new(Arc::clone(&file.footer), &self.leaves)?);
+        self.projection = Some((sha256, Arc::clone(&made)));
+        Ok(made)
     }
 
     fn encoded(&mut self, sha256: Digest, batch: &Batch) -> Result<Encoded<M>, ProduceError> {
@@ -115,7 +127,7 @@ where
     F: FnMut(&Batch) -> Result<Vec<M>, ProduceError> + Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let mut producer = Producer { leaves, tasks: tasks.into(), open: None, encode };
+    let mut producer = Producer { leaves, tasks: tasks.into(), open: None, projection: None, encode };
     tracker.spawn(async move {
         // A place is reserved before a batch is decoded: a consumer that does not read costs no thread and no work.
         while let Ok(place) = sender.reserve().await {

@@ -45,10 +45,10 @@ impl Settlement {
         self.wire_bytes = self.wire_bytes.saturating_add(bytes);
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
+    /// Forgets everything; gives how many bytes were sent.
+    pub fn clear(&mut self) -> u64 {
         self.units.clear();
-        self.wire_bytes = 0;
+        std::mem::take(&mut self.wire_bytes)
     }
 
     /// Takes everything out.

@@ -156,7 +156,7 @@ impl Body for StreamBody {
         }
         let Some(frame) = body.frames.pop_front() else { return Poll::Ready(None) };
         let units = if body.frames.is_empty() { std::mem::take(&mut body.units) } else { Vec::new() };
-        body.gate.pass(Handed { units, bytes });
+        body.gate.pass(Handed { units, bytes, sliced: false });
         Poll::Ready(Some(Ok(http_body::Frame::data(frame))))
     }
 }

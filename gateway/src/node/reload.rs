@@ -78,7 +78,7 @@ async fn list(gateway: &Shared, id: &ParticipantId, path: &Path) -> Result<bool,
     let Some(doc) = snapshot.participants.get(id).filter(|doc| doc.crl.as_deref() != Some(&crl)) else {
         return Ok(false);
     };
-    gateway.trust.check_crl(doc, &crl, now).map_err(|problem| problem.detail)?;
+    let lists = gateway.trust.check_crl(doc, &crl, now).map_err(|problem| problem.detail)?;
     let mut participant = doc.body.clone();
     participant.crl = Some(crl);
     let mut transaction = Transaction::new(now);
@@ -87,6 +87,7 @@ async fn list(gateway: &Shared, id: &ParticipantId, path: &Path) -> Result<bool,
     members.insert("trust_domain".to_owned(), json!(participant.trust_domain));
     transaction.leaf(members);
     transaction.expect.push(expect(DocKind::Participant, id.to_string(), doc.revision));
+    transaction.writes.extend(gateway.crl_numbers(&lists).map_err(|problem| problem.detail)?);
     transaction.writes.push(put(DocKind::Participant, id.to_string(), &participant));
     match gateway.records.commit(transaction).await {
         Ok(_) => Ok(true),

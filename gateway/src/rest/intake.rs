@@ -37,10 +37,15 @@ pub async fn register(State(gateway): State<Shared>, caller: Caller, posted: Pos
     check(&gateway, &caller, &manifest)?;
     let request = Repeatable { digest: posted.digest, key: posted.key };
     let text = body.manifest;
+    for path in &body.from {
+        super::reference::name(&gateway, &caller, path)?;
+    }
     let (status, answer) =
         execute_value(&gateway, &caller, request, |caller| describe(&gateway, caller, &manifest, &text)).await?;
     for path in &body.from {
         let (dataset, version) = (&manifest.dataset.id, &manifest.dataset.version);
+        // The version was made a moment ago: the caller has to see it.
+        let caller = Caller { snapshot: gateway.snapshot(), ..caller.clone() };
         let name = super::reference::fetch(&gateway, &caller, dataset, version, path).await?;
         take(&gateway, &caller, dataset, version, &name).await?;
     }
@@ -198,7 +203,9 @@ pub async fn take(
         .map_err(crate::admission::unavailable)??
     };
     let request = Repeatable { digest: Digest::of(taken.entry.sha256.as_bytes()), key: None };
-    execute_value(gateway, caller, request, |caller| added(gateway, caller, dataset, version, &taken)).await?;
+    let caller = Caller { snapshot: gateway.snapshot(), ..caller.clone() };
+    execute_value(gateway, &caller, request, |caller| added(gateway, caller, dataset, version, &taken)).await?;
+    trim_memory();
     let entry = taken.entry;
     Ok(FileView { name: entry.name, sha256: entry.sha256, bytes: entry.bytes, rows: entry.rows, source: entry.source })
 }
@@ -330,6 +337,14 @@ fn look_into(
 #[expect(clippy::needless_pass_by_value, reason = "used as a map_err argument")]
 fn fault(error: impl std::fmt::Display) -> Problem {
     crate::admission::unavailable(error.to_string())
+}
+
+/// An inspection decodes a whole corpus; what it took goes back to the system, where the allocator would keep it.
+fn trim_memory() {
+    // SAFETY: takes no pointer and may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 fn wrong(name: &str, error: &PrepareError) -> Problem {

@@ -7,7 +7,7 @@ use catalog::{Digest, LeaseId, ParticipantId};
 use gateway_api::catalog::Reason;
 use gateway_api::exchange::{LeaseList, LeaseView};
 use gateway_api::{Code, Problem};
-use gateway_store::{DocKind, LeafRef, Lease, LeaseFilter, LeaseState, Write};
+use gateway_store::{DocKind, Lease, LeaseFilter, LeaseState};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -139,12 +139,8 @@ pub async fn cut(
             return Err(Problem::new(Code::Conflict, format!("the lease is {} already", lease.state)));
         }
         let mut change = Change::recorded(caller, &gateway.secrets, "cut", members(&lease))?;
-        change.write(Write::LeaseState {
-            lease: lease.id.clone(),
-            state: LeaseState::Cut,
-            reason: Some(why.to_owned()),
-            leaf: Some(LeafRef::This(0)),
-        });
+        // With it every other selection of the same access: an officer stops a puller, not one of its requests.
+        change.cut(&gateway, &same_access(&lease), why)?;
         let (key, standing) =
             (standing::key_of(&lease), StandingCut { lease: lease.id.clone(), reason: why.to_owned(), open: true });
         match standing::find(&caller.snapshot, &key) {
@@ -155,8 +151,17 @@ pub async fn cut(
     })
     .await?;
     let lease = find(&gateway, &caller, &scope, &id)?;
-    gateway.sessions.cut(&Affected::Lease(lease.id), why).await;
+    gateway.sessions.cut(&same_access(&lease), why).await;
     Ok(json_response(status, &body))
+}
+
+fn same_access(lease: &Lease) -> Affected {
+    Affected::Access {
+        principal: lease.principal.clone(),
+        agreement: lease.agreement.clone(),
+        dataset: lease.dataset.clone(),
+        version: lease.version.clone(),
+    }
 }
 
 fn members(lease: &Lease) -> [(&'static str, serde_json::Value); 6] {

@@ -274,9 +274,12 @@ pub async fn put_crl(
     let request = Repeatable { digest: posted.digest, key: posted.key };
     let (status, body) = execute_value(&gateway, &caller, request, |caller| {
         let (revision, mut participant) = find(caller, Action::Operate, &name)?;
-        gateway.trust.check_crl(&participant, &crl, caller.now)?;
+        let lists = gateway.trust.check_crl(&participant, &crl, caller.now)?;
         participant.crl = Some(crl.clone());
         let mut change = Change::recorded(caller, &gateway.secrets, "crl_swap", members(&participant))?;
+        for write in gateway.crl_numbers(&lists)? {
+            change.write(write);
+        }
         change.replace(DocKind::Participant, participant.id.to_string(), revision, &participant);
         Ok(change.answer(StatusCode::OK, &view(&participant)))
     })
@@ -293,9 +296,22 @@ pub async fn put_ca(
     posted: PostedBytes,
 ) -> Result<Response, Refused> {
     let ca = pem(&posted)?;
+    let digest = posted.digest;
     let request = Repeatable { digest: posted.digest, key: posted.key };
     let (status, body) = execute_value(&gateway, &caller, request, |caller| {
-        let (revision, mut participant) = find(caller, Action::Operate, &name)?;
+        let record = caller.snapshot.participant(&name);
+        // Whoever names an authority's certificates could be its officers: that takes what adding an authority takes.
+        let powerful = record.is_some_and(|doc| doc.authority || doc.roles.contains(&Role::Compliance));
+        let (revision, mut participant) =
+            find(caller, if powerful { Action::Restore } else { Action::Operate }, &name)?;
+        let close = if powerful {
+            match sign(caller, &gateway.secrets, "change-ca", participant.id.as_str(), digest)? {
+                Signature::First(change) => return Ok(*change),
+                Signature::Second(close) => Some(close),
+            }
+        } else {
+            None
+        };
         // The stored list may be of an authority that is gone: then a new list has to follow, and until then all are denied.
         let crl = participant.crl.clone().filter(|crl| {
             gateway.trust.check_domain(&participant.trust_domain, &ca, Some(crl), &caller.snapshot).is_ok()
@@ -305,6 +321,9 @@ pub async fn put_ca(
         participant.crl = crl;
         let mut change = Change::recorded(caller, &gateway.secrets, "trust_swap", members(&participant))?;
         change.replace(DocKind::Participant, participant.id.to_string(), revision, &participant);
+        if let Some(close) = close {
+            close.with(&mut change);
+        }
         Ok(change.answer(StatusCode::OK, &view(&participant)))
     })
     .await?;

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use catalog::id::is_file_name;
 use catalog::{DatasetId, VersionName};
@@ -16,14 +16,8 @@ use crate::gateway::Shared;
 
 const SLICE_BYTES: usize = 4 << 20;
 
-/// Copies `path`, relative to the root of the caller's participant, into the version's uploads; gives its name there.
-pub async fn fetch(
-    gateway: &Shared,
-    caller: &Caller,
-    dataset: &DatasetId,
-    version: &VersionName,
-    path: &str,
-) -> Result<String, Problem> {
+/// The caller's root, and the name under which `path` would be taken.
+pub fn name(gateway: &Shared, caller: &Caller, path: &str) -> Result<(PathBuf, String), Problem> {
     let own = &caller.principal.participant;
     let Some(root) = gateway.config.roots.get(own).cloned() else {
         let detail = format!("`{own}` has no root on this node: upload the file, or ask the operator for `[roots]`");
@@ -37,6 +31,19 @@ pub async fn fetch(
             format!("`{shown}` does not end in a file name that a version may have"),
         ));
     }
+    Ok((root, name))
+}
+
+/// Copies `path`, relative to the root of the caller's participant, into the version's uploads; gives its name there.
+pub async fn fetch(
+    gateway: &Shared,
+    caller: &Caller,
+    dataset: &DatasetId,
+    version: &VersionName,
+    path: &str,
+) -> Result<String, Problem> {
+    let (root, name) = name(gateway, caller, path)?;
+    let shown: String = path.chars().take(200).collect();
     let (uploads, path) = (gateway.uploads.clone(), path.to_owned());
     let (dataset, version, upload) = (dataset.clone(), version.clone(), name.clone());
     let max = gateway.config.limits.upload_bytes_max;

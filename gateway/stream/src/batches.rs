@@ -10,8 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_schema_by_columns};
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaDataBuilder};
@@ -83,8 +82,7 @@ impl Projection {
         if *last >= footer.leaves() {
             return Err(BatchError::NoSuch(format!("leaf column {last}")));
         }
-        let unreadable =
-            |error: parquet::errors::ParquetError| BatchError::Schema(error.to_string());
+        let unreadable = |error: parquet::errors::ParquetError| BatchError::Schema(error.to_string());
         let gave_up = |_| BatchError::Schema("the decoder gave up".to_owned());
 
         // The stored hint, without metadata and with the types that streams carry well.
@@ -102,11 +100,7 @@ impl Projection {
             source.column_orders().cloned(),
         );
         let groups = footer.metadata().row_groups().to_vec();
-        let metadata = Arc::new(
-            ParquetMetaDataBuilder::new(file)
-                .set_row_groups(groups)
-                .build(),
-        );
+        let metadata = Arc::new(ParquetMetaDataBuilder::new(file).set_row_groups(groups).build());
 
         let mask = ProjectionMask::leaves(source.schema_descr(), leaves.iter().copied());
         let schema = guarded(|| {
@@ -114,17 +108,9 @@ impl Projection {
             parquet_to_arrow_schema_by_columns(source.schema_descr(), mask.clone(), key_values)
         });
         let schema = Arc::new(schema.map_err(gave_up)?.map_err(unreadable)?);
-        let reader = guarded(|| {
-            ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())
-        });
+        let reader = guarded(|| ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new()));
         let reader = reader.map_err(gave_up)?.map_err(unreadable)?;
-        Ok(Self {
-            footer,
-            leaves,
-            mask,
-            reader,
-            schema,
-        })
+        Ok(Self { footer, leaves, mask, reader, schema })
     }
 
     /// The Arrow schema of its batches.
@@ -177,51 +163,27 @@ impl RowGroupReader {
     /// Verifies the selected column chunks of a row group of `file`, the whole stored file, and prepares to decode them.
     ///
     /// Hashes all of their bytes: call it where blocking is allowed.
-    pub fn open(
-        projection: Arc<Projection>,
-        file: &Bytes,
-        row_group: usize,
-    ) -> Result<Self, BatchError> {
+    pub fn open(projection: Arc<Projection>, file: &Bytes, row_group: usize) -> Result<Self, BatchError> {
         let no_such = || BatchError::NoSuch(format!("row group {row_group}"));
         let footer = &projection.footer;
-        let rows = footer
-            .index()
-            .row_groups
-            .get(row_group)
-            .copied()
-            .ok_or_else(no_such)?;
+        let rows = footer.index().row_groups.get(row_group).copied().ok_or_else(no_such)?;
         for leaf in &projection.leaves {
             let unit = footer.unit(row_group, *leaf).ok_or_else(no_such)?;
-            verify(
-                footer.index(),
-                file,
-                &(unit.offset..unit.offset.saturating_add(unit.bytes)),
-            )?;
+            verify(footer.index(), file, &(unit.offset..unit.offset.saturating_add(unit.bytes)))?;
         }
         let malformed = |detail: String| BatchError::Malformed { row_group, detail };
-        let decode_rows =
-            expansion::rows_at_once(&projection, file, row_group).map_err(malformed)?;
+        let decode_rows = expansion::rows_at_once(&projection, file, row_group).map_err(malformed)?;
         let reader = guarded(|| {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(
-                file.clone(),
-                projection.reader.clone(),
-            )
-            .with_projection(projection.mask.clone())
-            .with_row_groups(vec![row_group])
-            .with_batch_size(decode_rows)
-            .build()
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), projection.reader.clone())
+                .with_projection(projection.mask.clone())
+                .with_row_groups(vec![row_group])
+                .with_batch_size(decode_rows)
+                .build()
         });
         let reader = reader
             .map_err(|_| malformed("the decoder gave up".to_owned()))?
             .map_err(|error| malformed(error.to_string()))?;
-        Ok(Self {
-            projection,
-            row_group,
-            rows,
-            next_row: 0,
-            reader: Some(reader),
-            ready: VecDeque::new(),
-        })
+        Ok(Self { projection, row_group, rows, next_row: 0, reader: Some(reader), ready: VecDeque::new() })
     }
 
     /// Rows of the row group.
@@ -230,23 +192,17 @@ impl RowGroupReader {
     }
 
     fn step(&mut self) -> Result<Option<Batch>, BatchError> {
-        let malformed = |row_group: usize, detail: &str| BatchError::Malformed {
-            row_group,
-            detail: detail.to_owned(),
-        };
+        let malformed = |row_group: usize, detail: &str| BatchError::Malformed { row_group, detail: detail.to_owned() };
         while self.ready.is_empty() {
             let Some(reader) = self.reader.as_mut() else {
                 return Ok(None);
             };
-            let Some(decoded) = guarded(|| reader.next())
-                .map_err(|_| malformed(self.row_group, "the decoder gave up"))?
+            let Some(decoded) =
+                guarded(|| reader.next()).map_err(|_| malformed(self.row_group, "the decoder gave up"))?
             else {
                 self.reader = None;
                 if self.next_row != self.rows {
-                    return Err(malformed(
-                        self.row_group,
-                        "it has fewer rows than the footer states",
-                    ));
+                    return Err(malformed(self.row_group, "it has fewer rows than the footer states"));
                 }
                 return Ok(None);
             };
@@ -254,8 +210,7 @@ impl RowGroupReader {
             let columns = decoded.columns().to_vec();
             let records = RecordBatch::try_new(Arc::clone(&self.projection.schema), columns)
                 .map_err(|error| BatchError::Schema(error.to_string()))?;
-            size::cut(&records, &mut self.ready)
-                .map_err(|error| malformed(self.row_group, &error.to_string()))?;
+            size::cut(&records, &mut self.ready).map_err(|error| malformed(self.row_group, &error.to_string()))?;
         }
         let Some(records) = self.ready.pop_front() else {
             return Ok(None);
@@ -263,39 +218,22 @@ impl RowGroupReader {
         let first_row = self.next_row;
         self.next_row = first_row.saturating_add(records.num_rows() as u64);
         if self.next_row > self.rows {
-            return Err(malformed(
-                self.row_group,
-                "it has more rows than the footer states",
-            ));
+            return Err(malformed(self.row_group, "it has more rows than the footer states"));
         }
         let delivered = self.delivered(first_row);
-        Ok(Some(Batch {
-            records,
-            first_row,
-            delivered,
-        }))
+        Ok(Some(Batch { records, first_row, delivered }))
     }
 
     /// The parts of the units from row `first` to the next one to come.
     fn delivered(&self, first: u64) -> Vec<Delivered> {
-        let units = self
-            .projection
-            .leaves
-            .iter()
-            .filter_map(|leaf| self.projection.footer.unit(self.row_group, *leaf));
+        let units = self.projection.leaves.iter().filter_map(|leaf| self.projection.footer.unit(self.row_group, *leaf));
         units
             .map(|unit| {
                 let at = |row: u64| {
-                    let share =
-                        u128::from(unit.bytes) * u128::from(row) / u128::from(self.rows.max(1));
-                    unit.offset
-                        .saturating_add(u64::try_from(share).unwrap_or(unit.bytes))
+                    let share = u128::from(unit.bytes) * u128::from(row) / u128::from(self.rows.max(1));
+                    unit.offset.saturating_add(u64::try_from(share).unwrap_or(unit.bytes))
                 };
-                Delivered {
-                    row_group: unit.row_group,
-                    column: unit.column,
-                    range: at(first)..at(self.next_row),
-                }
+                Delivered { row_group: unit.row_group, column: unit.column, range: at(first)..at(self.next_row) }
             })
             .filter(|part| !part.range.is_empty())
             .collect()

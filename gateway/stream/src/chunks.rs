@@ -35,9 +35,7 @@ impl ChunkEntry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkListError {
     /// Two entries overlap, or bytes between them are in none.
-    #[error(
-        "entry {entry} of the chunk list starts at {found}, the entry before ends at {expected}"
-    )]
+    #[error("entry {entry} of the chunk list starts at {found}, the entry before ends at {expected}")]
     Gap {
         /// Which entry, from 0.
         entry: usize,
@@ -106,22 +104,11 @@ pub fn check(list: &[ChunkEntry], bytes: u64) -> Result<(), ChunkListError> {
     let mut expected = 0_u64;
     for (number, entry) in list.iter().enumerate() {
         if entry.offset != expected {
-            return Err(ChunkListError::Gap {
-                entry: number,
-                expected,
-                found: entry.offset,
-            });
+            return Err(ChunkListError::Gap { entry: number, expected, found: entry.offset });
         }
         expected = entry.range().end;
     }
-    if expected == bytes {
-        Ok(())
-    } else {
-        Err(ChunkListError::Length {
-            covered: expected,
-            bytes,
-        })
-    }
+    if expected == bytes { Ok(()) } else { Err(ChunkListError::Length { covered: expected, bytes }) }
 }
 
 /// Whether the bytes of `entry`, which `read(offset, buffer)` fills in, have its digest.
@@ -129,10 +116,7 @@ pub fn check(list: &[ChunkEntry], bytes: u64) -> Result<(), ChunkListError> {
 /// # Errors
 ///
 /// Whatever `read` returns.
-pub fn verify_entry<E>(
-    entry: &ChunkEntry,
-    mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
-) -> Result<bool, E> {
+pub fn verify_entry<E>(entry: &ChunkEntry, mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>) -> Result<bool, E> {
     const BUFFER_BYTES: u64 = 4 * BLOCK_BYTES;
     let Some(end) = entry.offset.checked_add(entry.bytes) else {
         return Ok(false);
@@ -155,10 +139,7 @@ pub fn verify_entry<E>(
 /// # Errors
 ///
 /// Whatever `read` returns.
-pub fn verify<E>(
-    list: &[ChunkEntry],
-    mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
-) -> Result<Vec<usize>, E> {
+pub fn verify<E>(list: &[ChunkEntry], mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>) -> Result<Vec<usize>, E> {
     let mut wrong = Vec::new();
     for (number, entry) in list.iter().enumerate() {
         if !verify_entry(entry, &mut read)? {
@@ -177,8 +158,7 @@ pub fn plan_parts(list: &[ChunkEntry], parallel: usize) -> Vec<Range<u64>> {
     let near = bytes / parts / 4;
     let mut edges: Vec<u64> = Vec::new();
     for number in 1..parts {
-        let ideal = u64::try_from(u128::from(bytes) * u128::from(number) / u128::from(parts))
-            .unwrap_or(bytes);
+        let ideal = u64::try_from(u128::from(bytes) * u128::from(number) / u128::from(parts)).unwrap_or(bytes);
         let first_after = list.partition_point(|entry| entry.range().end <= ideal);
         let Some(entry) = list.get(first_after) else {
             break;

@@ -66,19 +66,10 @@ pub struct FrameReader {
 
 impl FrameReader {
     /// Reads `range`, cut to the representation's length, in frames of at most `frame_bytes_max` bytes.
-    pub fn new(
-        representation: Arc<Representation>,
-        range: Range<u64>,
-        frame_bytes_max: usize,
-    ) -> Self {
+    pub fn new(representation: Arc<Representation>, range: Range<u64>, frame_bytes_max: usize) -> Self {
         let end = range.end.min(representation.bytes());
         let rest = range.start.min(end)..end;
-        Self {
-            representation,
-            rest,
-            frame_bytes_max: frame_bytes_max.max(1) as u64,
-            verified: 0..0,
-        }
+        Self { representation, rest, frame_bytes_max: frame_bytes_max.max(1) as u64, verified: 0..0 }
     }
 
     /// The part of the range that has not been framed.
@@ -110,10 +101,7 @@ impl FrameReader {
         let room = self.frame_bytes_max.min(GATHER_BYTES as u64);
         let mut bytes = BytesMut::with_capacity(usize::try_from(room).unwrap_or(GATHER_BYTES));
         bytes.extend_from_slice(&frame.bytes);
-        while let Some(left) = room
-            .checked_sub(bytes.len() as u64)
-            .filter(|left| *left > 0)
-        {
+        while let Some(left) = room.checked_sub(bytes.len() as u64).filter(|left| *left > 0) {
             let Some(next) = self.take(file, left)? else {
                 break;
             };
@@ -141,11 +129,7 @@ impl FrameReader {
             return Ok(None);
         };
         let frame = match piece {
-            Piece::Inline { at, bytes } => Frame {
-                at,
-                bytes,
-                delivered: Vec::new(),
-            },
+            Piece::Inline { at, bytes } => Frame { at, bytes, delivered: Vec::new() },
             Piece::Source { at, range } => {
                 let range = self.trimmed(range);
                 self.verify(file, &range)?;
@@ -156,11 +140,7 @@ impl FrameReader {
                     (Ok(start), Ok(end)) if end <= file.len() => file.slice(start..end),
                     _ => return Err(length(self.representation.index(), file)),
                 };
-                Frame {
-                    at,
-                    bytes,
-                    delivered,
-                }
+                Frame { at, bytes, delivered }
             }
         };
         self.rest.start += frame.bytes.len() as u64;
@@ -177,30 +157,18 @@ impl FrameReader {
             return range;
         };
         let edge = region.offset + (range.end - region.offset) / BLOCK_BYTES * BLOCK_BYTES;
-        if range.end == region.range().end || edge <= range.start {
-            range
-        } else {
-            range.start..edge
-        }
+        if range.end == region.range().end || edge <= range.start { range } else { range.start..edge }
     }
 
     /// Verifies the blocks of `range` that the frame before did not end with.
     fn verify(&mut self, file: &Bytes, range: &Range<u64>) -> Result<(), IntegrityError> {
         let needed = self.representation.index().aligned(range);
         let known = self.verified.contains(&needed.start);
-        let from = if known {
-            self.verified.end.min(needed.end)
-        } else {
-            needed.start
-        };
+        let from = if known { self.verified.end.min(needed.end) } else { needed.start };
         if from < needed.end {
             verify(self.representation.index(), file, &(from..needed.end))?;
         }
-        let start = if known {
-            self.verified.start
-        } else {
-            needed.start
-        };
+        let start = if known { self.verified.start } else { needed.start };
         self.verified = start..needed.end.max(if known { self.verified.end } else { 0 });
         Ok(())
     }
@@ -223,25 +191,16 @@ pub fn verify(index: &FileIndex, file: &Bytes, range: &Range<u64>) -> Result<(),
         while at < end {
             let block = index.aligned(&(at..at + 1));
             if !within(file, &block).is_some_and(|bytes| index.verify(block.start, bytes)) {
-                return Err(IntegrityError::Block {
-                    offset: block.start,
-                    region: region.kind,
-                });
+                return Err(IntegrityError::Block { offset: block.start, region: region.kind });
             }
             at = block.end.max(at + 1);
         }
     }
-    Err(IntegrityError::Block {
-        offset: aligned.start,
-        region: RegionKind::Footer,
-    })
+    Err(IntegrityError::Block { offset: aligned.start, region: RegionKind::Footer })
 }
 
 fn length(index: &FileIndex, file: &Bytes) -> IntegrityError {
-    IntegrityError::Length {
-        expected: index.bytes,
-        found: file.len() as u64,
-    }
+    IntegrityError::Length { expected: index.bytes, found: file.len() as u64 }
 }
 
 #[cfg(test)]

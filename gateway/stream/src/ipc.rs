@@ -85,11 +85,7 @@ impl Message {
     pub fn stream_parts(self) -> Vec<Bytes> {
         let mut head = BytesMut::with_capacity(PREFIX_BYTES + self.header.len());
         head.extend_from_slice(&[0xff; 4]);
-        head.extend_from_slice(
-            &u32::try_from(self.header.len())
-                .unwrap_or(u32::MAX)
-                .to_le_bytes(),
-        );
+        head.extend_from_slice(&u32::try_from(self.header.len()).unwrap_or(u32::MAX).to_le_bytes());
         head.extend_from_slice(&self.header);
         let mut parts = Vec::with_capacity(self.body.len() + 1);
         parts.push(head.freeze());
@@ -102,18 +98,10 @@ impl Message {
 pub fn schema_message(schema: &Schema) -> Message {
     let mut tracker = DictionaryTracker::new(false);
     let options = IpcWriteOptions::default();
-    let data = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
-        schema,
-        &mut tracker,
-        &options,
-    );
+    let data = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &options);
     let mut header = data.ipc_message;
     header.resize(header.len().next_multiple_of(8), 0);
-    Message {
-        kind: MessageKind::Schema,
-        header: Bytes::from(header),
-        body: Vec::new(),
-    }
+    Message { kind: MessageKind::Schema, header: Bytes::from(header), body: Vec::new() }
 }
 
 /// Encodes the batches of one stream. Dictionaries are sent before the first batch that needs them, and again when
@@ -135,25 +123,12 @@ impl IpcEncoder {
     /// each need one of their own.
     pub fn start(schema: &Schema) -> Result<(Message, Self), IpcError> {
         let encoder = StreamEncoder::try_new(schema)?;
-        Ok((
-            schema_message(schema),
-            Self {
-                encoder,
-                skip_schema: true,
-            },
-        ))
+        Ok((schema_message(schema), Self { encoder, skip_schema: true }))
     }
 
     /// The messages of a batch: dictionaries, then the rows.
     pub fn encode(&mut self, records: &RecordBatch) -> Result<Vec<Message>, IpcError> {
-        let mut output = Output(
-            self.encoder
-                .encode(records)?
-                .into_iter()
-                .map(Owned)
-                .map(Bytes::from_owner)
-                .collect(),
-        );
+        let mut output = Output(self.encoder.encode(records)?.into_iter().map(Owned).map(Bytes::from_owner).collect());
         let mut messages = Vec::new();
         while let Some(message) = output.message()? {
             if message.kind == MessageKind::Schema && std::mem::take(&mut self.skip_schema) {
@@ -182,8 +157,7 @@ impl Output {
         let Some(prefix) = self.copied(PREFIX_BYTES)? else {
             return Ok(None);
         };
-        let (Some(&[0xff, 0xff, 0xff, 0xff]), Some(length)) =
-            (prefix.first_chunk::<4>(), prefix.last_chunk::<4>())
+        let (Some(&[0xff, 0xff, 0xff, 0xff]), Some(length)) = (prefix.first_chunk::<4>(), prefix.last_chunk::<4>())
         else {
             return Err(IpcError::Framing);
         };
@@ -201,16 +175,9 @@ impl Output {
             } else {
                 MessageKind::RecordBatch
             };
-            (
-                kind,
-                usize::try_from(message.bodyLength()).map_err(|_| IpcError::Framing)?,
-            )
+            (kind, usize::try_from(message.bodyLength()).map_err(|_| IpcError::Framing)?)
         };
-        Ok(Some(Message {
-            kind,
-            header,
-            body: self.taken(body)?,
-        }))
+        Ok(Some(Message { kind, header, body: self.taken(body)? }))
     }
 
     /// The next `length` bytes in one piece, or `None` at the end.

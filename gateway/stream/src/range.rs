@@ -105,26 +105,19 @@ pub fn answer(request: &Request<'_>, target: &Target<'_>) -> Answer {
     }
     // Range handling is defined for GET alone (§14.2).
     if request.method != "GET" {
-        return Answer {
-            parts: Vec::new(),
-            ..whole(target.bytes)
-        };
+        return Answer { parts: Vec::new(), ..whole(target.bytes) };
     }
     let Some(range) = request.range else {
         return whole(target.bytes);
     };
-    if request
-        .if_range
-        .is_some_and(|validator| !condition::if_range_holds(validator, target))
-    {
+    if request.if_range.is_some_and(|validator| !condition::if_range_holds(validator, target)) {
         return whole(target.bytes);
     }
     match parse::parse(range, target.bytes) {
         Parsed::Whole => whole(target.bytes),
-        Parsed::Unsatisfiable => Answer {
-            content_range: Some(format!("bytes */{}", target.bytes)),
-            ..bodiless(416, Kind::Unsatisfiable)
-        },
+        Parsed::Unsatisfiable => {
+            Answer { content_range: Some(format!("bytes */{}", target.bytes)), ..bodiless(416, Kind::Unsatisfiable) }
+        }
         Parsed::Ranges(parts) => match parts.as_slice() {
             [part] => Answer {
                 status: 206,
@@ -140,42 +133,24 @@ pub fn answer(request: &Request<'_>, target: &Target<'_>) -> Answer {
 
 fn whole(bytes: u64) -> Answer {
     let parts = std::iter::once(0..bytes).collect();
-    Answer {
-        status: 200,
-        kind: Kind::Whole,
-        content_range: None,
-        parts,
-        content_length: Some(bytes),
-    }
+    Answer { status: 200, kind: Kind::Whole, content_range: None, parts, content_length: Some(bytes) }
 }
 
 fn bodiless(status: u16, kind: Kind) -> Answer {
-    Answer {
-        status,
-        kind,
-        content_range: None,
-        parts: Vec::new(),
-        content_length: None,
-    }
+    Answer { status, kind, content_range: None, parts: Vec::new(), content_length: None }
 }
 
 fn content_range(part: &Range<u64>, bytes: u64) -> String {
-    format!(
-        "bytes {}-{}/{bytes}",
-        part.start,
-        part.end.saturating_sub(1)
-    )
+    format!("bytes {}-{}/{bytes}", part.start, part.end.saturating_sub(1))
 }
 
 fn multipart(parts: Vec<Range<u64>>, target: &Target<'_>) -> Answer {
     // The boundary must not occur in the parts. It hangs on the entity tag, which is a digest of the content, so that
     // content cannot be written to contain it; and the same request always gives the same body.
     let mut seed = blake3::Hasher::new();
-    seed.update(b"kouan multipart boundary\n")
-        .update(target.etag.as_bytes());
+    seed.update(b"kouan multipart boundary\n").update(target.etag.as_bytes());
     for part in &parts {
-        seed.update(&part.start.to_be_bytes())
-            .update(&part.end.to_be_bytes());
+        seed.update(&part.start.to_be_bytes()).update(&part.end.to_be_bytes());
     }
     let mut boundary = seed.finalize().to_hex().to_string();
     boundary.truncate(40);
@@ -194,19 +169,11 @@ fn multipart(parts: Vec<Range<u64>>, target: &Target<'_>) -> Answer {
         })
         .collect();
     let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-    let framing = heads
-        .iter()
-        .chain([&tail])
-        .map(|bytes| bytes.len() as u64)
-        .sum::<u64>();
+    let framing = heads.iter().chain([&tail]).map(|bytes| bytes.len() as u64).sum::<u64>();
     let data = parts.iter().map(|part| part.end - part.start).sum::<u64>();
     Answer {
         status: 206,
-        kind: Kind::Multipart(Multipart {
-            boundary,
-            heads,
-            tail,
-        }),
+        kind: Kind::Multipart(Multipart { boundary, heads, tail }),
         content_range: None,
         parts,
         content_length: Some(framing.saturating_add(data)),

@@ -13,8 +13,8 @@ use catalog::file_index::Unit;
 use parquet::basic::ColumnOrder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder,
-    ParquetMetaDataWriter, RowGroupMetaData, SortingColumn,
+    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter,
+    RowGroupMetaData, SortingColumn,
 };
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
@@ -27,11 +27,7 @@ mod schema;
 mod tests;
 
 /// `created_by` of a virtual file. Readers parse `application version x.y.z (build …)`.
-const CREATED_BY: &str = concat!(
-    "kouan version ",
-    env!("CARGO_PKG_VERSION"),
-    " (build virtual)"
-);
+const CREATED_BY: &str = concat!("kouan version ", env!("CARGO_PKG_VERSION"), " (build virtual)");
 
 /// A selection that cannot become a file, or a source that cannot be cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,11 +79,7 @@ pub fn divisible(footer: &Footer, leaves: &[usize]) -> Vec<usize> {
         }
     }
     schema::shrink(footer.metadata().file_metadata().schema(), &mut kept);
-    kept.iter()
-        .enumerate()
-        .filter(|(_, kept)| **kept)
-        .map(|(leaf, _)| leaf)
-        .collect()
+    kept.iter().enumerate().filter(|(_, kept)| **kept).map(|(leaf, _)| leaf).collect()
 }
 
 /// The representation of the file that has only `leaves`; the stored file itself if that is all of them.
@@ -98,16 +90,8 @@ pub fn build(footer: &Footer, leaves: &[usize]) -> Result<Representation, Redact
     if kept.len() == footer.leaves() {
         return Ok(Representation::original(Arc::clone(footer.index())));
     }
-    let magic = footer
-        .index()
-        .regions
-        .first()
-        .filter(|region| region.kind == RegionKind::Magic);
-    let magic = magic
-        .ok_or(RedactError::Disagrees(
-            "the file does not begin with its magic",
-        ))?
-        .range();
+    let magic = footer.index().regions.first().filter(|region| region.kind == RegionKind::Magic);
+    let magic = magic.ok_or(RedactError::Disagrees("the file does not begin with its magic"))?.range();
 
     // Where each kept unit stands in the new file, by row group and leaf.
     let mut moved = vec![Vec::new(); footer.metadata().num_row_groups()];
@@ -115,14 +99,8 @@ pub fn build(footer: &Footer, leaves: &[usize]) -> Result<Representation, Redact
     let mut segments = vec![Segment::Source(magic)];
     for unit in in_file_order(footer, &kept) {
         let group = moved.get_mut(unit.row_group as usize);
-        group
-            .ok_or(RedactError::Disagrees(
-                "the index has a unit of no row group",
-            ))?
-            .push((*unit, at));
-        segments.push(Segment::Source(
-            unit.offset..unit.offset.saturating_add(unit.bytes),
-        ));
+        group.ok_or(RedactError::Disagrees("the index has a unit of no row group"))?.push((*unit, at));
+        segments.push(Segment::Source(unit.offset..unit.offset.saturating_add(unit.bytes)));
         at = at.saturating_add(unit.bytes);
     }
     segments.push(Segment::Inline(write_footer(footer, &kept, &moved)?));
@@ -134,17 +112,9 @@ fn kept(footer: &Footer, leaves: &[usize]) -> Result<Vec<usize>, RedactError> {
     let mut flags = vec![false; footer.leaves()];
     for leaf in leaves {
         let flag = flags.get_mut(*leaf);
-        *flag.ok_or(RedactError::NoSuchLeaf {
-            leaf: *leaf,
-            leaves: footer.leaves(),
-        })? = true;
+        *flag.ok_or(RedactError::NoSuchLeaf { leaf: *leaf, leaves: footer.leaves() })? = true;
     }
-    let kept: Vec<usize> = flags
-        .iter()
-        .enumerate()
-        .filter(|(_, kept)| **kept)
-        .map(|(leaf, _)| leaf)
-        .collect();
+    let kept: Vec<usize> = flags.iter().enumerate().filter(|(_, kept)| **kept).map(|(leaf, _)| leaf).collect();
     if kept.is_empty() {
         return Err(RedactError::EmptySelection);
     }
@@ -155,29 +125,19 @@ fn kept(footer: &Footer, leaves: &[usize]) -> Result<Vec<usize>, RedactError> {
 }
 
 fn in_file_order<'a>(footer: &'a Footer, kept: &'a [usize]) -> impl Iterator<Item = &'a Unit> {
-    let mut units: Vec<&Unit> = footer
-        .index()
-        .units
-        .iter()
-        .filter(|unit| kept.binary_search(&(unit.column as usize)).is_ok())
-        .collect();
+    let mut units: Vec<&Unit> =
+        footer.index().units.iter().filter(|unit| kept.binary_search(&(unit.column as usize)).is_ok()).collect();
     units.sort_by_key(|unit| unit.offset);
     units.into_iter()
 }
 
 /// Metadata, length and magic of the new file.
-fn write_footer(
-    footer: &Footer,
-    kept: &[usize],
-    moved: &[Vec<(Unit, u64)>],
-) -> Result<Bytes, RedactError> {
+fn write_footer(footer: &Footer, kept: &[usize], moved: &[Vec<(Unit, u64)>]) -> Result<Bytes, RedactError> {
     let source = footer.metadata().file_metadata();
     let root = schema::prune(source.schema(), kept)?;
     let descriptor: SchemaDescPtr = Arc::new(SchemaDescriptor::new(root));
     if descriptor.num_columns() != kept.len() {
-        return Err(RedactError::Disagrees(
-            "the pruned schema has another number of leaves",
-        ));
+        return Err(RedactError::Disagrees("the pruned schema has another number of leaves"));
     }
     let mut groups = Vec::with_capacity(moved.len());
     for (group, moved) in footer.metadata().row_groups().iter().zip(moved) {
@@ -194,9 +154,7 @@ fn write_footer(
         descriptor,
         None,
     );
-    let metadata: ParquetMetaData = ParquetMetaDataBuilder::new(metadata)
-        .set_row_groups(groups)
-        .build();
+    let metadata: ParquetMetaData = ParquetMetaDataBuilder::new(metadata).set_row_groups(groups).build();
     let mut bytes = Vec::new();
     ParquetMetaDataWriter::new(&mut bytes, &metadata).finish()?;
     Ok(Bytes::from(bytes))
@@ -213,31 +171,14 @@ fn row_group(
     for (number, leaf) in kept.iter().enumerate() {
         let unit = moved.iter().find(|(unit, _)| unit.column as usize == *leaf);
         let (unit, at) = unit.ok_or(RedactError::Disagrees("the index lacks a unit"))?;
-        let chunk = source
-            .columns()
-            .get(*leaf)
-            .ok_or(RedactError::Disagrees("the footer lacks a column chunk"))?;
+        let chunk = source.columns().get(*leaf).ok_or(RedactError::Disagrees("the footer lacks a column chunk"))?;
         let ordered = matches!(file.column_order(*leaf), ColumnOrder::TYPE_DEFINED_ORDER(_));
-        chunks.push(column_chunk(
-            chunk,
-            descriptor,
-            number,
-            &Place {
-                unit: *unit,
-                at: *at,
-                ordered,
-            },
-        )?);
+        chunks.push(column_chunk(chunk, descriptor, number, &Place { unit: *unit, at: *at, ordered })?);
     }
     let first = moved.iter().map(|(_, at)| *at).min().unwrap_or_default();
     let mut builder = RowGroupMetaData::builder(Arc::clone(descriptor))
         .set_num_rows(source.num_rows())
-        .set_total_byte_size(
-            chunks
-                .iter()
-                .map(ColumnChunkMetaData::uncompressed_size)
-                .sum(),
-        )
+        .set_total_byte_size(chunks.iter().map(ColumnChunkMetaData::uncompressed_size).sum())
         .set_file_offset(signed(first)?)
         .set_sorting_columns(sorting(source, kept))
         .set_column_metadata(chunks);
@@ -258,9 +199,7 @@ struct Place {
 impl Place {
     /// An offset of the source as one of the new file; `None` if it points out of the chunk (old writers leave zeros).
     fn moved(&self, offset: i64) -> Result<Option<i64>, RedactError> {
-        let within = u64::try_from(offset)
-            .ok()
-            .and_then(|offset| offset.checked_sub(self.unit.offset));
+        let within = u64::try_from(offset).ok().and_then(|offset| offset.checked_sub(self.unit.offset));
         within
             .filter(|within| *within < self.unit.bytes)
             .map(|within| signed(self.at.saturating_add(within)))
@@ -277,12 +216,10 @@ fn column_chunk(
     let data = place.moved(source.data_page_offset())?;
     let data = match data {
         Some(data) => data,
-        // A chunk of no bytes has no page.
-        None if place.unit.bytes == 0 => signed(place.at)?,
+        // A chunk of no values has no data page, though it may have a dictionary.
+        None if place.unit.bytes == 0 || source.num_values() == 0 => signed(place.at)?,
         None => {
-            return Err(RedactError::Disagrees(
-                "a data page lies outside its column chunk",
-            ));
+            return Err(RedactError::Disagrees("a data page lies outside its column chunk"));
         }
     };
     let moved = |offset: Option<i64>| offset.map_or(Ok(None), |offset| place.moved(offset));
@@ -322,13 +259,8 @@ fn sorting(source: &RowGroupMetaData, kept: &[usize]) -> Option<Vec<SortingColum
         .sorting_columns()?
         .iter()
         .map_while(|column| {
-            let number = kept
-                .binary_search(&usize::try_from(column.column_idx).ok()?)
-                .ok()?;
-            Some(SortingColumn {
-                column_idx: i32::try_from(number).ok()?,
-                ..column.clone()
-            })
+            let number = kept.binary_search(&usize::try_from(column.column_idx).ok()?).ok()?;
+            Some(SortingColumn { column_idx: i32::try_from(number).ok()?, ..column.clone() })
         })
         .collect();
     (!sorted.is_empty()).then_some(sorted)

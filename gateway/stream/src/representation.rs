@@ -62,9 +62,7 @@ pub struct Delivered {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RepresentationError {
     /// A source segment does not consist of whole regions.
-    #[error(
-        "the segment from {start} to {end} does not consist of whole regions of the stored file"
-    )]
+    #[error("the segment from {start} to {end} does not consist of whole regions of the stored file")]
     NotWholeRegions {
         /// First byte.
         start: u64,
@@ -93,21 +91,12 @@ impl Representation {
         if bytes > 0 {
             segments.push((0, Segment::Source(0..bytes)));
         }
-        Self {
-            index,
-            segments,
-            bytes,
-            etag,
-            original: true,
-        }
+        Self { index, segments, bytes, etag, original: true }
     }
 
     /// A virtual file. Its entity tag is a hash over the source's SHA-256 and what stands where: chunk list and inline
     /// bytes. Neighbouring source segments are joined.
-    pub fn of(
-        index: Arc<FileIndex>,
-        parts: impl IntoIterator<Item = Segment>,
-    ) -> Result<Self, RepresentationError> {
+    pub fn of(index: Arc<FileIndex>, parts: impl IntoIterator<Item = Segment>) -> Result<Self, RepresentationError> {
         let mut segments: Vec<(u64, Segment)> = Vec::new();
         let mut bytes = 0_u64;
         for part in parts {
@@ -116,37 +105,22 @@ impl Representation {
             }
             if let Segment::Source(range) = &part {
                 let regions = index.touched(range);
-                let starts = regions
-                    .first()
-                    .is_some_and(|region| region.offset == range.start);
-                let ends = regions
-                    .last()
-                    .is_some_and(|region| region.range().end == range.end);
+                let starts = regions.first().is_some_and(|region| region.offset == range.start);
+                let ends = regions.last().is_some_and(|region| region.range().end == range.end);
                 if !(starts && ends) {
-                    return Err(RepresentationError::NotWholeRegions {
-                        start: range.start,
-                        end: range.end,
-                    });
+                    return Err(RepresentationError::NotWholeRegions { start: range.start, end: range.end });
                 }
             }
             let at = bytes;
             bytes = bytes.saturating_add(part.bytes());
             match (segments.last_mut(), &part) {
-                (Some((_, Segment::Source(last))), Segment::Source(next))
-                    if last.end == next.start =>
-                {
+                (Some((_, Segment::Source(last))), Segment::Source(next)) if last.end == next.start => {
                     last.end = next.end;
                 }
                 _ => segments.push((at, part)),
             }
         }
-        let mut representation = Self {
-            index,
-            segments,
-            bytes,
-            etag: String::new(),
-            original: false,
-        };
+        let mut representation = Self { index, segments, bytes, etag: String::new(), original: false };
         representation.etag = representation.tag();
         Ok(representation)
     }
@@ -216,24 +190,15 @@ impl Representation {
         if range.start >= range.end.min(self.bytes) {
             return None;
         }
-        let number = self
-            .segments
-            .partition_point(|(at, _)| *at <= range.start)
-            .checked_sub(1)?;
+        let number = self.segments.partition_point(|(at, _)| *at <= range.start).checked_sub(1)?;
         let (at, segment) = self.segments.get(number)?;
         let from = range.start - at;
         let to = (range.end - at).min(segment.bytes());
         Some(match segment {
-            Segment::Source(source) => Piece::Source {
-                at: range.start,
-                range: source.start + from..source.start + to,
-            },
+            Segment::Source(source) => Piece::Source { at: range.start, range: source.start + from..source.start + to },
             Segment::Inline(bytes) => {
                 let (from, to) = (usize::try_from(from).ok()?, usize::try_from(to).ok()?);
-                Piece::Inline {
-                    at: range.start,
-                    bytes: bytes.slice(from..to),
-                }
+                Piece::Inline { at: range.start, bytes: bytes.slice(from..to) }
             }
         })
     }
@@ -271,10 +236,7 @@ impl Representation {
     /// Stored bytes of all units in it: what the meter can count.
     pub fn unit_bytes(&self) -> u64 {
         let chunk = |region: &&Region| matches!(region.kind, RegionKind::Chunk { .. });
-        self.regions()
-            .filter(chunk)
-            .map(|region| region.bytes)
-            .sum()
+        self.regions().filter(chunk).map(|region| region.bytes).sum()
     }
 
     /// The chunk list: every byte is in exactly one entry.
@@ -299,13 +261,7 @@ impl Representation {
                             _ => (None, None),
                         };
                         let offset = at + (region.offset - range.start);
-                        ChunkEntry {
-                            row_group,
-                            column,
-                            offset,
-                            bytes: region.bytes,
-                            digest: region.digest,
-                        }
+                        ChunkEntry { row_group, column, offset, bytes: region.bytes, digest: region.digest }
                     }));
                 }
             }
@@ -330,17 +286,10 @@ pub(crate) fn deliver(index: &FileIndex, range: &Range<u64>, delivered: &mut Vec
         };
         let part = region.offset.max(range.start)..region.range().end.min(range.end);
         match delivered.last_mut() {
-            Some(last)
-                if (last.row_group, last.column) == (row_group, column)
-                    && last.range.end == part.start =>
-            {
+            Some(last) if (last.row_group, last.column) == (row_group, column) && last.range.end == part.start => {
                 last.range.end = part.end;
             }
-            _ => delivered.push(Delivered {
-                row_group,
-                column,
-                range: part,
-            }),
+            _ => delivered.push(Delivered { row_group, column, range: part }),
         }
     }
 }

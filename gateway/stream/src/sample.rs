@@ -1,17 +1,11 @@
 //! Files for the tests: every kind of column, planted secrets, and their index.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Float32Array, Int32Builder, Int64Array, LargeStringArray,
-    ListBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
-    TimestampMicrosecondArray,
+    ArrayRef, DictionaryArray, Float32Array, Int32Builder, Int64Array, LargeStringArray, ListBuilder, MapBuilder,
+    RecordBatch, StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema};
 use bytes::Bytes;
@@ -54,11 +48,7 @@ impl Sample {
         let file = Bytes::from(file);
         let index = Arc::new(index(&file));
         let footer = Arc::new(Footer::read(Arc::clone(&index), &file).unwrap());
-        Self {
-            file,
-            index,
-            footer,
-        }
+        Self { file, index, footer }
     }
 
     pub(crate) fn new(rows: usize, group_rows: usize, compression: Compression) -> Self {
@@ -69,26 +59,11 @@ impl Sample {
             .set_max_row_group_row_count(Some(group_rows))
             .set_data_page_size_limit(8 * 1024)
             .set_sorting_columns(Some(vec![
-                SortingColumn {
-                    column_idx: 0,
-                    descending: false,
-                    nulls_first: false,
-                },
-                SortingColumn {
-                    column_idx: 2,
-                    descending: false,
-                    nulls_first: false,
-                },
-                SortingColumn {
-                    column_idx: 4,
-                    descending: false,
-                    nulls_first: false,
-                },
+                SortingColumn { column_idx: 0, descending: false, nulls_first: false },
+                SortingColumn { column_idx: 2, descending: false, nulls_first: false },
+                SortingColumn { column_idx: 4, descending: false, nulls_first: false },
             ]))
-            .set_key_value_metadata(Some(vec![KeyValue::new(
-                "note".to_owned(),
-                "PLANTED-NOTE".to_owned(),
-            )]))
+            .set_key_value_metadata(Some(vec![KeyValue::new("note".to_owned(), "PLANTED-NOTE".to_owned())]))
             .build();
         Self::of(write(&records(rows), properties))
     }
@@ -98,35 +73,22 @@ impl Sample {
     }
 
     pub(crate) fn large() -> Self {
-        Self::new(
-            60_000,
-            25_000,
-            Compression::ZSTD(ZstdLevel::try_new(1).unwrap()),
-        )
+        Self::new(60_000, 25_000, Compression::ZSTD(ZstdLevel::try_new(1).unwrap()))
     }
 }
 
 pub(crate) fn write(records: &RecordBatch, properties: WriterProperties) -> Vec<u8> {
-    write_with(
-        records,
-        ArrowWriterOptions::new().with_properties(properties),
-    )
+    write_with(records, ArrowWriterOptions::new().with_properties(properties))
 }
 
 /// Writes a file without `ARROW:schema` but what `properties` have.
 pub(crate) fn write_plain(records: &RecordBatch, properties: WriterProperties) -> Vec<u8> {
-    write_with(
-        records,
-        ArrowWriterOptions::new()
-            .with_properties(properties)
-            .with_skip_arrow_metadata(true),
-    )
+    write_with(records, ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true))
 }
 
 fn write_with(records: &RecordBatch, options: ArrowWriterOptions) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new_with_options(&mut bytes, records.schema(), options).unwrap();
+    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, records.schema(), options).unwrap();
     writer.write(records).unwrap();
     writer.close().unwrap();
     bytes
@@ -134,8 +96,7 @@ fn write_with(records: &RecordBatch, options: ArrowWriterOptions) -> Vec<u8> {
 
 pub(crate) fn records(rows: usize) -> RecordBatch {
     let number = |row: usize| i64::try_from(row).unwrap();
-    let text =
-        |make: &dyn Fn(usize) -> String| (0..rows).map(|row| Some(make(row))).collect::<Vec<_>>();
+    let text = |make: &dyn Fn(usize) -> String| (0..rows).map(|row| Some(make(row))).collect::<Vec<_>>();
     let mut tags = ListBuilder::new(StringBuilder::new());
     let mut attrs = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
     for row in 0..rows {
@@ -147,10 +108,8 @@ pub(crate) fn records(rows: usize) -> RecordBatch {
         attrs.values().append_value(i32::try_from(row % 9).unwrap());
         attrs.append(true).unwrap();
     }
-    let home_fields = Fields::from(vec![
-        Field::new("city", DataType::Utf8, true),
-        Field::new("phone", DataType::Utf8, true),
-    ]);
+    let home_fields =
+        Fields::from(vec![Field::new("city", DataType::Utf8, true), Field::new("phone", DataType::Utf8, true)]);
     let home = StructArray::new(
         home_fields,
         vec![
@@ -159,34 +118,13 @@ pub(crate) fn records(rows: usize) -> RecordBatch {
         ],
         None,
     );
-    let kinds: DictionaryArray<Int32Type> = (0..rows)
-        .map(|row| {
-            if row % 5 == 0 {
-                None
-            } else {
-                Some(["粵語", "普通話", "English"][row % 3])
-            }
-        })
-        .collect();
-    let at =
-        TimestampMicrosecondArray::from_iter_values((0..rows).map(|row| number(row) * 1_000_000));
+    let kinds: DictionaryArray<Int32Type> =
+        (0..rows).map(|row| if row % 5 == 0 { None } else { Some(["粵語", "普通話", "English"][row % 3]) }).collect();
+    let at = TimestampMicrosecondArray::from_iter_values((0..rows).map(|row| number(row) * 1_000_000));
     let columns: Vec<(&str, ArrayRef)> = vec![
-        (
-            "id",
-            Arc::new(Int64Array::from_iter_values((0..rows).map(number))),
-        ),
-        (
-            "name",
-            Arc::new(LargeStringArray::from(text(&|row| {
-                format!("name {row} {}", "x".repeat(row % 60))
-            }))),
-        ),
-        (
-            "secret",
-            Arc::new(StringArray::from(text(&|row| {
-                format!("SECRETID{:06}", row % 4_000)
-            }))),
-        ),
+        ("id", Arc::new(Int64Array::from_iter_values((0..rows).map(number)))),
+        ("name", Arc::new(LargeStringArray::from(text(&|row| format!("name {row} {}", "x".repeat(row % 60)))))),
+        ("secret", Arc::new(StringArray::from(text(&|row| format!("SECRETID{:06}", row % 4_000))))),
         ("kind", Arc::new(kinds)),
         ("at", Arc::new(at.with_timezone("Asia/Shanghai"))),
         ("tags", Arc::new(tags.finish())),
@@ -198,22 +136,11 @@ pub(crate) fn records(rows: usize) -> RecordBatch {
         .map(|(name, column)| {
             let field = Field::new(*name, column.data_type().clone(), true);
             let note = [("comment".to_owned(), "PLANTED-NOTE".to_owned())].into();
-            if *name == "name" {
-                field.with_metadata(note)
-            } else {
-                field
-            }
+            if *name == "name" { field.with_metadata(note) } else { field }
         })
         .collect();
-    let schema = Schema::new_with_metadata(
-        fields,
-        [("pandas".to_owned(), "PLANTED-NOTE".to_owned())].into(),
-    );
-    RecordBatch::try_new(
-        Arc::new(schema),
-        columns.into_iter().map(|(_, column)| column).collect(),
-    )
-    .unwrap()
+    let schema = Schema::new_with_metadata(fields, [("pandas".to_owned(), "PLANTED-NOTE".to_owned())].into());
+    RecordBatch::try_new(Arc::new(schema), columns.into_iter().map(|(_, column)| column).collect()).unwrap()
 }
 
 /// One column of long, incompressible text.
@@ -223,21 +150,15 @@ pub(crate) fn wide(rows: usize, bytes: usize) -> RecordBatch {
         .map(|_| {
             (0..bytes)
                 .map(|_| {
-                    state = state
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1_442_695_040_888_963_407);
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
                 })
                 .collect()
         })
         .collect();
-    let floats = Float32Array::from_iter_values(
-        (0..rows).map(|row| f32::from(u16::try_from(row % 1000).unwrap())),
-    );
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("text", Arc::new(StringArray::from(values))),
-        ("weight", Arc::new(floats)),
-    ];
+    let floats = Float32Array::from_iter_values((0..rows).map(|row| f32::from(u16::try_from(row % 1000).unwrap())));
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("text", Arc::new(StringArray::from(values))), ("weight", Arc::new(floats))];
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
@@ -249,23 +170,11 @@ pub(crate) fn index(file: &Bytes) -> FileIndex {
     let mut ranges = vec![(RegionKind::Magic, 0..4)];
     for (row_group, group) in metadata.row_groups().iter().enumerate() {
         for (column, chunk) in group.columns().iter().enumerate() {
-            let (row_group, column) = (
-                u32::try_from(row_group).unwrap(),
-                u32::try_from(column).unwrap(),
-            );
+            let (row_group, column) = (u32::try_from(row_group).unwrap(), u32::try_from(column).unwrap());
             let (offset, bytes) = chunk.byte_range();
             let uncompressed_bytes = unsigned(chunk.uncompressed_size());
-            units.push(Unit {
-                row_group,
-                column,
-                offset,
-                bytes,
-                uncompressed_bytes,
-            });
-            ranges.push((
-                RegionKind::Chunk { row_group, column },
-                offset..offset + bytes,
-            ));
+            units.push(Unit { row_group, column, offset, bytes, uncompressed_bytes });
+            ranges.push((RegionKind::Chunk { row_group, column }, offset..offset + bytes));
             for (offset, bytes) in [
                 (chunk.bloom_filter_offset(), chunk.bloom_filter_length()),
                 (chunk.column_index_offset(), chunk.column_index_length()),
@@ -281,10 +190,7 @@ pub(crate) fn index(file: &Bytes) -> FileIndex {
     }
     let length = file.len() as u64;
     let tail: [u8; 4] = file[file.len() - 8..file.len() - 4].try_into().unwrap();
-    ranges.push((
-        RegionKind::Footer,
-        length - 8 - u64::from(u32::from_le_bytes(tail))..length,
-    ));
+    ranges.push((RegionKind::Footer, length - 8 - u64::from(u32::from_le_bytes(tail))..length));
     ranges.sort_by_key(|(_, range)| range.start);
     units.sort_by_key(|unit| unit.offset);
     let mut at = 0;
@@ -293,20 +199,13 @@ pub(crate) fn index(file: &Bytes) -> FileIndex {
         .map(|(kind, range)| {
             assert_eq!(range.start, at, "{kind:?} leaves a gap or overlaps");
             at = range.end;
-            let bytes =
-                &file[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+            let bytes = &file[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
             let blocks: Vec<[u8; 32]> = bytes
                 .chunks(usize::try_from(BLOCK_BYTES).unwrap())
                 .map(|block| *blake3::hash(block).as_bytes())
                 .collect();
             let digest = Digest::of(blocks.as_flattened());
-            Region {
-                kind,
-                offset: range.start,
-                bytes: range.end - range.start,
-                digest,
-                blocks,
-            }
+            Region { kind, offset: range.start, bytes: range.end - range.start, digest, blocks }
         })
         .collect();
     assert_eq!(at, length);
@@ -314,18 +213,11 @@ pub(crate) fn index(file: &Bytes) -> FileIndex {
     FileIndex {
         bytes: length,
         sha256: Digest::of(file),
-        row_groups: metadata
-            .row_groups()
-            .iter()
-            .map(|group| unsigned(group.num_rows()))
-            .collect(),
+        row_groups: metadata.row_groups().iter().map(|group| unsigned(group.num_rows())).collect(),
         leaves: descriptor
             .columns()
             .iter()
-            .map(|column| Leaf {
-                path: column.path().string(),
-                r#type: column.physical_type().to_string(),
-            })
+            .map(|column| Leaf { path: column.path().string(), r#type: column.physical_type().to_string() })
             .collect(),
         units,
         regions,

@@ -52,50 +52,28 @@ pub fn select<S: AsRef<str>>(leaves: &[Leaf], names: &[S]) -> Result<Vec<usize>,
             }
         }
         if !found {
-            return Err(SelectError::Unknown {
-                name: name.chars().take(80).collect(),
-                near: near(leaves, name),
-            });
+            return Err(SelectError::Unknown { name: name.chars().take(80).collect(), near: near(leaves, name) });
         }
     }
-    Ok(kept
-        .iter()
-        .enumerate()
-        .filter(|(_, kept)| **kept)
-        .map(|(number, _)| number)
-        .collect())
+    Ok(kept.iter().enumerate().filter(|(_, kept)| **kept).map(|(number, _)| number).collect())
 }
 
 /// Up to three leaf paths or top-level names within a third of `name`'s length in edits.
 fn near(leaves: &[Leaf], name: &str) -> Vec<String> {
-    let wanted: Vec<char> = name
-        .chars()
-        .take(NAME_CHARS_MAX)
-        .flat_map(char::to_lowercase)
-        .collect();
+    let wanted: Vec<char> = name.chars().take(NAME_CHARS_MAX).flat_map(char::to_lowercase).collect();
     let mut candidates: Vec<(usize, &str)> = Vec::new();
     for leaf in leaves.iter().take(NAMES_MAX) {
         let top = leaf.path.split('.').next().unwrap_or_default();
         for candidate in [leaf.path.as_str(), top] {
-            let chars: Vec<char> = candidate
-                .chars()
-                .take(NAME_CHARS_MAX)
-                .flat_map(char::to_lowercase)
-                .collect();
+            let chars: Vec<char> = candidate.chars().take(NAME_CHARS_MAX).flat_map(char::to_lowercase).collect();
             let edits = edits(&wanted, &chars);
-            if edits <= wanted.len().div_ceil(3)
-                && !candidates.iter().any(|(_, known)| *known == candidate)
-            {
+            if edits <= wanted.len().div_ceil(3) && !candidates.iter().any(|(_, known)| *known == candidate) {
                 candidates.push((edits, candidate));
             }
         }
     }
     candidates.sort_by_key(|(edits, _)| *edits);
-    candidates
-        .into_iter()
-        .take(3)
-        .map(|(_, candidate)| candidate.to_owned())
-        .collect()
+    candidates.into_iter().take(3).map(|(_, candidate)| candidate.to_owned()).collect()
 }
 
 /// Levenshtein distance.
@@ -107,9 +85,7 @@ fn edits(from: &[char], to: &[char]) -> usize {
         let mut next = Vec::with_capacity(row.len());
         next.push(left);
         for (b, above) in to.iter().zip(row.iter().skip(1)) {
-            let cost = (diagonal + usize::from(a != b))
-                .min(left + 1)
-                .min(above + 1);
+            let cost = (diagonal + usize::from(a != b)).min(left + 1).min(above + 1);
             diagonal = *above;
             left = cost;
             next.push(cost);
@@ -127,27 +103,15 @@ mod tests {
     use super::*;
 
     fn leaves() -> Vec<Leaf> {
-        [
-            "id_no",
-            "name",
-            "home.city",
-            "home.tags.list.element",
-            "namely",
-        ]
-        .map(|path| Leaf {
-            path: path.to_owned(),
-            r#type: String::new(),
-        })
-        .into()
+        ["id_no", "name", "home.city", "home.tags.list.element", "namely"]
+            .map(|path| Leaf { path: path.to_owned(), r#type: String::new() })
+            .into()
     }
 
     #[test]
     fn names_groups_and_leaves_select_in_source_order() {
         assert_eq!(select(&leaves(), &["home", "id_no"]).unwrap(), [0, 2, 3]);
-        assert_eq!(
-            select(&leaves(), &["home.tags", "home.tags.list.element"]).unwrap(),
-            [3]
-        );
+        assert_eq!(select(&leaves(), &["home.tags", "home.tags.list.element"]).unwrap(), [3]);
         // A prefix of a name is not a group.
         assert_eq!(select(&leaves(), &["name"]).unwrap(), [1]);
     }
@@ -155,41 +119,17 @@ mod tests {
     #[test]
     fn an_unknown_name_is_named_with_its_neighbours() {
         let error = select(&leaves(), &["name", "idno"]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "there is no column `idno`: did you mean `id_no`"
-        );
-        assert_eq!(
-            select(&leaves(), &["zzzzzz"]).unwrap_err().to_string(),
-            "there is no column `zzzzzz`"
-        );
+        assert_eq!(error.to_string(), "there is no column `idno`: did you mean `id_no`");
+        assert_eq!(select(&leaves(), &["zzzzzz"]).unwrap_err().to_string(), "there is no column `zzzzzz`");
         assert_eq!(select::<&str>(&leaves(), &[]), Err(SelectError::Empty));
-        assert!(matches!(
-            select(&leaves(), &[""]),
-            Err(SelectError::Unknown { .. })
-        ));
-        assert_eq!(
-            select(&leaves(), &vec!["name"; NAMES_MAX + 1]),
-            Err(SelectError::TooMany(NAMES_MAX + 1))
-        );
+        assert!(matches!(select(&leaves(), &[""]), Err(SelectError::Unknown { .. })));
+        assert_eq!(select(&leaves(), &vec!["name"; NAMES_MAX + 1]), Err(SelectError::TooMany(NAMES_MAX + 1)));
     }
 
     #[test]
     fn distance_is_levenshteins() {
-        let distance = |a: &str, b: &str| {
-            edits(
-                &a.chars().collect::<Vec<_>>(),
-                &b.chars().collect::<Vec<_>>(),
-            )
-        };
-        assert_eq!(
-            (
-                distance("kitten", "sitting"),
-                distance("", "abc"),
-                distance("abc", "")
-            ),
-            (3, 3, 3)
-        );
+        let distance = |a: &str, b: &str| edits(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
+        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));
     }
 
     proptest! {

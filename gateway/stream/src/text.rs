@@ -41,14 +41,8 @@ pub struct CsvEncoder {
 impl CsvEncoder {
     /// For batches of `schema`.
     pub fn new(schema: &Schema) -> Result<Self, TextError> {
-        if let Some(field) = schema
-            .fields()
-            .iter()
-            .find(|field| is_nested(field.data_type()))
-        {
-            return Err(TextError::Nested {
-                column: field.name().clone(),
-            });
+        if let Some(field) = schema.fields().iter().find(|field| is_nested(field.data_type())) {
+            return Err(TextError::Nested { column: field.name().clone() });
         }
         let schema = Arc::new(Schema::new(texts(schema.fields())));
         let header = csv(&RecordBatch::new_empty(schema), true)?;
@@ -77,9 +71,7 @@ fn csv(records: &RecordBatch, header: bool) -> Result<Bytes, TextError> {
 /// The lines of a batch as JSON Lines: one object a row, nulls written out.
 pub fn json_lines(records: &RecordBatch) -> Result<Bytes, TextError> {
     let mut lines = Vec::new();
-    let mut writer = JsonBuilder::new()
-        .with_explicit_nulls(true)
-        .build::<_, LineDelimited>(&mut lines);
+    let mut writer = JsonBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut lines);
     writer.write(&textual(records)?)?;
     writer.finish()?;
     drop(writer);
@@ -101,16 +93,9 @@ fn textual(records: &RecordBatch) -> Result<RecordBatch, TextError> {
     if fields == *schema.fields() {
         return Ok(records.clone());
     }
-    let columns: Result<Vec<ArrayRef>, ArrowError> = records
-        .columns()
-        .iter()
-        .zip(&fields)
-        .map(|(column, field)| cast(column, field.data_type()))
-        .collect();
-    Ok(RecordBatch::try_new(
-        Arc::new(Schema::new(fields)),
-        columns?,
-    )?)
+    let columns: Result<Vec<ArrayRef>, ArrowError> =
+        records.columns().iter().zip(&fields).map(|(column, field)| cast(column, field.data_type())).collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns?)?)
 }
 
 fn texts(fields: &Fields) -> Fields {
@@ -125,10 +110,7 @@ fn text(field: &FieldRef) -> FieldRef {
         DataType::Struct(fields) => DataType::Struct(texts(fields)),
         _ => return Arc::clone(field),
     };
-    Arc::new(
-        Field::new(field.name(), data_type, field.is_nullable())
-            .with_metadata(field.metadata().clone()),
-    )
+    Arc::new(Field::new(field.name(), data_type, field.is_nullable()).with_metadata(field.metadata().clone()))
 }
 
 #[cfg(test)]

@@ -48,8 +48,14 @@ async fn answer(gateway: &Shared, caller: &Caller, request: Request) -> Result<R
     let sealed = read_ticket(&body)?;
     let voucher = ticket::open(gateway, &caller.principal, &sealed, caller.now)?;
 
-    let resolved =
-        resolve(gateway, Arc::clone(&caller.snapshot), &caller.principal, &voucher.ask(), caller.now).await?;
+    let resolved = resolve(
+        gateway,
+        Arc::clone(&caller.snapshot),
+        &caller.principal,
+        &voucher.ask(&leaves(caller, &voucher)),
+        caller.now,
+    )
+    .await?;
     let gone = || Problem::new(Code::NotFound, "the ticket's row groups are not in this version");
     let file = Arc::clone(resolved.files.get(voucher.file).ok_or_else(gone)?);
     if voucher.row_groups.end > file.index.row_groups.len() {
@@ -57,7 +63,7 @@ async fn answer(gateway: &Shared, caller: &Caller, request: Request) -> Result<R
     }
     let representation = format!("flight:{}:{}-{}", voucher.file, voucher.row_groups.start, voucher.row_groups.end);
     let plan = |columns: &[String]| -> Result<GrantPlan, Problem> {
-        if columns != voucher.columns {
+        if ticket::names(columns) != voucher.columns {
             return Err(Problem::new(
                 Code::SelectionChanged,
                 "what may leave has changed since the ticket was made: ask GetFlightInfo again",
@@ -88,6 +94,14 @@ async fn answer(gateway: &Shared, caller: &Caller, request: Request) -> Result<R
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     lease_headers(gateway, response.headers_mut(), &admission, &resolved)?;
     Ok(response)
+}
+
+/// The leaf columns of the ticket's version, as its inspection lists them. A version never changes.
+fn leaves(caller: &Caller, voucher: &ticket::Voucher) -> Vec<String> {
+    let version = caller.snapshot.version(&voucher.dataset, &voucher.version);
+    let columns = version.and_then(|version| version.inspection.get("columns")?.as_array());
+    let name = |column: &serde_json::Value| Some(column.get("name")?.as_str()?.to_owned());
+    columns.into_iter().flatten().filter_map(name).collect()
 }
 
 /// The ticket in a gRPC request: one uncompressed message (PROTOCOL-HTTP2, Length-Prefixed-Message).

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, Ticket, flight_descriptor::DescriptorType};
 use bytes::Bytes;
+use catalog::Purpose;
 use gateway_api::exchange::PlanRequest;
 use gateway_api::{Code, Problem};
 use gateway_stream::batches::Projection;
 use gateway_stream::ipc::schema_message;
 use jiff::Timestamp;
 
-use super::ticket::{LIFE, Voucher, seal};
+use super::ticket::{self, LIFE, Voucher, seal};
 use crate::admission::{self, Ask, Resolved, explain as explanation, preview, refusal, resolve};
 use crate::authz::{Action, authorise};
 use crate::gateway::Shared;
@@ -26,6 +27,14 @@ const ENDPOINT_BYTES: u64 = 128 << 20;
 struct Wish {
     ask: Ask,
     redact: bool,
+}
+
+impl Wish {
+    /// With `purpose` where the descriptor names none.
+    fn or_purpose(mut self, purpose: Option<Purpose>) -> Self {
+        self.ask.purpose = self.ask.purpose.or(purpose);
+        self
+    }
 }
 
 fn wish(descriptor: &FlightDescriptor) -> Result<Wish, Problem> {
@@ -71,6 +80,7 @@ async fn allowed(gateway: &Shared, caller: &Caller, wish: &Wish) -> Result<Allow
     if let Some(lease) = admission::live(gateway, &caller.principal, &resolved, wish.redact)? {
         return Ok(Allowed { resolved, columns: lease.columns });
     }
+    admission::uncut(gateway, &caller.principal, &resolved)?;
     let preview = preview(gateway, &resolved, wish.redact)?;
     let columns = match preview.admits() {
         Some(judgement) => judgement.columns.clone(),
@@ -88,17 +98,28 @@ fn encoded_schema(resolved: &Resolved, columns: &[String]) -> Result<Bytes, Prob
 }
 
 /// `GetSchema`.
-pub async fn schema(gateway: &Shared, caller: &Caller, descriptor: FlightDescriptor) -> Result<Bytes, Problem> {
-    let allowed = allowed(gateway, caller, &wish(&descriptor)?).await?;
+pub async fn schema(
+    gateway: &Shared,
+    caller: &Caller,
+    purpose: Option<Purpose>,
+    descriptor: FlightDescriptor,
+) -> Result<Bytes, Problem> {
+    let allowed = allowed(gateway, caller, &wish(&descriptor)?.or_purpose(purpose)).await?;
     encoded_schema(&allowed.resolved, &allowed.columns)
 }
 
 /// `GetFlightInfo`: one endpoint per row-group range, no location: this connection.
-pub async fn info(gateway: &Shared, caller: &Caller, descriptor: FlightDescriptor) -> Result<FlightInfo, Problem> {
-    let wish = wish(&descriptor)?;
+pub async fn info(
+    gateway: &Shared,
+    caller: &Caller,
+    purpose: Option<Purpose>,
+    descriptor: FlightDescriptor,
+) -> Result<FlightInfo, Problem> {
+    let wish = wish(&descriptor)?.or_purpose(purpose);
     let Allowed { resolved, columns } = allowed(gateway, caller, &wish).await?;
     let expires = caller.now.checked_add(LIFE).unwrap_or(Timestamp::MAX);
     let leaves = leaf_numbers(&resolved, &columns);
+    let asked = wish.ask.columns.as_ref().map(|_| leaf_numbers(&resolved, &resolved.columns));
     let (mut endpoints, mut bytes, mut rows) = (Vec::new(), 0_u64, 0_u64);
     for (position, file) in resolved.files.iter().enumerate() {
         let sizes = sizes(&file.index, &leaves);
@@ -110,8 +131,8 @@ pub async fn info(gateway: &Shared, caller: &Caller, descriptor: FlightDescripto
                 version: resolved.version.version.clone(),
                 file: position,
                 row_groups,
-                asked: wish.ask.columns.clone(),
-                columns: columns.clone(),
+                asked: asked.clone(),
+                columns: ticket::names(&columns),
                 redact: wish.redact,
                 purpose: resolved.purpose.clone(),
                 certificate: caller.principal.keyed_certificate(&gateway.secrets),

@@ -1,7 +1,7 @@
 //! Tickets: opaque to their holder, sealed by this node, worthless from another certificate (DESIGN.md, Identity).
 
 use bytes::Bytes;
-use catalog::{DatasetId, Purpose, VersionName};
+use catalog::{DatasetId, Digest, Purpose, VersionName};
 use gateway_api::{Code, Problem};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -26,10 +26,10 @@ pub struct Voucher {
     pub file: usize,
     /// Row groups of it.
     pub row_groups: std::ops::Range<usize>,
-    /// Columns as asked for; all if absent.
-    pub asked: Option<Vec<String>>,
-    /// The leaf columns that the schema was told for.
-    pub columns: Vec<String>,
+    /// Positions of the leaf columns that were asked for; all if absent. Names would make the tickets of wide tables long.
+    pub asked: Option<Vec<usize>>,
+    /// Digest of the names of the leaf columns that the schema was told for.
+    pub columns: Digest,
     /// Whether columns were left out.
     pub redact: bool,
     /// What for.
@@ -42,13 +42,19 @@ pub struct Voucher {
     pub expires: Timestamp,
 }
 
+/// Digest of a list of names.
+pub fn names(columns: &[String]) -> Digest {
+    Digest::of(columns.join("\n").as_bytes())
+}
+
 impl Voucher {
-    /// The request that it stands for.
-    pub fn ask(&self) -> Ask {
+    /// The request that it stands for; `leaves` are the version's leaf columns.
+    pub fn ask(&self, leaves: &[String]) -> Ask {
+        let name = |position: &usize| leaves.get(*position).cloned();
         Ask {
             dataset: self.dataset.clone(),
             version: Some(self.version.clone()),
-            columns: self.asked.clone(),
+            columns: self.asked.as_ref().map(|asked| asked.iter().filter_map(name).collect()),
             purpose: Some(self.purpose.clone()),
             needs_agreement: true,
         }

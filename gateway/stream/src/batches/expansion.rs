@@ -23,11 +23,7 @@ const DICTIONARY_BYTES: u64 = 64 * 1024 * 1024;
 const DELTA_ROWS: u64 = 4096;
 
 /// Rows to decode at once of a row group.
-pub(super) fn rows_at_once(
-    projection: &Projection,
-    file: &Bytes,
-    row_group: usize,
-) -> Result<usize, String> {
+pub(super) fn rows_at_once(projection: &Projection, file: &Bytes, row_group: usize) -> Result<usize, String> {
     let Some(group) = projection.footer.metadata().row_groups().get(row_group) else {
         return Ok(BATCH_ROWS);
     };
@@ -46,18 +42,13 @@ pub(super) fn rows_at_once(
             Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
             Type::INT64 | Type::DOUBLE => 8,
             Type::INT96 => 12,
-            Type::FIXED_LEN_BYTE_ARRAY => {
-                u64::try_from(chunk.column_descr().type_length()).unwrap_or_default()
-            }
+            Type::FIXED_LEN_BYTE_ARRAY => u64::try_from(chunk.column_descr().type_length()).unwrap_or_default(),
         };
         stored = stored.saturating_add(uncompressed.max(values.saturating_mul(width)));
         if chunk.column_type() != Type::BYTE_ARRAY {
             continue;
         }
-        if chunk
-            .encodings()
-            .any(|encoding| encoding == Encoding::DELTA_BYTE_ARRAY)
-        {
+        if chunk.encodings().any(|encoding| encoding == Encoding::DELTA_BYTE_ARRAY) {
             most = most.min(DELTA_ROWS);
         }
         let per_row = values.div_ceil(rows).max(1);
@@ -71,17 +62,10 @@ pub(super) fn rows_at_once(
 }
 
 /// Length of the longest entry of a byte array column's dictionary, if it has one.
-fn longest_entry(
-    projection: &Projection,
-    file: &Bytes,
-    row_group: usize,
-    leaf: usize,
-) -> Result<Option<u64>, String> {
+fn longest_entry(projection: &Projection, file: &Bytes, row_group: usize, leaf: usize) -> Result<Option<u64>, String> {
     let metadata = projection.footer.metadata();
-    let (Some(group), Some(unit)) = (
-        metadata.row_groups().get(row_group),
-        projection.footer.unit(row_group, leaf),
-    ) else {
+    let (Some(group), Some(unit)) = (metadata.row_groups().get(row_group), projection.footer.unit(row_group, leaf))
+    else {
         return Ok(None);
     };
     let Some(chunk) = group.columns().get(leaf) else {
@@ -92,12 +76,9 @@ fn longest_entry(
     }
     let rows = usize::try_from(group.num_rows()).unwrap_or_default();
     let page = guarded(|| {
-        SerializedPageReader::new(Arc::new(file.clone()), chunk, rows, None)
-            .and_then(|mut pages| pages.get_next_page())
+        SerializedPageReader::new(Arc::new(file.clone()), chunk, rows, None).and_then(|mut pages| pages.get_next_page())
     });
-    let page = page
-        .map_err(|_| "a dictionary page does not decode".to_owned())?
-        .map_err(|error| error.to_string())?;
+    let page = page.map_err(|_| "a dictionary page does not decode".to_owned())?.map_err(|error| error.to_string())?;
     let Some(Page::DictionaryPage { buf, .. }) = page else {
         return Ok(None);
     };

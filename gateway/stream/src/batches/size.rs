@@ -6,8 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
-    StructArray,
+    Array, ArrayRef, AsArray as _, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -23,10 +22,7 @@ const DICTIONARY_BYTES: usize = 1024 * 1024;
 const PADDING: usize = 64;
 
 /// Cuts `records` to pieces of about [`BATCH_BYTES`], none above [`BATCH_BYTES_MAX`] but single rows.
-pub(super) fn cut(
-    records: &RecordBatch,
-    ready: &mut VecDeque<RecordBatch>,
-) -> Result<(), ArrowError> {
+pub(super) fn cut(records: &RecordBatch, ready: &mut VecDeque<RecordBatch>) -> Result<(), ArrowError> {
     let rows = records.num_rows();
     if rows == 0 {
         return Ok(());
@@ -53,34 +49,20 @@ pub(super) fn cut(
 
 /// Bytes of the batch's message and of the dictionaries it needs.
 fn encoded_bytes(records: &RecordBatch) -> Result<usize, ArrowError> {
-    records.columns().iter().try_fold(0_usize, |sum, column| {
-        Ok(sum.saturating_add(array_bytes(column)?))
-    })
+    records.columns().iter().try_fold(0_usize, |sum, column| Ok(sum.saturating_add(array_bytes(column)?)))
 }
 
 fn array_bytes(array: &dyn Array) -> Result<usize, ArrowError> {
     let rows = array.len();
-    let validity = if array.null_count() > 0 {
-        rows / 8 + PADDING
-    } else {
-        0
-    };
+    let validity = if array.null_count() > 0 { rows / 8 + PADDING } else { 0 };
     let values = match array.data_type() {
         DataType::Null => 0,
         DataType::Boolean => rows / 8 + PADDING,
         DataType::Utf8 => array.as_string::<i32>().offsets().span() + (rows + 1) * 4 + 2 * PADDING,
-        DataType::LargeUtf8 => {
-            array.as_string::<i64>().offsets().span() + (rows + 1) * 8 + 2 * PADDING
-        }
-        DataType::Binary => {
-            array.as_binary::<i32>().offsets().span() + (rows + 1) * 4 + 2 * PADDING
-        }
-        DataType::LargeBinary => {
-            array.as_binary::<i64>().offsets().span() + (rows + 1) * 8 + 2 * PADDING
-        }
-        DataType::FixedSizeBinary(width) => {
-            rows.saturating_mul(usize::try_from(*width).unwrap_or_default()) + PADDING
-        }
+        DataType::LargeUtf8 => array.as_string::<i64>().offsets().span() + (rows + 1) * 8 + 2 * PADDING,
+        DataType::Binary => array.as_binary::<i32>().offsets().span() + (rows + 1) * 4 + 2 * PADDING,
+        DataType::LargeBinary => array.as_binary::<i64>().offsets().span() + (rows + 1) * 8 + 2 * PADDING,
+        DataType::FixedSizeBinary(width) => rows.saturating_mul(usize::try_from(*width).unwrap_or_default()) + PADDING,
         DataType::List(_) => list_bytes(array.as_list::<i32>())?,
         DataType::LargeList(_) => list_bytes(array.as_list::<i64>())?,
         DataType::Map(..) => map_bytes(array.as_map())?,
@@ -88,13 +70,8 @@ fn array_bytes(array: &dyn Array) -> Result<usize, ArrowError> {
         DataType::Struct(_) => struct_bytes(array.as_struct())?,
         DataType::Dictionary(_, values) => {
             let dictionary = array.as_any_dictionary();
-            let keys =
-                dictionary.keys().data_type().primitive_width().unwrap_or(8) * rows + PADDING;
-            if is_large(dictionary.values()) {
-                keys + array_bytes(&cast(array, values)?)?
-            } else {
-                keys
-            }
+            let keys = dictionary.keys().data_type().primitive_width().unwrap_or(8) * rows + PADDING;
+            if is_large(dictionary.values()) { keys + array_bytes(&cast(array, values)?)? } else { keys }
         }
         other => match other.primitive_width() {
             Some(width) => width * rows + PADDING,
@@ -125,10 +102,7 @@ fn list_bytes<O: OffsetSizeTrait>(list: &GenericListArray<O>) -> Result<usize, A
 }
 
 fn map_bytes(map: &MapArray) -> Result<usize, ArrowError> {
-    let first = map
-        .offsets()
-        .first()
-        .map_or(0, |offset| usize::try_from(*offset).unwrap_or_default());
+    let first = map.offsets().first().map_or(0, |offset| usize::try_from(*offset).unwrap_or_default());
     let entries = map.entries().slice(first, map.offsets().span());
     Ok(struct_bytes(&entries)? + map.offsets().len() * 4 + PADDING)
 }
@@ -138,17 +112,12 @@ fn fixed_list_bytes(list: &FixedSizeListArray) -> Result<usize, ArrowError> {
 }
 
 fn struct_bytes(fields: &StructArray) -> Result<usize, ArrowError> {
-    fields.columns().iter().try_fold(0_usize, |sum, field| {
-        Ok(sum.saturating_add(array_bytes(field)?))
-    })
+    fields.columns().iter().try_fold(0_usize, |sum, field| Ok(sum.saturating_add(array_bytes(field)?)))
 }
 
 /// Whether dictionary values are too long to be sent with every batch that refers to them.
 fn is_large(values: &dyn Array) -> bool {
-    values
-        .to_data()
-        .get_slice_memory_size()
-        .is_ok_and(|bytes| bytes > DICTIONARY_BYTES)
+    values.to_data().get_slice_memory_size().is_ok_and(|bytes| bytes > DICTIONARY_BYTES)
 }
 
 /// The batch with large dictionaries cut to the values it uses.

@@ -18,9 +18,8 @@ use crate::sample::Sample;
 fn all(sample: &Sample, representation: Representation) -> (Vec<u8>, Vec<ChunkEntry>) {
     let list = representation.chunks();
     let mut reader = crate::FrameReader::new(Arc::new(representation), 0..u64::MAX, 1 << 20);
-    let bytes = std::iter::from_fn(|| reader.next(&sample.file))
-        .flat_map(|frame| frame.unwrap().bytes.to_vec())
-        .collect();
+    let bytes =
+        std::iter::from_fn(|| reader.next(&sample.file)).flat_map(|frame| frame.unwrap().bytes.to_vec()).collect();
     (bytes, list)
 }
 
@@ -35,20 +34,16 @@ fn reader(bytes: &[u8]) -> impl FnMut(u64, &mut [u8]) -> Result<(), Infallible> 
 #[test]
 fn the_list_covers_and_verifies_both_kinds_of_file() {
     let sample = Sample::large();
-    for representation in [
-        Representation::original(Arc::clone(&sample.index)),
-        crate::redact::build(&sample.footer, &[0, 1, 6]).unwrap(),
-    ] {
+    for representation in
+        [Representation::original(Arc::clone(&sample.index)), crate::redact::build(&sample.footer, &[0, 1, 6]).unwrap()]
+    {
         let (mut bytes, list) = all(&sample, representation);
         check(&list, bytes.len() as u64).unwrap();
         assert_eq!(verify(&list, reader(&bytes)).unwrap(), Vec::<usize>::new());
         for at in [0, bytes.len() / 3, bytes.len() - 1] {
             bytes[at] ^= 0x40;
             let wrong = verify(&list, reader(&bytes)).unwrap();
-            assert!(
-                matches!(wrong.as_slice(), [one] if list[*one].range().contains(&(at as u64))),
-                "{at}: {wrong:?}"
-            );
+            assert!(matches!(wrong.as_slice(), [one] if list[*one].range().contains(&(at as u64))), "{at}: {wrong:?}");
             bytes[at] ^= 0x40;
         }
     }
@@ -57,10 +52,7 @@ fn the_list_covers_and_verifies_both_kinds_of_file() {
 #[test]
 fn entries_name_their_column() {
     let sample = Sample::small();
-    let (_, list) = all(
-        &sample,
-        crate::redact::build(&sample.footer, &[0, 6]).unwrap(),
-    );
+    let (_, list) = all(&sample, crate::redact::build(&sample.footer, &[0, 6]).unwrap());
     let json = serde_json::to_value(&list[1]).unwrap();
     assert_eq!(json["row_group"], 0);
     assert_eq!(json["column"], "id");
@@ -76,20 +68,11 @@ fn gaps_overlaps_and_wrong_lengths_are_refused() {
     let list = Representation::original(Arc::clone(&sample.index)).chunks();
     let mut gap = list.clone();
     gap.remove(2);
-    assert!(matches!(
-        check(&gap, sample.index.bytes),
-        Err(ChunkListError::Gap { entry: 2, .. })
-    ));
+    assert!(matches!(check(&gap, sample.index.bytes), Err(ChunkListError::Gap { entry: 2, .. })));
     let mut overlap = list.clone();
     overlap[3].offset -= 1;
-    assert!(matches!(
-        check(&overlap, sample.index.bytes),
-        Err(ChunkListError::Gap { entry: 3, .. })
-    ));
-    assert!(matches!(
-        check(&list, sample.index.bytes + 1),
-        Err(ChunkListError::Length { .. })
-    ));
+    assert!(matches!(check(&overlap, sample.index.bytes), Err(ChunkListError::Gap { entry: 3, .. })));
+    assert!(matches!(check(&list, sample.index.bytes + 1), Err(ChunkListError::Length { .. })));
     let mut endless = list;
     endless[0].bytes = u64::MAX;
     endless[0].offset = 8;
@@ -97,23 +80,14 @@ fn gaps_overlaps_and_wrong_lengths_are_refused() {
 }
 
 fn entry(offset: u64, bytes: u64) -> ChunkEntry {
-    ChunkEntry {
-        row_group: None,
-        column: None,
-        offset,
-        bytes,
-        digest: Digest::of(b""),
-    }
+    ChunkEntry { row_group: None, column: None, offset, bytes, digest: Digest::of(b"") }
 }
 
 #[test]
 fn parts_follow_entries_and_blocks() {
     let mb = 1 << 20;
     let list = [entry(0, 4), entry(4, 10 * mb), entry(4 + 10 * mb, 9 * mb)];
-    assert_eq!(
-        plan_parts(&list, 2),
-        [0..4 + 10 * mb, 4 + 10 * mb..4 + 19 * mb]
-    );
+    assert_eq!(plan_parts(&list, 2), [0..4 + 10 * mb, 4 + 10 * mb..4 + 19 * mb]);
     let four = plan_parts(&list, 4);
     assert_eq!(four.len(), 4);
     assert_eq!((four[0].end - 4) % BLOCK_BYTES, 0);

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -33,19 +28,12 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
 #[test]
 fn a_stream_reads_back() {
     let whole = records(5_000);
-    let slices = [
-        whole.slice(0, 1),
-        whole.slice(1, 3_000),
-        whole.slice(3_001, 1_999),
-    ];
+    let slices = [whole.slice(0, 1), whole.slice(1, 3_000), whole.slice(3_001, 1_999)];
     let reader = StreamReader::try_new(Cursor::new(stream(&slices)), None).unwrap();
     assert_eq!(reader.schema(), whole.schema());
     let read: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
     assert_eq!(read.len(), 3);
-    assert_eq!(
-        concat_batches(&whole.schema(), &read).unwrap().columns(),
-        whole.columns()
-    );
+    assert_eq!(concat_batches(&whole.schema(), &read).unwrap().columns(), whole.columns());
 }
 
 #[test]
@@ -53,18 +41,10 @@ fn messages_come_in_order_and_dictionaries_once() {
     let whole = records(2_000);
     let (schema, mut encoder) = IpcEncoder::start(&whole.schema()).unwrap();
     assert_eq!((schema.kind, schema.body_bytes()), (MessageKind::Schema, 0));
-    let kinds = |messages: Vec<Message>| {
-        messages
-            .iter()
-            .map(|message| message.kind)
-            .collect::<Vec<_>>()
-    };
+    let kinds = |messages: Vec<Message>| messages.iter().map(|message| message.kind).collect::<Vec<_>>();
     let first = kinds(encoder.encode(&whole.slice(0, 1_000)).unwrap());
     assert_eq!(first, [MessageKind::Dictionary, MessageKind::RecordBatch]);
-    assert_eq!(
-        kinds(encoder.encode(&whole.slice(1_000, 1_000)).unwrap()),
-        [MessageKind::RecordBatch]
-    );
+    assert_eq!(kinds(encoder.encode(&whole.slice(1_000, 1_000)).unwrap()), [MessageKind::RecordBatch]);
 }
 
 #[test]
@@ -74,12 +54,7 @@ fn long_buffers_are_not_copied() {
     let batch = RecordBatch::try_from_iter([("n", Arc::new(values) as ArrayRef)]).unwrap();
     let (_, mut encoder) = IpcEncoder::start(&batch.schema()).unwrap();
     let messages = encoder.encode(&batch).unwrap();
-    assert!(
-        messages[0]
-            .body
-            .iter()
-            .any(|piece| piece.as_ptr() == buffer)
-    );
+    assert!(messages[0].body.iter().any(|piece| piece.as_ptr() == buffer));
 }
 
 #[test]
@@ -91,16 +66,7 @@ fn a_broken_framing_is_an_error() {
         b"\xff\xff\xff\xff\x08\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
     ] {
         let mut output = Output(VecDeque::from([Bytes::copy_from_slice(bytes)]));
-        assert_eq!(
-            output.message().unwrap_err(),
-            IpcError::Framing,
-            "{bytes:?}"
-        );
+        assert_eq!(output.message().unwrap_err(), IpcError::Framing, "{bytes:?}");
     }
-    assert!(
-        Output(VecDeque::from([Bytes::from_static(&END_OF_STREAM)]))
-            .message()
-            .unwrap()
-            .is_none()
-    );
+    assert!(Output(VecDeque::from([Bytes::from_static(&END_OF_STREAM)])).message().unwrap().is_none());
 }

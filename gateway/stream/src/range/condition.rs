@@ -18,10 +18,8 @@ pub(super) fn evaluate(request: &Request<'_>, target: &Target<'_>) -> Preconditi
         if !matches(field, target.etag, Comparison::Strong) {
             return Precondition::Failed;
         }
-    } else if let (Some(since), Some(modified)) = (
-        request.if_unmodified_since.and_then(date),
-        target.last_modified,
-    ) && modified > since
+    } else if let (Some(since), Some(modified)) = (request.if_unmodified_since.and_then(date), target.last_modified)
+        && modified > since
     {
         return Precondition::Failed;
     }
@@ -33,10 +31,7 @@ pub(super) fn evaluate(request: &Request<'_>, target: &Target<'_>) -> Preconditi
             (true, false) => Precondition::Failed,
         };
     }
-    match (
-        request.if_modified_since.and_then(date),
-        target.last_modified,
-    ) {
+    match (request.if_modified_since.and_then(date), target.last_modified) {
         (Some(since), Some(modified)) if reading && modified <= since => Precondition::NotModified,
         _ => Precondition::Proceed,
     }
@@ -66,17 +61,11 @@ fn matches(field: &str, etag: &str, comparison: Comparison) -> bool {
     }
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
-        let (weak, tag) = rest
-            .strip_prefix("W/")
-            .map_or((false, rest), |tag| (true, tag));
-        let Some((opaque, after)) = tag.strip_prefix('"').and_then(|tag| tag.split_once('"'))
-        else {
+        let (weak, tag) = rest.strip_prefix("W/").map_or((false, rest), |tag| (true, tag));
+        let Some((opaque, after)) = tag.strip_prefix('"').and_then(|tag| tag.split_once('"')) else {
             return false;
         };
-        let same = etag
-            .strip_prefix('"')
-            .and_then(|etag| etag.strip_suffix('"'))
-            == Some(opaque);
+        let same = etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')) == Some(opaque);
         if same && !(weak && comparison == Comparison::Strong) {
             return true;
         }
@@ -87,7 +76,5 @@ fn matches(field: &str, etag: &str, comparison: Comparison) -> bool {
 /// An HTTP date in any of the three forms of §5.6.7, in seconds since 1970. A malformed one is ignored.
 fn date(text: &str) -> Option<u64> {
     let time: SystemTime = httpdate::parse_http_date(text).ok()?;
-    time.duration_since(UNIX_EPOCH)
-        .map(|since: Duration| since.as_secs())
-        .ok()
+    time.duration_since(UNIX_EPOCH).map(|since: Duration| since.as_secs()).ok()
 }

@@ -16,23 +16,11 @@ const BYTES: u64 = 1_000_000;
 const MODIFIED: u64 = 784_111_777; // Sun, 06 Nov 1994 08:49:37 GMT, RFC 9110 §5.6.7
 
 fn target() -> Target<'static> {
-    Target {
-        bytes: BYTES,
-        etag: ETAG,
-        last_modified: Some(MODIFIED),
-        content_type: "application/vnd.apache.parquet",
-    }
+    Target { bytes: BYTES, etag: ETAG, last_modified: Some(MODIFIED), content_type: "application/vnd.apache.parquet" }
 }
 
 fn get(range: &str) -> Answer {
-    answer(
-        &Request {
-            method: "GET",
-            range: Some(range),
-            ..Request::default()
-        },
-        &target(),
-    )
+    answer(&Request { method: "GET", range: Some(range), ..Request::default() }, &target())
 }
 
 #[test]
@@ -55,20 +43,9 @@ fn single_ranges_are_nginxs() {
         ("bytes=-0,0-1", 0..2),
     ] {
         let answer = get(field);
-        assert_eq!(
-            (answer.status, &answer.kind),
-            (206, &Kind::Single),
-            "{field}"
-        );
-        assert_eq!(
-            answer.content_length,
-            Some(part.end - part.start),
-            "{field}"
-        );
-        assert_eq!(
-            answer.content_range.unwrap(),
-            format!("bytes {}-{}/{BYTES}", part.start, part.end - 1)
-        );
+        assert_eq!((answer.status, &answer.kind), (206, &Kind::Single), "{field}");
+        assert_eq!(answer.content_length, Some(part.end - part.start), "{field}");
+        assert_eq!(answer.content_range.unwrap(), format!("bytes {}-{}/{BYTES}", part.start, part.end - 1));
         assert_eq!(answer.parts, [part], "{field}");
     }
 }
@@ -95,30 +72,13 @@ fn refusals_and_ignored_fields_are_nginxs() {
         "bytes=٣-٤",
     ] {
         let answer = get(field);
-        assert_eq!(
-            (answer.status, answer.parts.len(), answer.content_length),
-            (416, 0, None),
-            "{field}"
-        );
+        assert_eq!((answer.status, answer.parts.len(), answer.content_length), (416, 0, None), "{field}");
         assert_eq!(answer.content_range.as_deref(), Some("bytes */1000000"));
     }
     let many = format!("bytes={}", vec!["0-"; 1300].join(","));
-    for field in [
-        "bytes=",
-        "bytes",
-        "bits=0-5",
-        "",
-        "b",
-        "bytes=1-,2-,3-",
-        "bytes=0-500000,0-500000",
-        &many,
-    ] {
+    for field in ["bytes=", "bytes", "bits=0-5", "", "b", "bytes=1-,2-,3-", "bytes=0-500000,0-500000", &many] {
         let answer = get(field);
-        assert_eq!(
-            (answer.status, answer.kind, answer.content_length),
-            (200, Kind::Whole, Some(BYTES)),
-            "{field}"
-        );
+        assert_eq!((answer.status, answer.kind, answer.content_length), (200, Kind::Whole, Some(BYTES)), "{field}");
         assert_eq!(answer.parts, [0..BYTES]);
     }
     let small = vec!["1-1"; RANGES_MAX + 1].join(",");
@@ -145,33 +105,22 @@ fn multipart_bodies_have_the_length_they_say() {
         ("bytes=10-15,0-5", vec![10..16, 0..6]),
         ("bytes=0-5,0-5", vec![0..6, 0..6]),
         ("bytes=0-5\t,\t10-11", vec![0..6, 10..12]),
-        (
-            "bytes=0-499999,500000-999999",
-            vec![0..500_000, 500_000..BYTES],
-        ),
+        ("bytes=0-499999,500000-999999", vec![0..500_000, 500_000..BYTES]),
     ] {
         let answer = get(field);
         assert_eq!(answer.status, 206);
         assert_eq!(answer.parts, parts, "{field}");
         assert!(answer.content_range.is_none());
-        let Kind::Multipart(multipart) = &answer.kind else {
-            panic!("{field} is not multipart")
-        };
+        let Kind::Multipart(multipart) = &answer.kind else { panic!("{field} is not multipart") };
         let mut body = Vec::new();
         for (head, part) in multipart.heads.iter().zip(&answer.parts) {
             body.extend_from_slice(head);
-            body.resize(
-                body.len() + usize::try_from(part.end - part.start).unwrap(),
-                b'x',
-            );
+            body.resize(body.len() + usize::try_from(part.end - part.start).unwrap(), b'x');
         }
         body.extend_from_slice(&multipart.tail);
         assert_eq!(answer.content_length, Some(body.len() as u64));
         let head = std::str::from_utf8(&multipart.heads[0]).unwrap();
-        assert!(
-            head.starts_with(&format!("\r\n--{}\r\n", multipart.boundary))
-                && head.ends_with("\r\n\r\n")
-        );
+        assert!(head.starts_with(&format!("\r\n--{}\r\n", multipart.boundary)) && head.ends_with("\r\n\r\n"));
     }
 }
 
@@ -187,173 +136,40 @@ fn if_range_needs_a_strong_match() {
         ("rubbish", 200),
         ("", 200),
     ] {
-        let request = Request {
-            method: "GET",
-            range: Some("bytes=0-5"),
-            if_range: Some(validator),
-            ..Request::default()
-        };
+        let request =
+            Request { method: "GET", range: Some("bytes=0-5"), if_range: Some(validator), ..Request::default() };
         assert_eq!(answer(&request, &target()).status, status, "{validator}");
     }
-    let request = Request {
-        method: "GET",
-        range: Some("bytes=0-5"),
-        if_range: Some("rubbish"),
-        ..Request::default()
-    };
-    assert_eq!(
-        answer(
-            &request,
-            &Target {
-                last_modified: None,
-                ..target()
-            }
-        )
-        .status,
-        200
-    );
+    let request = Request { method: "GET", range: Some("bytes=0-5"), if_range: Some("rubbish"), ..Request::default() };
+    assert_eq!(answer(&request, &Target { last_modified: None, ..target() }).status, 200);
     // A changed representation makes even a malformed range moot.
-    let request = Request {
-        range: Some("bytes=abc"),
-        if_range: Some("\"n\""),
-        ..request
-    };
+    let request = Request { range: Some("bytes=abc"), if_range: Some("\"n\""), ..request };
     assert_eq!(answer(&request, &target()).status, 200);
 }
 
 #[test]
 fn preconditions_go_in_order() {
-    let base = Request {
-        method: "GET",
-        range: Some("bytes=0-5"),
-        ..Request::default()
-    };
+    let base = Request { method: "GET", range: Some("bytes=0-5"), ..Request::default() };
     let old = Some("Mon, 01 Jan 1990 00:00:00 GMT");
     let new = Some("Mon, 01 Jan 2001 00:00:00 GMT");
     for (request, status) in [
-        (
-            Request {
-                if_match: Some("\"x\""),
-                ..base
-            },
-            412,
-        ),
-        (
-            Request {
-                if_match: Some("\"x\", \"abc\""),
-                ..base
-            },
-            206,
-        ),
-        (
-            Request {
-                if_match: Some("\"a,b\",\"abc\""),
-                ..base
-            },
-            206,
-        ),
-        (
-            Request {
-                if_match: Some("W/\"abc\""),
-                ..base
-            },
-            412,
-        ),
-        (
-            Request {
-                if_match: Some("*"),
-                ..base
-            },
-            206,
-        ),
-        (
-            Request {
-                if_match: Some("abc"),
-                ..base
-            },
-            412,
-        ),
-        (
-            Request {
-                if_none_match: Some(ETAG),
-                ..base
-            },
-            304,
-        ),
-        (
-            Request {
-                if_none_match: Some("W/\"abc\""),
-                ..base
-            },
-            304,
-        ),
-        (
-            Request {
-                if_none_match: Some("*"),
-                ..base
-            },
-            304,
-        ),
-        (
-            Request {
-                if_none_match: Some("\"x\""),
-                if_modified_since: new,
-                ..base
-            },
-            206,
-        ),
-        (
-            Request {
-                if_match: Some("\"x\""),
-                if_none_match: Some(ETAG),
-                ..base
-            },
-            412,
-        ),
-        (
-            Request {
-                if_match: Some(ETAG),
-                if_unmodified_since: old,
-                ..base
-            },
-            206,
-        ),
-        (
-            Request {
-                if_unmodified_since: old,
-                ..base
-            },
-            412,
-        ),
-        (
-            Request {
-                if_unmodified_since: Some("yesterday"),
-                ..base
-            },
-            206,
-        ),
-        (
-            Request {
-                if_modified_since: new,
-                ..base
-            },
-            304,
-        ),
-        (
-            Request {
-                if_modified_since: old,
-                ..base
-            },
-            206,
-        ),
-        (
-            Request {
-                method: "POST",
-                if_none_match: Some(ETAG),
-                ..base
-            },
-            412,
-        ),
+        (Request { if_match: Some("\"x\""), ..base }, 412),
+        (Request { if_match: Some("\"x\", \"abc\""), ..base }, 206),
+        (Request { if_match: Some("\"a,b\",\"abc\""), ..base }, 206),
+        (Request { if_match: Some("W/\"abc\""), ..base }, 412),
+        (Request { if_match: Some("*"), ..base }, 206),
+        (Request { if_match: Some("abc"), ..base }, 412),
+        (Request { if_none_match: Some(ETAG), ..base }, 304),
+        (Request { if_none_match: Some("W/\"abc\""), ..base }, 304),
+        (Request { if_none_match: Some("*"), ..base }, 304),
+        (Request { if_none_match: Some("\"x\""), if_modified_since: new, ..base }, 206),
+        (Request { if_match: Some("\"x\""), if_none_match: Some(ETAG), ..base }, 412),
+        (Request { if_match: Some(ETAG), if_unmodified_since: old, ..base }, 206),
+        (Request { if_unmodified_since: old, ..base }, 412),
+        (Request { if_unmodified_since: Some("yesterday"), ..base }, 206),
+        (Request { if_modified_since: new, ..base }, 304),
+        (Request { if_modified_since: old, ..base }, 206),
+        (Request { method: "POST", if_none_match: Some(ETAG), ..base }, 412),
     ] {
         assert_eq!(answer(&request, &target()).status, status, "{request:?}");
     }
@@ -361,46 +177,18 @@ fn preconditions_go_in_order() {
 
 #[test]
 fn head_ignores_ranges_and_sends_nothing() {
-    let head = |range| {
-        answer(
-            &Request {
-                method: "HEAD",
-                range: Some(range),
-                ..Request::default()
-            },
-            &target(),
-        )
-    };
+    let head = |range| answer(&Request { method: "HEAD", range: Some(range), ..Request::default() }, &target());
     for field in ["bytes=0-5", "bytes=2000000-"] {
         let answer = head(field);
-        assert_eq!(
-            (answer.status, answer.content_length, answer.parts.len()),
-            (200, Some(BYTES), 0)
-        );
+        assert_eq!((answer.status, answer.content_length, answer.parts.len()), (200, Some(BYTES), 0));
     }
 }
 
 #[test]
 fn an_empty_representation_has_no_ranges() {
-    let empty = Target {
-        bytes: 0,
-        ..target()
-    };
-    let get = |range| {
-        answer(
-            &Request {
-                method: "GET",
-                range: Some(range),
-                ..Request::default()
-            },
-            &empty,
-        )
-        .status
-    };
-    assert_eq!(
-        (get("bytes=0-"), get("bytes=-0"), get("bytes=-5")),
-        (416, 416, 200)
-    );
+    let empty = Target { bytes: 0, ..target() };
+    let get = |range| answer(&Request { method: "GET", range: Some(range), ..Request::default() }, &empty).status;
+    assert_eq!((get("bytes=0-"), get("bytes=-0"), get("bytes=-5")), (416, 416, 200));
 }
 
 proptest! {

@@ -33,20 +33,14 @@ pub(crate) enum Adapt {
 /// The file's Arrow schema; `None` if it has none or one that does not decode.
 pub(crate) fn of(metadata: &ParquetMetaData) -> Option<Schema> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
-    let value = pairs
-        .iter()
-        .find(|pair| pair.key == KEY)?
-        .value
-        .as_deref()?;
+    let value = pairs.iter().find(|pair| pair.key == KEY)?.value.as_deref()?;
     let bytes = BASE64_STANDARD.decode(value).ok()?;
     // Older writers omit the continuation marker and length.
     let message = match bytes.split_first_chunk::<8>() {
         Some(([0xff, 0xff, 0xff, 0xff, ..], message)) => message,
         _ => bytes.as_slice(),
     };
-    guarded(|| try_schema_from_flatbuffer_bytes(message))
-        .ok()?
-        .ok()
+    guarded(|| try_schema_from_flatbuffer_bytes(message)).ok()?.ok()
 }
 
 /// Encodes a schema as the value of [`KEY`].
@@ -55,17 +49,8 @@ pub(crate) fn encode(schema: &Schema) -> String {
 }
 
 /// The schema of the leaves `kept` (sorted) of a file with `leaves` leaves; `None` if it does not describe that file.
-pub(crate) fn project(
-    schema: &Schema,
-    kept: &[usize],
-    leaves: usize,
-    adapt: Adapt,
-) -> Option<Schema> {
-    let mut walk = Walk {
-        kept,
-        leaf: 0,
-        adapt,
-    };
+pub(crate) fn project(schema: &Schema, kept: &[usize], leaves: usize, adapt: Adapt) -> Option<Schema> {
+    let mut walk = Walk { kept, leaf: 0, adapt };
     let mut fields: Vec<FieldRef> = Vec::new();
     for field in schema.fields() {
         fields.extend(walk.field(field, 0).ok()?);
@@ -101,30 +86,23 @@ impl Walk<'_> {
             .collect();
         Ok(Some(Arc::new(
             // A clone, for the order of a dictionary has no public setter.
-            field
-                .clone()
-                .with_data_type(data_type)
-                .with_metadata(metadata),
+            field.clone().with_data_type(data_type).with_metadata(metadata),
         )))
     }
 
-    fn data_type(
-        &mut self,
-        data_type: &DataType,
-        depth: usize,
-    ) -> Result<Option<DataType>, Untold> {
+    fn data_type(&mut self, data_type: &DataType, depth: usize) -> Result<Option<DataType>, Untold> {
         let depth = depth + 1;
         Ok(match data_type {
             DataType::List(item) => self.field(item, depth)?.map(DataType::List),
             DataType::LargeList(item) => self.field(item, depth)?.map(DataType::LargeList),
             DataType::ListView(item) => self.field(item, depth)?.map(DataType::ListView),
             DataType::LargeListView(item) => self.field(item, depth)?.map(DataType::LargeListView),
-            DataType::FixedSizeList(item, size) => self
-                .field(item, depth)?
-                .map(|item| DataType::FixedSizeList(item, *size)),
-            DataType::Map(entries, sorted) => self
-                .field(entries, depth)?
-                .map(|entries| DataType::Map(entries, *sorted)),
+            DataType::FixedSizeList(item, size) => {
+                self.field(item, depth)?.map(|item| DataType::FixedSizeList(item, *size))
+            }
+            DataType::Map(entries, sorted) => {
+                self.field(entries, depth)?.map(|entries| DataType::Map(entries, *sorted))
+            }
             DataType::Struct(fields) => {
                 let mut left: Vec<FieldRef> = Vec::new();
                 for field in fields {
@@ -146,9 +124,7 @@ impl Walk<'_> {
         match leaf {
             DataType::Utf8View if self.adapt == Adapt::Streams => DataType::Utf8,
             DataType::BinaryView if self.adapt == Adapt::Streams => DataType::Binary,
-            DataType::Dictionary(_, values) if self.adapt == Adapt::Streams && depth > 1 => {
-                values.as_ref().clone()
-            }
+            DataType::Dictionary(_, values) if self.adapt == Adapt::Streams && depth > 1 => values.as_ref().clone(),
             leaf => leaf.clone(),
         }
     }

@@ -13,11 +13,7 @@ const DEPTH_MAX: usize = 100;
 /// Drops the leaves of every group that is kept only in part and means nothing in part. Answers with the path of the
 /// first such group.
 pub(super) fn shrink(root: &Type, kept: &mut [bool]) -> Option<String> {
-    let mut walk = Shrink {
-        kept,
-        leaf: 0,
-        broken: None,
-    };
+    let mut walk = Shrink { kept, leaf: 0, broken: None };
     let mut path = Vec::new();
     for field in fields(root) {
         walk.group(field, &mut path);
@@ -79,11 +75,7 @@ fn holds_together(node: &Type, kept: &[bool]) -> bool {
             fields(entries).iter().enumerate().all(|(number, field)| {
                 let (now, later) = rest.split_at_checked(leaves(field)).unwrap_or((rest, &[]));
                 rest = later;
-                if number == 0 {
-                    !now.contains(&false)
-                } else {
-                    now.contains(&true)
-                }
+                if number == 0 { !now.contains(&false) } else { now.contains(&true) }
             })
         }
         // Parquet's list rules read a repeated group of one field as a list of that field, one of several as a list of
@@ -104,8 +96,7 @@ fn holds_together(node: &Type, kept: &[bool]) -> bool {
                     now.contains(&true)
                 })
                 .count();
-            let tuple = repeated.name() == "array"
-                || repeated.name().strip_suffix("_tuple") == Some(node.name());
+            let tuple = repeated.name() == "array" || repeated.name().strip_suffix("_tuple") == Some(node.name());
             left > 1 || tuple
         }
         _ => true,
@@ -121,12 +112,7 @@ pub(super) fn prune(root: &Type, kept: &[usize]) -> Result<TypePtr, RedactError>
     Ok(Arc::new(builder.build()?))
 }
 
-fn prune_fields(
-    node: &Type,
-    kept: &[usize],
-    leaf: &mut usize,
-    depth: usize,
-) -> Result<Vec<TypePtr>, RedactError> {
+fn prune_fields(node: &Type, kept: &[usize], leaf: &mut usize, depth: usize) -> Result<Vec<TypePtr>, RedactError> {
     if depth > DEPTH_MAX {
         *leaf += leaves(node);
         return Ok(Vec::new());
@@ -174,9 +160,5 @@ fn leaves(node: &Type) -> usize {
 
 /// The fields of a group; `Type::get_fields` panics on a primitive.
 fn fields(node: &Type) -> &[TypePtr] {
-    if node.is_group() {
-        node.get_fields()
-    } else {
-        &[]
-    }
+    if node.is_group() { node.get_fields() } else { &[] }
 }

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -33,19 +28,12 @@ fn rows(file: &Bytes, leaves: Option<&[usize]>) -> RecordBatch {
     let mask = leaves.map_or(ProjectionMask::all(), |leaves| {
         ProjectionMask::leaves(builder.parquet_schema(), leaves.iter().copied())
     });
-    let batches: Vec<RecordBatch> = builder
-        .with_projection(mask)
-        .build()
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let batches: Vec<RecordBatch> = builder.with_projection(mask).build().unwrap().map(Result::unwrap).collect();
     concat_batches(&batches[0].schema(), &batches).unwrap()
 }
 
 fn occurs(haystack: &[u8], needle: &str) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle.as_bytes())
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
 }
 
 /// Everything but `secret` and `home.phone`.
@@ -57,29 +45,14 @@ fn a_redacted_file_is_the_projection_and_nothing_else() {
         let representation = build(&sample.footer, &ALLOWED).unwrap();
         let file = bytes_of(&sample, &representation);
         assert_eq!(file.len() as u64, representation.bytes());
-        assert!(
-            PLANTED
-                .iter()
-                .take(1)
-                .all(|needle| occurs(&sample.file, needle)),
-            "the source has what was planted"
-        );
-        for needle in PLANTED
-            .iter()
-            .chain(&["secret", "phone", "comment", "pandas", "note"])
-        {
+        assert!(PLANTED.iter().take(1).all(|needle| occurs(&sample.file, needle)), "the source has what was planted");
+        for needle in PLANTED.iter().chain(&["secret", "phone", "comment", "pandas", "note"]) {
             assert!(!occurs(&file, needle), "`{needle}` is in the redacted file");
         }
         let (got, want) = (rows(&file, None), rows(&sample.file, Some(&ALLOWED)));
         assert_eq!(got.columns(), want.columns());
-        let types = |records: &RecordBatch| {
-            records
-                .schema()
-                .fields()
-                .iter()
-                .map(|f| f.data_type().clone())
-                .collect::<Vec<_>>()
-        };
+        let types =
+            |records: &RecordBatch| records.schema().fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
         assert_eq!(types(&got), types(&want));
         assert_eq!(got.num_rows() as u64, sample.index.rows());
     }
@@ -89,32 +62,14 @@ fn a_redacted_file_is_the_projection_and_nothing_else() {
 fn the_footer_says_what_is_there() {
     let sample = Sample::small();
     let file = bytes_of(&sample, &build(&sample.footer, &ALLOWED).unwrap());
-    let metadata = ParquetMetaDataReader::new()
-        .with_page_index_policy(PageIndexPolicy::Optional)
-        .parse_and_finish(&file)
-        .unwrap();
-    let keys: Vec<&str> = metadata
-        .file_metadata()
-        .key_value_metadata()
-        .unwrap()
-        .iter()
-        .map(|kv| kv.key.as_str())
-        .collect();
+    let metadata =
+        ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional).parse_and_finish(&file).unwrap();
+    let keys: Vec<&str> =
+        metadata.file_metadata().key_value_metadata().unwrap().iter().map(|kv| kv.key.as_str()).collect();
     assert_eq!(keys, ["ARROW:schema"]);
-    assert!(
-        metadata
-            .file_metadata()
-            .created_by()
-            .unwrap()
-            .starts_with("kouan version ")
-    );
-    let paths: Vec<String> = metadata
-        .file_metadata()
-        .schema_descr()
-        .columns()
-        .iter()
-        .map(|c| c.path().string())
-        .collect();
+    assert!(metadata.file_metadata().created_by().unwrap().starts_with("kouan version "));
+    let paths: Vec<String> =
+        metadata.file_metadata().schema_descr().columns().iter().map(|c| c.path().string()).collect();
     assert_eq!(paths, ALLOWED.map(|leaf| LEAVES[leaf]));
     assert_eq!(metadata.file_metadata().schema().name(), "schema");
     let mut at = 4;
@@ -131,20 +86,9 @@ fn the_footer_says_what_is_there() {
             assert!(chunk.column_index_offset().is_none() && chunk.offset_index_offset().is_none());
             at = chunk.byte_range().0 + chunk.byte_range().1;
         }
-        let stored: i64 = group
-            .columns()
-            .iter()
-            .map(ColumnChunkMetaData::compressed_size)
-            .sum();
-        let plain: i64 = group
-            .columns()
-            .iter()
-            .map(ColumnChunkMetaData::uncompressed_size)
-            .sum();
-        assert_eq!(
-            (group.compressed_size(), group.total_byte_size()),
-            (stored, plain)
-        );
+        let stored: i64 = group.columns().iter().map(ColumnChunkMetaData::compressed_size).sum();
+        let plain: i64 = group.columns().iter().map(ColumnChunkMetaData::uncompressed_size).sum();
+        assert_eq!((group.compressed_size(), group.total_byte_size()), (stored, plain));
     }
     assert_eq!(metadata.file_metadata().num_rows(), 1_000);
 }
@@ -160,16 +104,9 @@ fn a_redacted_file_could_itself_be_registered() {
         let representation = build(&sample.footer, &ALLOWED).unwrap();
         let file = bytes_of(&sample, &representation);
         let index = catalog::layout::index(&file, &limits).unwrap();
-        let listed: Vec<_> = representation
-            .chunks()
-            .iter()
-            .map(|entry| (entry.offset, entry.bytes, entry.digest))
-            .collect();
-        let found: Vec<_> = index
-            .regions
-            .iter()
-            .map(|region| (region.offset, region.bytes, region.digest))
-            .collect();
+        let listed: Vec<_> =
+            representation.chunks().iter().map(|entry| (entry.offset, entry.bytes, entry.digest)).collect();
+        let found: Vec<_> = index.regions.iter().map(|region| (region.offset, region.bytes, region.digest)).collect();
         assert_eq!(listed, found);
         assert_eq!(index.rows(), sample.index.rows());
     }
@@ -187,68 +124,36 @@ fn the_whole_selection_is_the_original_file() {
 #[test]
 fn the_same_selection_gives_the_same_bytes_and_tag() {
     let sample = Sample::small();
-    let (one, two) = (
-        build(&sample.footer, &[4, 0, 1]).unwrap(),
-        build(&sample.footer, &[0, 1, 4, 4]).unwrap(),
-    );
+    let (one, two) = (build(&sample.footer, &[4, 0, 1]).unwrap(), build(&sample.footer, &[0, 1, 4, 4]).unwrap());
     assert_eq!(one.etag(), two.etag());
     assert_eq!(bytes_of(&sample, &one), bytes_of(&sample, &two));
     assert_ne!(one.etag(), build(&sample.footer, &[0, 1]).unwrap().etag());
     assert!(one.sha256().is_none() && !one.is_original());
-    let delivered: Vec<u32> = one
-        .delivered(0..u64::MAX)
-        .iter()
-        .map(|part| part.column)
-        .collect();
+    let delivered: Vec<u32> = one.delivered(0..u64::MAX).iter().map(|part| part.column).collect();
     assert!(delivered.iter().all(|column| [0, 1, 4].contains(column)));
 }
 
 #[test]
 fn what_cannot_be_selected_is_refused() {
     let sample = Sample::small();
-    assert_eq!(
-        build(&sample.footer, &[]).unwrap_err(),
-        RedactError::EmptySelection
-    );
-    assert_eq!(
-        build(&sample.footer, &[10]).unwrap_err(),
-        RedactError::NoSuchLeaf {
-            leaf: 10,
-            leaves: 10
-        }
-    );
+    assert_eq!(build(&sample.footer, &[]).unwrap_err(), RedactError::EmptySelection);
+    assert_eq!(build(&sample.footer, &[10]).unwrap_err(), RedactError::NoSuchLeaf { leaf: 10, leaves: 10 });
     for half in [8, 9] {
         let error = build(&sample.footer, &[0, half]).unwrap_err();
-        assert_eq!(
-            error,
-            RedactError::Indivisible {
-                group: "attrs".to_owned()
-            }
-        );
+        assert_eq!(error, RedactError::Indivisible { group: "attrs".to_owned() });
         assert_eq!(divisible(&sample.footer, &[0, half]), [0]);
     }
     assert_eq!(divisible(&sample.footer, &ALLOWED), ALLOWED);
-    assert_eq!(
-        divisible(&sample.footer, &[usize::MAX]),
-        Vec::<usize>::new()
-    );
+    assert_eq!(divisible(&sample.footer, &[usize::MAX]), Vec::<usize>::new());
 }
 
 #[test]
 fn a_file_without_an_arrow_schema_gets_none() {
-    let sample = Sample::of(write_plain(
-        &records(50),
-        WriterProperties::builder().build(),
-    ));
+    let sample = Sample::of(write_plain(&records(50), WriterProperties::builder().build()));
     let file = bytes_of(&sample, &build(&sample.footer, &[0, 3, 6]).unwrap());
-    let metadata = ParquetMetaDataReader::new()
-        .parse_and_finish(&file)
-        .unwrap();
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).unwrap();
     assert!(metadata.file_metadata().key_value_metadata().is_none());
-    assert_eq!(
-        rows(&file, None).columns(),
-        rows(&sample.file, Some(&[0, 3, 6])).columns()
-    );
+    assert_eq!(rows(&file, None).columns(), rows(&sample.file, Some(&[0, 3, 6])).columns());
 }
 
 #[test]
@@ -256,9 +161,7 @@ fn an_unreadable_arrow_schema_is_dropped() {
     let batch = records(20);
     for value in ["", "!!!", "AAAA", "/////wAAAAAAAAAA"] {
         let pairs = vec![KeyValue::new("ARROW:schema".to_owned(), value.to_owned())];
-        let properties = WriterProperties::builder()
-            .set_key_value_metadata(Some(pairs))
-            .build();
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(pairs)).build();
         let sample = Sample::of(write_plain(&batch, properties));
         let file = bytes_of(&sample, &build(&sample.footer, &[0, 1]).unwrap());
         assert_eq!(rows(&file, None).num_columns(), 2);
@@ -269,11 +172,7 @@ fn an_unreadable_arrow_schema_is_dropped() {
 #[test]
 fn groups_are_cut_only_where_they_stay_what_they_are() {
     for (message, kept, left) in [
-        (
-            "message m { optional group a { optional int32 x; optional int32 y; } }",
-            "01",
-            "01",
-        ),
+        ("message m { optional group a { optional int32 x; optional int32 y; } }", "01", "01"),
         (
             "message m { optional group a (LIST) { repeated group list { optional group element { required int32 x; required int32 y; } } } }",
             "01",
@@ -335,10 +234,7 @@ fn groups_are_cut_only_where_they_stay_what_they_are() {
         let root = parse_message_type(message).unwrap();
         let mut flags: Vec<bool> = kept.chars().map(|c| c == '1').collect();
         let broken = schema::shrink(&root, &mut flags);
-        let got: String = flags
-            .iter()
-            .map(|kept| if *kept { '1' } else { '0' })
-            .collect();
+        let got: String = flags.iter().map(|kept| if *kept { '1' } else { '0' }).collect();
         assert_eq!(got, left, "{message}");
         assert_eq!(broken.is_some(), kept != left, "{message}");
     }
@@ -393,10 +289,7 @@ fn damaged_footers_never_panic() {
             // As if registration had accepted it: the index is of the changed bytes.
             let mut index = (*sample.index).clone();
             let last = index.regions.last_mut().unwrap();
-            last.blocks = bytes[first..]
-                .chunks(65_536)
-                .map(|block| *blake3::hash(block).as_bytes())
-                .collect();
+            last.blocks = bytes[first..].chunks(65_536).map(|block| *blake3::hash(block).as_bytes()).collect();
             match Footer::read(Arc::new(index), &Bytes::from(bytes)) {
                 Ok(footer) => drop(build(&footer, &[0, 6])),
                 Err(_) => refused += 1,

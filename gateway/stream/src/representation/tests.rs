@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use proptest::prelude::*;
 
@@ -19,28 +14,11 @@ fn the_original_is_one_segment_with_its_own_digest() {
     let sample = Sample::small();
     let original = Representation::original(Arc::clone(&sample.index));
     assert_eq!(original.bytes(), sample.file.len() as u64);
-    assert_eq!(
-        original.etag(),
-        format!("\"{}\"", Digest::of(&sample.file).hex())
-    );
+    assert_eq!(original.etag(), format!("\"{}\"", Digest::of(&sample.file).hex()));
     assert_eq!(original.sha256(), Some(&Digest::of(&sample.file)));
-    assert_eq!(
-        original.unit_bytes(),
-        sample
-            .index
-            .units
-            .iter()
-            .map(|unit| unit.bytes)
-            .sum::<u64>()
-    );
+    assert_eq!(original.unit_bytes(), sample.index.units.iter().map(|unit| unit.bytes).sum::<u64>());
     let whole = original.delivered(0..original.bytes());
-    assert_eq!(
-        whole
-            .iter()
-            .map(|part| part.range.end - part.range.start)
-            .sum::<u64>(),
-        original.unit_bytes()
-    );
+    assert_eq!(whole.iter().map(|part| part.range.end - part.range.start).sum::<u64>(), original.unit_bytes());
     // The footer is free.
     let footer = sample.index.regions.last().unwrap().range();
     assert!(original.delivered(footer).is_empty());
@@ -50,16 +28,11 @@ fn the_original_is_one_segment_with_its_own_digest() {
 fn segments_must_be_whole_regions() {
     let sample = Sample::small();
     let region = sample.index.regions[1].range();
-    for range in [
-        region.start + 1..region.end,
-        region.start..region.end - 1,
-        region.end..region.end + sample.index.bytes,
-    ] {
+    for range in
+        [region.start + 1..region.end, region.start..region.end - 1, region.end..region.end + sample.index.bytes]
+    {
         let error = Representation::of(Arc::clone(&sample.index), [Segment::Source(range)]);
-        assert!(matches!(
-            error,
-            Err(RepresentationError::NotWholeRegions { .. })
-        ));
+        assert!(matches!(error, Err(RepresentationError::NotWholeRegions { .. })));
     }
 }
 
@@ -68,21 +41,14 @@ fn the_entity_tag_hangs_on_every_part() {
     let sample = Sample::small();
     let region = |number: usize| Segment::Source(sample.index.regions[number].range());
     let inline = |text: &'static str| Segment::Inline(Bytes::from_static(text.as_bytes()));
-    let of = |parts: Vec<Segment>| {
-        Representation::of(Arc::clone(&sample.index), parts)
-            .unwrap()
-            .etag()
-            .to_owned()
-    };
+    let of = |parts: Vec<Segment>| Representation::of(Arc::clone(&sample.index), parts).unwrap().etag().to_owned();
     let tags = [
         of(vec![region(0), region(1), inline("a")]),
         of(vec![region(0), region(1), inline("b")]),
         of(vec![region(0), region(2), inline("a")]),
         of(vec![region(1), region(0), inline("a")]),
         of(vec![region(0), region(1)]),
-        Representation::original(Arc::clone(&sample.index))
-            .etag()
-            .to_owned(),
+        Representation::original(Arc::clone(&sample.index)).etag().to_owned(),
     ];
     for (number, tag) in tags.iter().enumerate() {
         assert!(tags.iter().skip(number + 1).all(|other| other != tag));

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
 use crate::sample::records;
@@ -27,22 +22,14 @@ fn csv_has_one_header_and_a_line_a_row() {
 #[test]
 fn csv_refuses_nested_columns_by_name() {
     let error = CsvEncoder::new(&records(1).schema()).unwrap_err();
-    assert_eq!(
-        error,
-        TextError::Nested {
-            column: "tags".to_owned()
-        }
-    );
+    assert_eq!(error, TextError::Nested { column: "tags".to_owned() });
 }
 
 #[test]
 fn json_lines_hold_nested_rows_and_nulls() {
     let lines = json_lines(&records(3)).unwrap();
-    let rows: Vec<serde_json::Value> = std::str::from_utf8(&lines)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let rows: Vec<serde_json::Value> =
+        std::str::from_utf8(&lines).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[2]["id"], 2);
     assert_eq!(rows[2]["home"]["city"], "city-2");

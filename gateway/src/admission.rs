@@ -69,6 +69,8 @@ fn contributions(gateway: &Gateway, resolved: &Resolved) -> Result<Contributions
 
 /// The problem of a refused judgement: 403 with the explanation.
 pub fn refusal(gateway: &Gateway, judgement: &Judgement) -> Problem {
+    use std::fmt::Write as _;
+
     let decision = judgement.decision(&gateway.rules);
     let code = if decision.effect == Effect::Review { Code::Review } else { Code::Denied };
     let mut detail = match decision.effect {
@@ -76,7 +78,7 @@ pub fn refusal(gateway: &Gateway, judgement: &Judgement) -> Problem {
         _ => "this export is denied".to_owned(),
     };
     for reason in &decision.reasons {
-        detail.push_str(&format!("; {}: {}", reason.rule.as_str(), reason.message.en));
+        let _ = write!(detail, "; {}: {}", reason.rule.as_str(), reason.message.en);
     }
     if !decision.columns_allowed.is_empty() {
         detail.push_str("; without some columns it would be allowed: ask with `redact=true`");
@@ -85,7 +87,6 @@ pub fn refusal(gateway: &Gateway, judgement: &Judgement) -> Problem {
 }
 
 /// 503: the records do not answer, so nothing is decided (INV-2).
-#[expect(clippy::needless_pass_by_value, reason = "used as a map_err argument")]
 pub fn unavailable(error: impl std::fmt::Display) -> Problem {
     tracing::error!(error = %error, "the records do not answer");
     Problem::new(Code::Unavailable, "the records do not answer: try again")

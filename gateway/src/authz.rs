@@ -76,6 +76,7 @@ enum Reach {
 }
 
 /// One cell of the matrix; `None` is never.
+#[expect(clippy::match_same_arms, reason = "the arms are rows of the matrix, each with its reason")]
 const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
     use Action as A;
     use Role as R;

@@ -105,7 +105,7 @@ type Selection = (Digest, Vec<usize>);
 pub struct Files {
     objects: Objects,
     open: Mutex<Bounded<Digest, StoredFile>>,
-    virtual_files: Mutex<Bounded<Selection, Representation>>,
+    redacted: Mutex<Bounded<Selection, Representation>>,
 }
 
 impl Files {
@@ -114,7 +114,7 @@ impl Files {
         Self {
             objects,
             open: Mutex::new(Bounded::new(FILES_BYTES_MAX)),
-            virtual_files: Mutex::new(Bounded::new(REPRESENTATIONS_BYTES_MAX)),
+            redacted: Mutex::new(Bounded::new(REPRESENTATIONS_BYTES_MAX)),
         }
     }
 
@@ -170,7 +170,7 @@ impl Files {
     /// The representation of `file` with the leaf columns `leaves` (ascending): the file itself if that is all of them.
     pub fn representation(&self, file: &StoredFile, leaves: &[usize]) -> Result<Arc<Representation>, RedactError> {
         let key = (file.index.sha256, leaves.to_vec());
-        let kept = self.virtual_files.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
+        let kept = self.redacted.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
         if let Some(representation) = kept {
             return Ok(representation);
         }
@@ -181,7 +181,7 @@ impl Files {
         };
         let representation = Arc::new(representation);
         let bytes = representation.memory_bytes();
-        self.virtual_files.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&representation), bytes);
+        self.redacted.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&representation), bytes);
         Ok(representation)
     }
 }

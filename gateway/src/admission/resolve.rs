@@ -175,12 +175,15 @@ fn choose_version(
     })
 }
 
+/// The agreement that covers the request, if one does, and the purpose.
+type Chosen = (Option<Arc<Doc<Agreement>>>, Purpose);
+
 fn choose_agreement(
     snapshot: &Snapshot,
     participant: &ParticipantId,
     version: &Version,
     ask: &Ask,
-) -> Result<(Option<Arc<Doc<Agreement>>>, Purpose), Problem> {
+) -> Result<Chosen, Problem> {
     let offer = version.manifest.offer_digest();
     let covering: Vec<&Arc<Doc<Agreement>>> = snapshot
         .agreements

@@ -112,7 +112,7 @@ pub async fn get(
     }
     // How long the stream will be is not known; a grant covers a window of it.
     let plan = |_: &[String]| -> Result<GrantPlan, Problem> {
-        Ok(GrantPlan { representation: format.media_type().to_owned(), parts: vec![0..u64::MAX] })
+        Ok(GrantPlan::open(format.media_type().to_owned()))
     };
     let (admission, admitted) = admit(&gateway, &caller.principal, &resolved, query.redact, plan).await?;
     let gate = Gate::open(Arc::clone(&gateway), admitted);
@@ -176,14 +176,12 @@ fn describe(headers: &mut HeaderMap, format: Format) {
 
 /// Parquet is a file, with ranges: where the version has exactly one, that is the answer.
 fn one_file(resolved: &Resolved) -> Result<Arc<StoredFile>, Problem> {
-    match resolved.files.as_slice() {
-        [file] => Ok(Arc::clone(file)),
-        _ => {
-            let names: Vec<&str> = resolved.version.files.iter().map(|file| file.name.as_str()).collect();
-            let detail = format!("the version has several Parquet files, each at files/{{name}}: {}", names.join(", "));
-            Err(Problem::new(Code::NotAcceptable, detail))
-        }
+    if let [file] = resolved.files.as_slice() {
+        return Ok(Arc::clone(file));
     }
+    let names: Vec<&str> = resolved.version.files.iter().map(|file| file.name.as_str()).collect();
+    let detail = format!("the version has several Parquet files, each at files/{{name}}: {}", names.join(", "));
+    Err(Problem::new(Code::NotAcceptable, detail))
 }
 
 #[cfg(test)]

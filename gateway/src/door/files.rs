@@ -287,13 +287,12 @@ fn bodiless(answer: &Answer, representation: &Representation) -> Response {
         )),
         _ => None,
     };
-    let mut response = match problem {
-        Some(problem) => Refused::from(problem).into_response(),
-        None => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-            response
-        }
+    let mut response = if let Some(problem) = problem {
+        Refused::from(problem).into_response()
+    } else {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        response
     };
     let kept = response.headers().get(header::CONTENT_TYPE).cloned();
     describe(response.headers_mut(), answer, representation);

@@ -24,7 +24,7 @@ const STREAM_BUFFER_BYTES: u64 = 192 << 10;
 /// How often the kernel is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long what is under way may take to be acknowledged before it counts as lost.
-const LOST_AFTER: Duration = Duration::from_secs(60);
+const LOST_AFTER: Duration = Duration::from_mins(1);
 
 /// What a response handed to its connection and the peer has not yet acknowledged.
 #[derive(Debug)]

@@ -50,6 +50,7 @@ pub struct Handed {
 impl Handed {
     /// Takes out the first `bytes` bytes. Units go along only where a frame is a slice of one stored file, so that its bytes
     /// and theirs are in one order: of an encoded batch no part stands for a part of a unit.
+    #[must_use]
     pub fn take_first(&mut self, bytes: u64) -> Self {
         let bytes = bytes.min(self.bytes);
         let mut first = Self { units: Vec::new(), bytes, sliced: self.sliced };

@@ -52,6 +52,7 @@ impl Settlement {
     }
 
     /// Takes everything out.
+    #[must_use]
     pub fn take(&mut self) -> Self {
         let taken = self.clone();
         self.clear();

@@ -147,17 +147,14 @@ fn describe(gateway: &Shared, caller: &Caller, manifest: &Manifest, text: &str) 
     ];
     let mut change = Change::recorded(caller, &gateway.secrets, "catalog_register", members)?;
     let id = entry.id.to_string();
-    match existing {
-        Some(doc) => {
-            let mut dataset = doc.body.clone();
-            dataset.versions.push(entry.version.clone());
-            change.replace(DocKind::Dataset, id, doc.revision, &dataset);
-        }
-        None => {
-            let versions = vec![entry.version.clone()];
-            let dataset = Dataset { id: entry.id.clone(), provider, registrant: own.clone(), versions };
-            change.create(DocKind::Dataset, id, &dataset);
-        }
+    if let Some(doc) = existing {
+        let mut dataset = doc.body.clone();
+        dataset.versions.push(entry.version.clone());
+        change.replace(DocKind::Dataset, id, doc.revision, &dataset);
+    } else {
+        let versions = vec![entry.version.clone()];
+        let dataset = Dataset { id: entry.id.clone(), provider, registrant: own.clone(), versions };
+        change.create(DocKind::Dataset, id, &dataset);
     }
     change.create(DocKind::Version, version_key(&entry.id, &entry.version), &version);
     let view: VersionView = view(gateway, caller, &version);
@@ -231,7 +228,7 @@ fn added(
         return Err(Problem::new(Code::TooLarge, format!("a version has at most {FILES_MAX} files")));
     }
     body.inspection = taken.inspection.clone();
-    body.files = taken.files.clone();
+    body.files.clone_from(&taken.files);
     body.state = VersionState::Inspected;
     let members = [
         ("dataset", json!(dataset)),
@@ -334,7 +331,6 @@ fn look_into(
 }
 
 /// Our store's fault, not the file's.
-#[expect(clippy::needless_pass_by_value, reason = "used as a map_err argument")]
 fn fault(error: impl std::fmt::Display) -> Problem {
     crate::admission::unavailable(error.to_string())
 }

@@ -317,7 +317,7 @@ pub async fn put_ca(
             gateway.trust.check_domain(&participant.trust_domain, &ca, Some(crl), &caller.snapshot).is_ok()
         });
         gateway.trust.check_domain(&participant.trust_domain, &ca, crl.as_deref(), &caller.snapshot)?;
-        participant.ca = ca.clone();
+        participant.ca.clone_from(&ca);
         participant.crl = crl;
         let mut change = Change::recorded(caller, &gateway.secrets, "trust_swap", members(&participant))?;
         change.replace(DocKind::Participant, participant.id.to_string(), revision, &participant);

@@ -69,7 +69,7 @@ async fn answer(gateway: &Shared, caller: &Caller, request: Request) -> Result<R
                 "what may leave has changed since the ticket was made: ask GetFlightInfo again",
             ));
         }
-        Ok(GrantPlan { representation: representation.clone(), parts: vec![0..u64::MAX] })
+        Ok(GrantPlan::open(representation.clone()))
     };
     let (admission, admitted) = admit(gateway, &caller.principal, &resolved, voucher.redact, plan).await?;
     let gate = Gate::open(Arc::clone(gateway), admitted);

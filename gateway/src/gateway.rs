@@ -100,7 +100,8 @@ impl Gateway {
 
     async fn record_cut(&self, affected: &Affected, reason: &str, by: Option<&Principal>) -> Result<usize, Problem> {
         let now = clock::now();
-        let active = self.scan(Reader::active_leases).await?;
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
+        let active = self.scan(|reader| reader.active_leases()).await?;
         let active = active.into_iter().map(|row| row.lease).filter(|lease| affected.covers(lease));
         let commits = active.map(|lease| {
             let mut transaction = Transaction::new(now);

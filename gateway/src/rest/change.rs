@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Digest, LeaseId};
 use gateway_api::{Code, Problem};
-use gateway_store::{CommitError, DocKind, Idempotency, LeafRef, LeaseState, Reader, Transaction, Write};
+use gateway_store::{CommitError, DocKind, Idempotency, LeafRef, LeaseState, Transaction, Write};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -85,7 +85,8 @@ impl Change {
     /// Ends the affected leases with the change itself: whatever happens after the commit, none of them is granted another
     /// byte. Their streams end when [`Gateway::cut`] is called next.
     pub fn cut(&mut self, gateway: &Gateway, affected: &Affected, reason: &str) -> Result<(), Problem> {
-        let active = gateway.look(Reader::active_leases)?;
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
+        let active = gateway.look(|reader| reader.active_leases())?;
         let ids: Vec<LeaseId> = active
             .into_iter()
             .map(|row| row.lease)

@@ -21,10 +21,11 @@ const BATCH_BYTES: u64 = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// The name is not one that a file of a version may have.
-    #[error(
-        "`{0}` is not a file name: write 1 to 200 of A-Z, a-z, 0-9, `.`, `_` and `-`, no leading dot"
-    )]
+    #[error("`{0}` is not a file name: write 1 to 200 of A-Z, a-z, 0-9, `.`, `_` and `-`, no leading dot")]
     Name(String),
+    /// No byte at all.
+    #[error("at byte 0: the file is empty")]
+    Empty,
     /// Neither name nor bytes say what it is.
     #[error(
         "`{name}` is {what}: send Parquet (.parquet), Arrow IPC (.arrow, .arrows, .feather), CSV (.csv, .tsv) or JSON Lines (.jsonl, .ndjson)"
@@ -86,12 +87,7 @@ enum Format {
 ///
 /// # Errors
 /// [`PrepareError`]; whatever was written to `out` is then to be thrown away.
-pub fn prepare<W: Write + Send>(
-    name: &str,
-    bytes: &[u8],
-    limits: &Limits,
-    out: W,
-) -> Result<Prepared, PrepareError> {
+pub fn prepare<W: Write + Send>(name: &str, bytes: &[u8], limits: &Limits, out: W) -> Result<Prepared, PrepareError> {
     if !is_file_name(name) {
         return Err(PrepareError::Name(name.chars().take(200).collect()));
     }
@@ -100,23 +96,14 @@ pub fn prepare<W: Write + Send>(
         Format::Parquet => {
             let layout = Layout::read(bytes, limits, Depth::Headers)?;
             if layout.gaps().is_empty() {
-                return Ok(Prepared {
-                    name: stored,
-                    kept: Kept::AsIs,
-                });
+                return Ok(Prepared { name: stored, kept: Kept::AsIs });
             }
             pack(bytes, &layout, out)?;
-            Ok(Prepared {
-                name: stored,
-                kept: Kept::Packed(layout.gaps().to_vec()),
-            })
+            Ok(Prepared { name: stored, kept: Kept::Packed(layout.gaps().to_vec()) })
         }
         Format::Other(format) => {
             convert(format, bytes, limits, out)?;
-            Ok(Prepared {
-                name: stored,
-                kept: Kept::Converted(format),
-            })
+            Ok(Prepared { name: stored, kept: Kept::Converted(format) })
         }
     }
 }
@@ -124,64 +111,30 @@ pub fn prepare<W: Write + Send>(
 /// Lays out and hashes a file as it is stored: its regions tile it, every page expands, every count is true.
 pub fn admit(file: &[u8], limits: &Limits) -> Result<Admitted, LayoutError> {
     let layout = Layout::read(file, limits, Depth::Pages)?;
-    let rows = BATCH_BYTES
-        .checked_div(layout.row_bytes_max())
-        .unwrap_or(BATCH_ROWS)
-        .clamp(1, BATCH_ROWS);
+    let rows = BATCH_BYTES.checked_div(layout.row_bytes_max()).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS);
     let index = layout.index(file)?;
-    Ok(Admitted {
-        index,
-        batch_rows: usize::try_from(rows).unwrap_or(1),
-        key_values: layout.key_values().clone(),
-    })
+    Ok(Admitted { index, batch_rows: usize::try_from(rows).unwrap_or(1), key_values: layout.key_values().clone() })
 }
 
 fn extension(name: &str) -> String {
-    name.rsplit_once('.')
-        .map(|(_, extension)| extension.to_ascii_lowercase())
-        .unwrap_or_default()
+    name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// The name under which `name` is stored.
 fn stored_name(name: &str) -> Result<String, PrepareError> {
     let known = matches!(
         extension(name).as_str(),
-        "parquet"
-            | "pq"
-            | "parq"
-            | "arrow"
-            | "arrows"
-            | "ipc"
-            | "feather"
-            | "csv"
-            | "tsv"
-            | "jsonl"
-            | "ndjson"
+        "parquet" | "pq" | "parq" | "arrow" | "arrows" | "ipc" | "feather" | "csv" | "tsv" | "jsonl" | "ndjson"
     );
-    let stem = if known {
-        name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-    } else {
-        name
-    };
-    let stored = if name.ends_with(".parquet") {
-        name.to_owned()
-    } else {
-        format!("{stem}.parquet")
-    };
-    if is_file_name(&stored) {
-        Ok(stored)
-    } else {
-        Err(PrepareError::Name(stored))
-    }
+    let stem = if known { name.rsplit_once('.').map_or(name, |(stem, _)| stem) } else { name };
+    let stored = if name.ends_with(".parquet") { name.to_owned() } else { format!("{stem}.parquet") };
+    if is_file_name(&stored) { Ok(stored) } else { Err(PrepareError::Name(stored)) }
 }
 
 fn detect(name: &str, bytes: &[u8]) -> Result<Format, PrepareError> {
-    let unknown = |what| PrepareError::Format {
-        name: name.to_owned(),
-        what,
-    };
+    let unknown = |what| PrepareError::Format { name: name.to_owned(), what };
     if bytes.is_empty() {
-        return Err(unknown("empty"));
+        return Err(PrepareError::Empty);
     }
     // What the first bytes say is stronger than the name.
     if bytes.starts_with(b"PAR1") || bytes.starts_with(b"PARE") {
@@ -191,19 +144,10 @@ fn detect(name: &str, bytes: &[u8]) -> Result<Format, PrepareError> {
         return Ok(Format::Other(TextFormat::Arrow));
     }
     for (magic, what) in [
-        (
-            &b"\x1f\x8b"[..],
-            "compressed with gzip, which is to be unpacked first",
-        ),
+        (&b"\x1f\x8b"[..], "compressed with gzip, which is to be unpacked first"),
         (b"PK\x03\x04", "a zip archive or an Excel workbook"),
-        (
-            b"\x28\xb5\x2f\xfd",
-            "compressed with zstd, which is to be unpacked first",
-        ),
-        (
-            b"BZh",
-            "compressed with bzip2, which is to be unpacked first",
-        ),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd, which is to be unpacked first"),
+        (b"BZh", "compressed with bzip2, which is to be unpacked first"),
         (b"FEA1", "Feather version 1"),
     ] {
         if bytes.starts_with(magic) {

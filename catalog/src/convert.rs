@@ -36,9 +36,7 @@ pub enum TextFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
     /// A byte that is not UTF-8.
-    #[error(
-        "line {line}: byte {offset} is not UTF-8: save the file as UTF-8 (GB18030, Big5 and UTF-16 are not read)"
-    )]
+    #[error("line {line}: byte {offset} is not UTF-8: save the file as UTF-8 (GB18030, Big5 and UTF-16 are not read)")]
     NotUtf8 {
         /// The line it stands in.
         line: u64,
@@ -74,10 +72,7 @@ pub enum ConvertError {
 
 impl ConvertError {
     fn text(line: u64, what: impl Into<String>) -> Self {
-        Self::Text {
-            line,
-            what: what.into(),
-        }
+        Self::Text { line, what: what.into() }
     }
 }
 
@@ -104,10 +99,8 @@ pub fn convert<W: Write + Send>(
 
 /// `bytes` as text; the error counts from where they stand in the file.
 fn utf8(bytes: &[u8], offset: usize, line: u64) -> Result<&str, ConvertError> {
-    std::str::from_utf8(bytes).map_err(|error| ConvertError::NotUtf8 {
-        line,
-        offset: (offset + error.valid_up_to()) as u64,
-    })
+    std::str::from_utf8(bytes)
+        .map_err(|error| ConvertError::NotUtf8 { line, offset: (offset + error.valid_up_to()) as u64 })
 }
 
 /// A UTF-8 byte order mark.

@@ -36,12 +36,10 @@ impl Digest {
     /// The 64 hex digits without the prefix.
     pub fn hex(&self) -> String {
         use fmt::Write as _;
-        self.0
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 
     /// Parses `sha256:<hex>` or the bare hex digits.
@@ -125,10 +123,7 @@ mod tests {
     fn prints_and_parses_itself() {
         let digest = Digest::of(b"abc");
         // FIPS 180-4, the one-block example.
-        assert_eq!(
-            digest.hex(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(digest.hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(Digest::parse(&digest.to_string()).unwrap(), digest);
         assert!(Digest::parse("sha256:00").is_err());
         assert!(Digest::parse(&"é".repeat(32)).is_err());

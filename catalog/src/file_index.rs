@@ -109,12 +109,8 @@ impl FileIndex {
 
     /// The regions that `range` touches, in file order.
     pub fn touched(&self, range: &Range<u64>) -> &[Region] {
-        let first = self
-            .regions
-            .partition_point(|region| region.range().end <= range.start);
-        let last = self
-            .regions
-            .partition_point(|region| region.offset < range.end);
+        let first = self.regions.partition_point(|region| region.range().end <= range.start);
+        let last = self.regions.partition_point(|region| region.offset < range.end);
         self.regions.get(first..last).unwrap_or_default()
     }
 
@@ -137,12 +133,9 @@ impl FileIndex {
             let mut at = from;
             while at < to {
                 let block_end = (at + BLOCK_BYTES).min(region.bytes);
-                let hash = usize::try_from(at / BLOCK_BYTES)
-                    .ok()
-                    .and_then(|number| region.blocks.get(number));
+                let hash = usize::try_from(at / BLOCK_BYTES).ok().and_then(|number| region.blocks.get(number));
                 let length = usize::try_from(block_end - at).unwrap_or(usize::MAX);
-                let (Some(hash), Some((block, after))) = (hash, rest.split_at_checked(length))
-                else {
+                let (Some(hash), Some((block, after))) = (hash, rest.split_at_checked(length)) else {
                     return false;
                 };
                 if blake3::hash(block).as_bytes() != hash {
@@ -164,11 +157,7 @@ impl FileIndex {
         });
         let end = touched.last().map_or(range.end, |region| {
             let within = range.end.min(region.range().end) - region.offset;
-            region.offset
-                + within
-                    .div_ceil(BLOCK_BYTES)
-                    .saturating_mul(BLOCK_BYTES)
-                    .min(region.bytes)
+            region.offset + within.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES).min(region.bytes)
         });
         start..end
     }
@@ -178,10 +167,7 @@ impl FileIndex {
 mod blocks {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(
-        blocks: &[[u8; 32]],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(blocks: &[[u8; 32]], serializer: S) -> Result<S::Ok, S::Error> {
         use std::fmt::Write as _;
         let mut hex = String::with_capacity(blocks.len().saturating_mul(64));
         for byte in blocks.iter().flatten() {
@@ -190,9 +176,7 @@ mod blocks {
         serializer.serialize_str(&hex)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<[u8; 32]>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[u8; 32]>, D::Error> {
         let hex = String::deserialize(deserializer)?;
         let wrong = || D::Error::custom("block hashes are not whole groups of 64 hex digits");
         if hex.len() % 64 != 0 || !hex.is_ascii() {

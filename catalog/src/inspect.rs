@@ -61,11 +61,7 @@ pub enum InspectError {
 /// Parts per million, rounded down; a part of nothing is whole.
 fn ppm(part: u64, whole: u64) -> u64 {
     let ppm = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
-    if whole == 0 {
-        1_000_000
-    } else {
-        u64::try_from(ppm).unwrap_or(1_000_000)
-    }
+    if whole == 0 { 1_000_000 } else { u64::try_from(ppm).unwrap_or(1_000_000) }
 }
 
 /// Collects what the files of one version hold.
@@ -105,25 +101,13 @@ impl<'a> Inspector<'a> {
     /// # Errors
     /// [`InspectError`] names the column that the other files do not have, or what cannot be read. After an error the
     /// inspector is of no more use.
-    pub fn add(
-        &mut self,
-        name: &str,
-        bytes: Bytes,
-        admitted: &Admitted,
-        packed: &[Gap],
-    ) -> Result<(), InspectError> {
+    pub fn add(&mut self, name: &str, bytes: Bytes, admitted: &Admitted, packed: &[Gap]) -> Result<(), InspectError> {
         self.same_columns(name, &admitted.index)?;
-        let unreadable = |what: String| InspectError::Unreadable {
-            file: name.to_owned(),
-            what,
-        };
+        let unreadable = |what: String| InspectError::Unreadable { file: name.to_owned(), what };
         let mut reader = guarded(|| open(bytes, admitted.batch_rows))
             .map_err(|error| unreadable(error.to_string()))?
             .map_err(|error| unreadable(error.to_string()))?;
-        let mut converter = self
-            .distinct_rows
-            .as_ref()
-            .and_then(|_| row_converter(&reader.schema()));
+        let mut converter = self.distinct_rows.as_ref().and_then(|_| row_converter(&reader.schema()));
         if converter.is_none() {
             self.distinct_rows = None;
         }
@@ -135,22 +119,15 @@ impl<'a> Inspector<'a> {
                     return Ok(None);
                 };
                 let batch = batch.map_err(|error| error.to_string())?;
-                self.batch(&batch, converter.as_mut())
-                    .map(|()| Some(batch.num_rows() as u64))
+                self.batch(&batch, converter.as_mut()).map(|()| Some(batch.num_rows() as u64))
             });
-            match step
-                .map_err(|error| unreadable(error.to_string()))?
-                .map_err(unreadable)?
-            {
+            match step.map_err(|error| unreadable(error.to_string()))?.map_err(unreadable)? {
                 Some(more) => rows += more,
                 None => break,
             }
         }
         if rows != admitted.index.rows() {
-            return Err(unreadable(format!(
-                "it has {rows} rows, but its footer says {}",
-                admitted.index.rows()
-            )));
+            return Err(unreadable(format!("it has {rows} rows, but its footer says {}", admitted.index.rows())));
         }
         self.rows += rows;
         self.bytes += admitted.index.bytes;
@@ -168,83 +145,48 @@ impl<'a> Inspector<'a> {
     }
 
     fn same_columns(&mut self, file: &str, index: &FileIndex) -> Result<(), InspectError> {
-        let leaves = index
-            .leaves
-            .iter()
-            .map(|leaf| (leaf.path.clone(), leaf.r#type.clone()));
+        let leaves = index.leaves.iter().map(|leaf| (leaf.path.clone(), leaf.r#type.clone()));
         if self.files.is_empty() {
             self.leaves = leaves.collect();
-            let key = self
-                .manifest
-                .and_then(|manifest| manifest.dataset.subject_key.as_deref());
-            self.measures = self
-                .leaves
-                .iter()
-                .map(|(path, _)| Measure::new(key == Some(path)))
-                .collect();
+            let key = self.manifest.and_then(|manifest| manifest.dataset.subject_key.as_deref());
+            self.measures = self.leaves.iter().map(|(path, _)| Measure::new(key == Some(path))).collect();
             return Ok(());
         }
         let wrong = |column: &str, what: String| {
-            Err(InspectError::Columns {
-                file: file.to_owned(),
-                column: column.to_owned(),
-                what,
-            })
+            Err(InspectError::Columns { file: file.to_owned(), column: column.to_owned(), what })
         };
         let mut expected = self.leaves.iter();
         for (path, kind) in leaves {
             match expected.next() {
                 None => return wrong(&path, "is not in the other files of the version".to_owned()),
                 Some((other, _)) if *other != path => {
-                    return wrong(
-                        &path,
-                        format!("stands where the other files have `{other}`"),
-                    );
+                    return wrong(&path, format!("stands where the other files have `{other}`"));
                 }
                 Some((_, other)) if *other != kind => {
-                    return wrong(
-                        &path,
-                        format!("is {kind}, but {other} in the other files of the version"),
-                    );
+                    return wrong(&path, format!("is {kind}, but {other} in the other files of the version"));
                 }
                 Some(_) => {}
             }
         }
         match expected.next() {
-            Some((missing, _)) => wrong(
-                missing,
-                "is missing, but in the other files of the version".to_owned(),
-            ),
+            Some((missing, _)) => wrong(missing, "is missing, but in the other files of the version".to_owned()),
             None => Ok(()),
         }
     }
 
-    fn batch(
-        &mut self,
-        batch: &RecordBatch,
-        converter: Option<&mut RowConverter>,
-    ) -> Result<(), String> {
+    fn batch(&mut self, batch: &RecordBatch, converter: Option<&mut RowConverter>) -> Result<(), String> {
         let mut arrays = Vec::with_capacity(self.measures.len());
         for column in batch.columns() {
             leaves::collect(column, None, &mut arrays);
         }
         if arrays.len() != self.measures.len() {
-            return Err(format!(
-                "it has {} leaf columns, but its schema {}",
-                arrays.len(),
-                self.measures.len()
-            ));
+            return Err(format!("it has {} leaf columns, but its schema {}", arrays.len(), self.measures.len()));
         }
-        for ((measure, array), (path, _)) in self.measures.iter_mut().zip(&arrays).zip(&self.leaves)
-        {
-            measure
-                .add(array)
-                .map_err(|error| format!("column `{path}`: {error}"))?;
+        for ((measure, array), (path, _)) in self.measures.iter_mut().zip(&arrays).zip(&self.leaves) {
+            measure.add(array).map_err(|error| format!("column `{path}`: {error}"))?;
         }
         if let (Some(distinct), Some(converter)) = (&mut self.distinct_rows, converter) {
-            let rows = converter
-                .convert_columns(batch.columns())
-                .map_err(|error| error.to_string())?;
+            let rows = converter.convert_columns(batch.columns()).map_err(|error| error.to_string())?;
             for row in &rows {
                 distinct.add(distinct::hash(row.as_ref()));
             }
@@ -269,10 +211,9 @@ impl<'a> Inspector<'a> {
                 "identifiers": [],
                 "values": measure.cells(),
             });
-            if let (Some(column), Some(declared)) = (
-                column.as_object_mut(),
-                self.manifest.and_then(|manifest| manifest.class_of(path)),
-            ) {
+            if let (Some(column), Some(declared)) =
+                (column.as_object_mut(), self.manifest.and_then(|manifest| manifest.class_of(path)))
+            {
                 column.insert("declared".to_owned(), json!(declared));
             }
             if let (Some(column), true) = (column.as_object_mut(), measure.is_text) {
@@ -280,31 +221,17 @@ impl<'a> Inspector<'a> {
                 column.insert("empty".to_owned(), measure.empty.into());
                 scripts.merge(&measure.scripts);
             }
-            completeness.insert(
-                path.clone(),
-                ppm(measure.values, measure.values + measure.nulls).into(),
-            );
-            if self
-                .manifest
-                .and_then(|manifest| manifest.dataset.subject_key.as_ref())
-                == Some(path)
-            {
+            completeness.insert(path.clone(), ppm(measure.values, measure.values + measure.nulls).into());
+            if self.manifest.and_then(|manifest| manifest.dataset.subject_key.as_ref()) == Some(path) {
                 persons = Some(measure.distinct.estimate());
             }
             columns.push(column);
         }
-        let declared = self
-            .manifest
-            .and_then(|manifest| manifest.dataset.subjects)
-            .map(|subjects| subjects.persons);
+        let declared = self.manifest.and_then(|manifest| manifest.dataset.subjects).map(|subjects| subjects.persons);
         let duplicates = self.distinct_rows.as_ref().map(|distinct| {
             let missing = self.rows.saturating_sub(distinct.estimate());
             // Three standard errors of the estimate prove nothing.
-            if distinct.is_exact() || missing > self.rows / 40 {
-                missing
-            } else {
-                0
-            }
+            if distinct.is_exact() || missing > self.rows / 40 { missing } else { 0 }
         });
         json!({
             "rows": self.rows,
@@ -323,21 +250,13 @@ impl<'a> Inspector<'a> {
     }
 }
 
-fn open(
-    bytes: Bytes,
-    batch_rows: usize,
-) -> Result<ParquetRecordBatchReader, parquet::errors::ParquetError> {
-    ParquetRecordBatchReaderBuilder::try_new(bytes)?
-        .with_batch_size(batch_rows)
-        .build()
+fn open(bytes: Bytes, batch_rows: usize) -> Result<ParquetRecordBatchReader, parquet::errors::ParquetError> {
+    ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(batch_rows).build()
 }
 
 fn row_converter(schema: &SchemaRef) -> Option<RowConverter> {
-    let fields: Vec<SortField> = schema
-        .fields()
-        .iter()
-        .map(|field| SortField::new(field.data_type().clone()))
-        .collect();
+    let fields: Vec<SortField> =
+        schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
     if !RowConverter::supports_fields(&fields) {
         return None;
     }

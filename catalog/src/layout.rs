@@ -3,19 +3,26 @@
 //! true. What does not belong to any of them is a gap, and [`pack`] leaves it out; overlaps and untrue footers are
 //! refused with the offset.
 
+mod claims;
 mod counts;
+mod deltas;
 mod error;
 mod expand;
 mod footer;
+mod format;
 mod hash;
 mod header;
+mod hint;
 mod indexes;
 mod levels;
 mod limits;
 mod pack;
+mod page;
 mod pages;
+mod schema;
 mod shape;
 mod thrift;
+mod values;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -32,6 +39,8 @@ pub use limits::Limits;
 pub use pack::{PackError, pack};
 
 use crate::RegionKind;
+use indexes::Rows;
+use pages::PagePlace;
 
 /// Bytes that no reader looks at, left out when the file was packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -71,18 +80,8 @@ impl Layout {
         let footer = footer::read(file, limits)?;
         let end = file.len() as u64;
         let mut layout = Self {
-            spans: vec![
-                (RegionKind::Magic, 0..4),
-                (RegionKind::Footer, footer.offset..end),
-            ],
-            gaps: footer
-                .unread
-                .iter()
-                .map(|(offset, bytes)| Gap {
-                    offset: *offset,
-                    bytes: *bytes,
-                })
-                .collect(),
+            spans: vec![(RegionKind::Magic, 0..4), (RegionKind::Footer, footer.offset..end)],
+            gaps: footer.unread.iter().map(|(offset, bytes)| Gap { offset: *offset, bytes: *bytes }).collect(),
             key_values: footer.key_values,
             metadata: footer.metadata,
             row_bytes_max: 0,
@@ -92,9 +91,7 @@ impl Layout {
         let mut scratch = Vec::new();
         // All chunks are placed before any is walked: overlapping ones could make us walk the same bytes for ever.
         let chunks = layout.chunks(footer.offset)?;
-        layout
-            .spans
-            .extend(chunks.iter().map(|(kind, range)| (*kind, range.clone())));
+        layout.spans.extend(chunks.iter().map(|(kind, range)| (*kind, range.clone())));
         layout.spans.retain(|(_, range)| !range.is_empty());
         layout.overlaps()?;
         let mut pages = Vec::with_capacity(chunks.len());
@@ -102,12 +99,7 @@ impl Layout {
             let rows = group.num_rows().cast_unsigned();
             for (column, meta) in group.columns().iter().enumerate() {
                 let range = layout.chunk_range(row_group, column)?;
-                let chunk = pages::Chunk {
-                    offset: range.start,
-                    bytes: slice(file, &range)?,
-                    meta,
-                    rows,
-                };
+                let chunk = pages::Chunk { offset: range.start, bytes: slice(file, &range)?, meta, rows };
                 let walked = chunk.walk(limits, (depth == Depth::Pages).then_some(&mut scratch))?;
                 if walked.row_values_max > limits.row_values {
                     let what = format!(
@@ -115,23 +107,15 @@ impl Layout {
                         walked.row_values_max,
                         meta.column_path().string()
                     );
-                    return Err(LayoutError::TooLarge {
-                        offset: range.start,
-                        what,
-                        limit: limits.row_values,
-                    });
+                    return Err(LayoutError::TooLarge { offset: range.start, what, limit: limits.row_values });
                 }
-                let bytes = walked
-                    .row_values_max
-                    .saturating_mul(walked.dictionary_value_max);
+                let bytes = walked.row_values_max.saturating_mul(walked.value_bytes_max);
                 let most = row_bytes.entry(column).or_default();
                 *most = bytes.max(*most);
                 pages.push((row_group, column, walked.data_pages));
             }
         }
-        layout.row_bytes_max = row_bytes
-            .values()
-            .fold(0, |sum, bytes| sum.saturating_add(*bytes));
+        layout.row_bytes_max = row_bytes.values().fold(0, |sum, bytes| sum.saturating_add(*bytes));
         for (row_group, column, pages) in pages {
             layout.chunk_indexes(file, footer.offset, (row_group, column), &pages)?;
         }
@@ -148,20 +132,10 @@ impl Layout {
             for column in 0..self.metadata.file_metadata().schema_descr().num_columns() {
                 let range = self.chunk_range(row_group, column)?;
                 if !range.is_empty() && (range.start < 4 || range.end > footer) {
-                    let what = format!(
-                        "{} would end at byte {}, outside the data",
-                        name(row_group, column),
-                        range.end
-                    );
+                    let what = format!("{} would end at byte {}, outside the data", name(row_group, column), range.end);
                     return Err(LayoutError::untrue(range.start, what));
                 }
-                chunks.push((
-                    RegionKind::Chunk {
-                        row_group: number(row_group),
-                        column: number(column),
-                    },
-                    range,
-                ));
+                chunks.push((RegionKind::Chunk { row_group: number(row_group), column: number(column) }, range));
             }
         }
         Ok(chunks)
@@ -169,18 +143,12 @@ impl Layout {
 
     /// Where a column chunk stands.
     fn chunk_range(&self, row_group: usize, column: usize) -> Result<Range<u64>, LayoutError> {
-        let meta = self
-            .metadata
-            .row_groups()
-            .get(row_group)
-            .and_then(|group| group.columns().get(column));
-        let missing = || {
-            LayoutError::damaged(
-                0,
-                format!("{} is missing from the footer", name(row_group, column)),
-            )
-        };
+        let meta = self.metadata.row_groups().get(row_group).and_then(|group| group.columns().get(column));
+        let missing = || LayoutError::damaged(0, format!("{} is missing from the footer", name(row_group, column)));
         let meta = meta.ok_or_else(missing)?;
+        if meta.data_page_offset() < 0 || meta.dictionary_page_offset().is_some_and(|offset| offset < 0) {
+            return Err(LayoutError::untrue(0, format!("{} has a negative offset or size", name(row_group, column))));
+        }
         let dictionary = meta.dictionary_page_offset().filter(|offset| *offset > 0);
         let start = dictionary.unwrap_or(meta.data_page_offset());
         if meta.compressed_size() == 0 && meta.num_values() == 0 {
@@ -188,26 +156,14 @@ impl Layout {
             return Ok(0..0);
         }
         // Without values there may be a dictionary and no data page for the other offset to point at.
-        if meta.num_values() > 0
-            && dictionary.is_some_and(|offset| offset >= meta.data_page_offset())
-        {
-            let what = format!(
-                "{} says its dictionary comes after its data",
-                name(row_group, column)
-            );
+        if meta.num_values() > 0 && dictionary.is_some_and(|offset| offset >= meta.data_page_offset()) {
+            let what = format!("{} says its dictionary comes after its data", name(row_group, column));
             return Err(LayoutError::untrue(start.unsigned_abs(), what));
         }
-        let range = u64::try_from(start)
-            .ok()
-            .zip(u64::try_from(meta.compressed_size()).ok());
+        let range = u64::try_from(start).ok().zip(u64::try_from(meta.compressed_size()).ok());
         range
             .and_then(|(start, bytes)| Some(start..start.checked_add(bytes)?))
-            .ok_or_else(|| {
-                LayoutError::untrue(
-                    0,
-                    format!("{} has a negative offset or size", name(row_group, column)),
-                )
-            })
+            .ok_or_else(|| LayoutError::untrue(0, format!("{} has a negative offset or size", name(row_group, column))))
     }
 
     /// Claims the page indexes and the bloom filter of one chunk; one that is not what it says stays a gap.
@@ -216,54 +172,27 @@ impl Layout {
         file: &[u8],
         footer: u64,
         (row_group, column): (usize, usize),
-        pages: &[(u64, u64)],
+        pages: &[PagePlace],
     ) -> Result<(), LayoutError> {
-        let Some(meta) = self
-            .metadata
-            .row_groups()
-            .get(row_group)
-            .and_then(|group| group.columns().get(column))
-        else {
+        let Some(meta) = self.metadata.row_groups().get(row_group).and_then(|group| group.columns().get(column)) else {
             return Ok(());
         };
-        let range =
-            |offset: Option<i64>, bytes: Option<u64>| -> Result<Option<Range<u64>>, LayoutError> {
-                let Some(offset) = offset else {
-                    return Ok(None);
-                };
-                let start = u64::try_from(offset).unwrap_or(u64::MAX);
-                let end = start
-                    .checked_add(bytes.unwrap_or(0))
-                    .filter(|end| *end <= footer && start >= 4);
-                let what = || {
-                    format!(
-                        "an index of {} lies outside the data",
-                        name(row_group, column)
-                    )
-                };
-                end.map(|end| Some(start..end))
-                    .ok_or_else(|| LayoutError::untrue(start, what()))
+        let range = |offset: Option<i64>, bytes: Option<u64>| -> Result<Option<Range<u64>>, LayoutError> {
+            let Some(offset) = offset else {
+                return Ok(None);
             };
+            let start = u64::try_from(offset).unwrap_or(u64::MAX);
+            let end = start.checked_add(bytes.unwrap_or(0)).filter(|end| *end <= footer && start >= 4);
+            let what = || format!("an index of {} lies outside the data", name(row_group, column));
+            end.map(|end| Some(start..end)).ok_or_else(|| LayoutError::untrue(start, what()))
+        };
         let length = |bytes: Option<i32>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
-        let column_index = range(
-            meta.column_index_offset(),
-            length(meta.column_index_length()),
-        )?;
-        let offset_index = range(
-            meta.offset_index_offset(),
-            length(meta.offset_index_length()),
-        )?;
-        let mut bloom = range(
-            meta.bloom_filter_offset(),
-            length(meta.bloom_filter_length()),
-        )?;
+        let column_index = range(meta.column_index_offset(), length(meta.column_index_length()))?;
+        let offset_index = range(meta.offset_index_offset(), length(meta.offset_index_length()))?;
+        let mut bloom = range(meta.bloom_filter_offset(), length(meta.bloom_filter_length()))?;
         if let Some(range) = &mut bloom {
-            let filter = slice(file, &(range.start..footer))
-                .ok()
-                .and_then(indexes::bloom_filter);
-            let end = filter
-                .and_then(|bytes| range.start.checked_add(bytes))
-                .filter(|end| *end <= footer);
+            let filter = slice(file, &(range.start..footer)).ok().and_then(indexes::bloom_filter);
+            let end = filter.and_then(|bytes| range.start.checked_add(bytes)).filter(|end| *end <= footer);
             // Older writers give no length; one that is given must be the filter's own.
             match end {
                 Some(end) if meta.bloom_filter_length().is_none() || end == range.end => {
@@ -272,33 +201,31 @@ impl Layout {
                 _ => bloom = None,
             }
         }
+        let descriptor = meta.column_descr();
+        let rows = offset_index.as_ref().and_then(|range| indexes::offset_index(slice(file, range).ok()?, pages));
+        if let (Some(range), Some(Rows::Untrue)) = (&offset_index, rows) {
+            let what = format!(
+                "the offset index of row group {row_group}, column {column} says of a page that it begins with another row"
+            );
+            return Err(LayoutError::untrue(range.start, what));
+        }
         let good = [
-            column_index.filter(|range| slice(file, range).is_ok_and(indexes::column_index)),
-            offset_index.filter(|range| {
-                slice(file, range).is_ok_and(|bytes| indexes::offset_index(bytes, pages))
+            column_index.filter(|range| {
+                slice(file, range).is_ok_and(|bytes| indexes::column_index(bytes, pages.len(), descriptor))
             }),
+            offset_index.filter(|_| rows.is_some()),
             bloom,
         ];
-        let claimed = [
-            meta.column_index_offset(),
-            meta.offset_index_offset(),
-            meta.bloom_filter_offset(),
-        ];
+        let claimed = [meta.column_index_offset(), meta.offset_index_offset(), meta.bloom_filter_offset()];
         for (range, claimed) in good.into_iter().zip(claimed) {
             match range.filter(|range| !range.is_empty()) {
                 Some(range) => {
-                    let kind = RegionKind::ChunkIndex {
-                        row_group: number(row_group),
-                        column: number(column),
-                    };
+                    let kind = RegionKind::ChunkIndex { row_group: number(row_group), column: number(column) };
                     self.spans.push((kind, range));
                 }
                 // The footer would go on pointing at it, so the file is packed even if the stretch is claimed twice.
                 None if claimed.is_some() => {
-                    self.gaps.push(Gap {
-                        offset: claimed.unwrap_or_default().unsigned_abs(),
-                        bytes: 1,
-                    });
+                    self.gaps.push(Gap { offset: claimed.unwrap_or_default().unsigned_abs(), bytes: 1 });
                 }
                 None => {}
             }
@@ -327,12 +254,8 @@ impl Layout {
         let mut at = 0;
         for (_, range) in &self.spans {
             if range.start > at {
-                self.gaps
-                    .retain(|gap| !(at..range.start).contains(&gap.offset));
-                self.gaps.push(Gap {
-                    offset: at,
-                    bytes: range.start - at,
-                });
+                self.gaps.retain(|gap| !(at..range.start).contains(&gap.offset));
+                self.gaps.push(Gap { offset: at, bytes: range.start - at });
             }
             at = range.end;
         }
@@ -350,24 +273,17 @@ impl Layout {
         &self.key_values
     }
 
-    /// How many bytes the dictionary values of one row may unpack to; only [`Depth::Pages`] knows.
+    /// How many bytes the values of one row may unpack to, beyond those in the file; only [`Depth::Pages`] knows.
     pub const fn row_bytes_max(&self) -> u64 {
         self.row_bytes_max
     }
 }
 
 fn slice<'a>(file: &'a [u8], range: &Range<u64>) -> Result<&'a [u8], LayoutError> {
-    let bounds = usize::try_from(range.start)
-        .ok()
-        .zip(usize::try_from(range.end).ok());
+    let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
     bounds
         .and_then(|(start, end)| file.get(start..end))
-        .ok_or_else(|| {
-            LayoutError::untrue(
-                range.start,
-                format!("bytes up to {} lie outside the file", range.end),
-            )
-        })
+        .ok_or_else(|| LayoutError::untrue(range.start, format!("bytes up to {} lie outside the file", range.end)))
 }
 
 /// A 32-bit size on a machine whose addresses are at least as wide.

@@ -25,9 +25,7 @@ pub use column::ColumnClass;
 pub use dataset::{Dataset, FileEntry, SourceFile, Version, VersionState};
 pub use digest::Digest;
 pub use file_index::{FileIndex, Region, RegionKind};
-pub use id::{
-    AgreementId, DatasetId, IdError, LeaseId, MechanismId, ParticipantId, Purpose, VersionName,
-};
+pub use id::{AgreementId, DatasetId, IdError, LeaseId, MechanismId, ParticipantId, Purpose, VersionName};
 pub use manifest::{Manifest, ManifestError};
 pub use mechanism::{Mechanism, MechanismKind, MechanismState};
 pub use offer::{Fee, Offer, Price, PriceModel};

@@ -59,13 +59,9 @@ pub struct Minor(pub i64);
 impl TryFrom<String> for Minor {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let digits =
-            text.len() <= 18 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let wrong = || {
-            format!(
-                "`{text}` is not an amount: write minor units (fen, cents) as up to 18 digits in quotes"
-            )
-        };
+        let digits = text.len() <= 18 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let wrong =
+            || format!("`{text}` is not an amount: write minor units (fen, cents) as up to 18 digits in quotes");
         if !digits {
             return Err(wrong());
         }

@@ -38,15 +38,9 @@ impl Place {
         let division = text.strip_prefix("CN-").is_some_and(|code| {
             code.len() == 6
                 && code.bytes().all(|b| b.is_ascii_digit())
-                && !["71", "81", "82"]
-                    .iter()
-                    .any(|other| code.starts_with(other))
+                && !["71", "81", "82"].iter().any(|other| code.starts_with(other))
         });
-        if country || division {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(PlaceError(text.chars().take(40).collect()))
-        }
+        if country || division { Ok(Self(text.to_owned())) } else { Err(PlaceError(text.chars().take(40).collect())) }
     }
 
     /// The place as text.
@@ -95,25 +89,12 @@ mod tests {
 
     #[test]
     fn shapes() {
-        for (ok, side) in [
-            ("HK", Side::HongKong),
-            ("CN", Side::Mainland),
-            ("CN-440300", Side::Mainland),
-            ("MO", Side::Elsewhere),
-        ] {
+        for (ok, side) in
+            [("HK", Side::HongKong), ("CN", Side::Mainland), ("CN-440300", Side::Mainland), ("MO", Side::Elsewhere)]
+        {
             assert_eq!(Place::parse(ok).unwrap().side(), side, "{ok}");
         }
-        for bad in [
-            "",
-            "hk",
-            "HKG",
-            "CN-",
-            "CN-4403",
-            "CN-810000",
-            "CN-710000",
-            "CN-820000",
-            "CN-44030a",
-        ] {
+        for bad in ["", "hk", "HKG", "CN-", "CN-4403", "CN-810000", "CN-710000", "CN-820000", "CN-44030a"] {
             assert!(Place::parse(bad).is_err(), "{bad}");
         }
     }

@@ -6,10 +6,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch,
-    StringBuilder,
-};
+use arrow::array::{ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema};
 use jiff::civil::Date;
 
@@ -37,14 +34,7 @@ impl Kind {
         if text == "true" || text == "false" {
             Self::Boolean
         } else if is_number(text) {
-            if text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'-')
-            {
-                Self::Integer
-            } else {
-                Self::Float
-            }
+            if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') { Self::Integer } else { Self::Float }
         } else if date(text).is_some() {
             Self::Date
         } else {
@@ -75,12 +65,8 @@ impl Kind {
 /// Whether `text` is a decimal number that means the same when it is written back.
 fn is_number(text: &str) -> bool {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = unsigned
-        .split_once(['e', 'E'])
-        .map_or((unsigned, None), |(m, e)| (m, Some(e)));
-    let (whole, fraction) = mantissa
-        .split_once('.')
-        .map_or((mantissa, None), |(w, f)| (w, Some(f)));
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).map_or((unsigned, None), |(m, e)| (m, Some(e)));
+    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(w, f)| (w, Some(f)));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let exponent_fits = exponent.is_none_or(|exponent| {
         let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
@@ -100,10 +86,7 @@ fn date(text: &str) -> Option<i32> {
     }
     let date: Date = text.parse().ok()?;
     (date.to_string() == text).then_some(())?;
-    let days = jiff::civil::date(1970, 1, 1)
-        .until((jiff::Unit::Day, date))
-        .ok()?
-        .get_days();
+    let days = jiff::civil::date(1970, 1, 1).until((jiff::Unit::Day, date)).ok()?.get_days();
     Some(days)
 }
 
@@ -114,11 +97,7 @@ struct Table<'a> {
     records: Records<'a>,
 }
 
-pub(super) fn convert<W: Write + Send>(
-    bytes: &[u8],
-    limits: &Limits,
-    out: W,
-) -> Result<u64, ConvertError> {
+pub(super) fn convert<W: Write + Send>(bytes: &[u8], limits: &Limits, out: W) -> Result<u64, ConvertError> {
     let table = learn(bytes, limits)?;
     let fields: Vec<_> = table
         .names
@@ -174,19 +153,14 @@ fn sniff(bytes: &[u8]) -> u8 {
             b'"' => quoted = !quoted,
             b'\n' if !quoted => break,
             byte if !quoted => {
-                if let Some((count, _)) = counts.iter_mut().find(|(_, delimiter)| delimiter == byte)
-                {
+                if let Some((count, _)) = counts.iter_mut().find(|(_, delimiter)| delimiter == byte) {
                     *count += 1;
                 }
             }
             _ => {}
         }
     }
-    counts
-        .into_iter()
-        .rev()
-        .max_by_key(|(count, _)| *count)
-        .map_or(b',', |(_, delimiter)| delimiter)
+    counts.into_iter().rev().max_by_key(|(count, _)| *count).map_or(b',', |(_, delimiter)| delimiter)
 }
 
 fn learn<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Table<'a>, ConvertError> {
@@ -204,11 +178,7 @@ fn learn<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Table<'a>, ConvertError
             continue;
         }
         if fields.len() != names.len() {
-            let what = format!(
-                "{} fields, but the header has {}",
-                fields.len(),
-                names.len()
-            );
+            let what = format!("{} fields, but the header has {}", fields.len(), names.len());
             return Err(ConvertError::text(line, what));
         }
         for (kind, field) in kinds.iter_mut().zip(&fields) {
@@ -221,20 +191,12 @@ fn learn<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Table<'a>, ConvertError
             }
         }
     }
-    Ok(Table {
-        names,
-        kinds,
-        records: after_header,
-    })
+    Ok(Table { names, kinds, records: after_header })
 }
 
 fn header(fields: &[Field<'_>], line: u64, limits: &Limits) -> Result<Vec<String>, ConvertError> {
     if fields.len() > limits.columns {
-        let what = format!(
-            "{} columns, more than the limit of {}",
-            fields.len(),
-            limits.columns
-        );
+        let what = format!("{} columns, more than the limit of {}", fields.len(), limits.columns);
         return Err(ConvertError::text(line, what));
     }
     let mut names: Vec<String> = Vec::with_capacity(fields.len());
@@ -242,17 +204,12 @@ fn header(fields: &[Field<'_>], line: u64, limits: &Limits) -> Result<Vec<String
     for field in fields {
         let name = utf8(&field.bytes, field.offset, line)?.trim();
         if name.is_empty() || name.len() > 1024 {
-            let what = format!(
-                "column {} has no usable name: write a header line with a name for each",
-                names.len() + 1
-            );
+            let what =
+                format!("column {} has no usable name: write a header line with a name for each", names.len() + 1);
             return Err(ConvertError::text(line, what));
         }
         if !seen.insert(name.to_owned()) {
-            return Err(ConvertError::text(
-                line,
-                format!("two columns are called `{name}`: give each its own name"),
-            ));
+            return Err(ConvertError::text(line, format!("two columns are called `{name}`: give each its own name")));
         }
         names.push(name.to_owned());
     }
@@ -315,7 +272,5 @@ fn parsed<T>(
     parse: impl FnOnce(&str) -> Option<T>,
     changed: impl FnOnce() -> ConvertError,
 ) -> Result<Option<T>, ConvertError> {
-    value
-        .map(|text| parse(text).ok_or_else(changed))
-        .transpose()
+    value.map(|text| parse(text).ok_or_else(changed)).transpose()
 }

@@ -24,11 +24,7 @@ const METADATA_BYTES_MAX: usize = 64 << 20;
 /// Longest body of a message, which the reader copies whole.
 const BODY_BYTES_MAX: usize = 1 << 30;
 
-pub(super) fn convert<W: Write + Send>(
-    bytes: &[u8],
-    limits: &Limits,
-    out: W,
-) -> Result<u64, ConvertError> {
+pub(super) fn convert<W: Write + Send>(bytes: &[u8], limits: &Limits, out: W) -> Result<u64, ConvertError> {
     let input = Input { bytes, limits };
     if bytes.starts_with(MAGIC) {
         input.check_file()?;
@@ -43,13 +39,9 @@ pub(super) fn convert<W: Write + Send>(
 }
 
 fn opened<T>(open: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ConvertError> {
-    let unreadable = |what: String| ConvertError::Arrow {
-        offset: 0,
-        what: format!("the schema cannot be read: {what}"),
-    };
-    guarded(open)
-        .map_err(|error| unreadable(error.to_string()))?
-        .map_err(|error| unreadable(error.to_string()))
+    let unreadable =
+        |what: String| ConvertError::Arrow { offset: 0, what: format!("the schema cannot be read: {what}") };
+    guarded(open).map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))
 }
 
 fn copy<W: Write + Send>(
@@ -75,10 +67,7 @@ fn copy<W: Write + Send>(
 }
 
 fn wrong(offset: usize, what: impl Into<String>) -> ConvertError {
-    ConvertError::Arrow {
-        offset: offset as u64,
-        what: what.into(),
-    }
+    ConvertError::Arrow { offset: offset as u64, what: what.into() }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,10 +78,7 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn word(&self, at: usize) -> Option<u32> {
-        let bytes = self
-            .bytes
-            .get(at..)
-            .and_then(|rest| rest.first_chunk::<4>());
+        let bytes = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<4>());
         bytes.map(|bytes| u32::from_le_bytes(*bytes))
     }
 
@@ -115,9 +101,7 @@ impl<'a> Input<'a> {
         let mut at = 0;
         loop {
             // Without its end marker, a stream that was cut between two messages would look whole.
-            let prefix = self
-                .prefix(at)
-                .ok_or_else(|| wrong(at, "the stream has no end marker: it is cut off"))?;
+            let prefix = self.prefix(at).ok_or_else(|| wrong(at, "the stream has no end marker: it is cut off"))?;
             let (metadata_at, length) = prefix;
             if length == 0 {
                 return Ok(metadata_at);
@@ -129,31 +113,16 @@ impl<'a> Input<'a> {
     /// Walks the messages that the footer of a file names.
     fn check_file(&self) -> Result<(), ConvertError> {
         let end = self.bytes.len();
-        let tail = end
-            .checked_sub(MAGIC.len() + 4)
-            .filter(|tail| *tail > MAGIC.len() && self.bytes.ends_with(MAGIC));
-        let tail =
-            tail.ok_or_else(|| wrong(end, "the file does not end with `ARROW1`: it is cut off"))?;
-        let length = self
-            .word(tail)
-            .and_then(|length| usize::try_from(length).ok());
+        let tail = end.checked_sub(MAGIC.len() + 4).filter(|tail| *tail > MAGIC.len() && self.bytes.ends_with(MAGIC));
+        let tail = tail.ok_or_else(|| wrong(end, "the file does not end with `ARROW1`: it is cut off"))?;
+        let length = self.word(tail).and_then(|length| usize::try_from(length).ok());
         let start = length.and_then(|length| tail.checked_sub(length));
         let footer = start.and_then(|start| self.slice(start, length, METADATA_BYTES_MAX));
-        let footer = footer.ok_or_else(|| {
-            wrong(
-                tail,
-                "the footer is longer than the file or than is allowed",
-            )
-        })?;
-        let footer = root_as_footer(footer)
-            .map_err(|error| wrong(tail, format!("the footer cannot be read: {error}")))?;
+        let footer = footer.ok_or_else(|| wrong(tail, "the footer is longer than the file or than is allowed"))?;
+        let footer =
+            root_as_footer(footer).map_err(|error| wrong(tail, format!("the footer cannot be read: {error}")))?;
         let mut total = 0usize;
-        for block in footer
-            .dictionaries()
-            .into_iter()
-            .flatten()
-            .chain(footer.recordBatches().into_iter().flatten())
-        {
+        for block in footer.dictionaries().into_iter().flatten().chain(footer.recordBatches().into_iter().flatten()) {
             let at = usize::try_from(block.offset()).unwrap_or(usize::MAX);
             let body = usize::try_from(block.bodyLength()).unwrap_or(usize::MAX);
             let prefix = self.prefix(at).filter(|(_, length)| *length > 0);
@@ -178,31 +147,19 @@ impl<'a> Input<'a> {
         said: Option<usize>,
     ) -> Result<usize, ConvertError> {
         let metadata = self.slice(metadata_at, Some(length), METADATA_BYTES_MAX);
-        let metadata = metadata
-            .ok_or_else(|| wrong(at, "a message is cut off, or the file is not Arrow IPC"))?;
-        let message = root_as_message(metadata)
-            .map_err(|error| wrong(at, format!("a message cannot be read: {error}")))?;
+        let metadata = metadata.ok_or_else(|| wrong(at, "a message is cut off, or the file is not Arrow IPC"))?;
+        let message =
+            root_as_message(metadata).map_err(|error| wrong(at, format!("a message cannot be read: {error}")))?;
         let body_at = metadata_at + length;
         let declared = usize::try_from(message.bodyLength()).ok();
         if said.is_some() && said != declared {
-            return Err(wrong(
-                at,
-                "a message has another length than the footer says",
-            ));
+            return Err(wrong(at, "a message has another length than the footer says"));
         }
         let body = self.slice(body_at, declared, BODY_BYTES_MAX);
-        let body = body.ok_or_else(|| {
-            wrong(
-                at,
-                "a message is cut off, or longer than 1 GiB: write smaller batches",
-            )
-        })?;
+        let body =
+            body.ok_or_else(|| wrong(at, "a message is cut off, or longer than 1 GiB: write smaller batches"))?;
         let batch = message.header_as_record_batch();
-        if let Some(batch) = batch.or_else(|| {
-            message
-                .header_as_dictionary_batch()
-                .and_then(|batch| batch.data())
-        }) {
+        if let Some(batch) = batch.or_else(|| message.header_as_dictionary_batch().and_then(|batch| batch.data())) {
             expansion(&batch, body, self.limits).map_err(|what| wrong(at, what))?;
         }
         Ok(body_at + body.len())
@@ -214,29 +171,20 @@ fn expansion(batch: &BatchHeader<'_>, body: &[u8], limits: &Limits) -> Result<()
     let compressed = batch.compression().is_some();
     let mut total = 0u64;
     for buffer in batch.buffers().into_iter().flatten() {
-        let bytes = usize::try_from(buffer.offset())
-            .ok()
-            .zip(usize::try_from(buffer.length()).ok());
+        let bytes = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
         let bytes = bytes.and_then(|(at, length)| body.get(at..at.checked_add(length)?));
         let bytes = bytes.ok_or("a buffer lies outside its message")?;
-        let declared = bytes
-            .first_chunk::<8>()
-            .map(|length| i64::from_le_bytes(*length))
-            .filter(|_| compressed);
+        let declared = bytes.first_chunk::<8>().map(|length| i64::from_le_bytes(*length)).filter(|_| compressed);
         // -1 says that the buffer is stored as it is.
-        let declared = declared.map_or(bytes.len() as u64, |length| {
-            u64::try_from(length).unwrap_or(bytes.len() as u64)
-        });
+        let declared =
+            declared.map_or(bytes.len() as u64, |length| u64::try_from(length).unwrap_or(bytes.len() as u64));
         total = total.saturating_add(declared);
     }
-    let limit = (body.len() as u64)
-        .saturating_mul(limits.expansion)
-        .min(limits.expansion_floor_bytes.saturating_mul(16));
+    let limit =
+        (body.len() as u64).saturating_mul(limits.expansion).min(limits.expansion_floor_bytes.saturating_mul(16));
     let limit = limit.max(limits.expansion_floor_bytes);
     if total > limit {
-        return Err(format!(
-            "a record batch would unpack to {total} bytes, more than the limit of {limit}"
-        ));
+        return Err(format!("a record batch would unpack to {total} bytes, more than the limit of {limit}"));
     }
     Ok(())
 }

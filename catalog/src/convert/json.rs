@@ -28,12 +28,7 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn new(bytes: &'a [u8], limits: &Limits) -> Self {
         let at = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
-        Self {
-            bytes,
-            at,
-            line: 0,
-            line_bytes_max: limits.line_bytes,
-        }
+        Self { bytes, at, line: 0, line_bytes_max: limits.line_bytes }
     }
 
     /// The next line as a JSON object, with its number and length.
@@ -41,10 +36,7 @@ impl<'a> Lines<'a> {
         while let Some(rest) = self.bytes.get(self.at..).filter(|rest| !rest.is_empty()) {
             self.line += 1;
             let window = rest.get(..=self.line_bytes_max).unwrap_or(rest);
-            let length = window
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .unwrap_or(window.len());
+            let length = window.iter().position(|byte| *byte == b'\n').unwrap_or(window.len());
             if length > self.line_bytes_max {
                 let what = format!("the line is longer than {} bytes", self.line_bytes_max);
                 return Err(ConvertError::text(self.line, what));
@@ -61,17 +53,11 @@ impl<'a> Lines<'a> {
                 let message = message.split(" at line ").next().unwrap_or_default();
                 ConvertError::text(
                     self.line,
-                    format!(
-                        "{message} at column {}: write one JSON object a line",
-                        error.column()
-                    ),
+                    format!("{message} at column {}: write one JSON object a line", error.column()),
                 )
             })?;
             if !matches!(node, Node::Object(_)) {
-                let what = format!(
-                    "{} stands where an object should: write one JSON object a line",
-                    node.name()
-                );
+                let what = format!("{} stands where an object should: write one JSON object a line", node.name());
                 return Err(ConvertError::text(self.line, what));
             }
             return Ok(Some((self.line, length, node)));
@@ -80,11 +66,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-pub(super) fn convert<W: Write + Send>(
-    bytes: &[u8],
-    limits: &Limits,
-    out: W,
-) -> Result<u64, ConvertError> {
+pub(super) fn convert<W: Write + Send>(bytes: &[u8], limits: &Limits, out: W) -> Result<u64, ConvertError> {
     let kinds = learn(bytes, limits)?;
     let fields: Vec<Field> = kinds
         .iter()
@@ -125,9 +107,7 @@ fn learn(bytes: &[u8], limits: &Limits) -> Result<Vec<(String, Kind)>, ConvertEr
     let mut lines = Lines::new(bytes, limits);
     let mut whole = Kind::Unknown;
     while let Some((line, _, node)) = lines.next()? {
-        whole
-            .join(&node, "", 0)
-            .map_err(|what| ConvertError::text(line, what))?;
+        whole.join(&node, "", 0).map_err(|what| ConvertError::text(line, what))?;
         if whole.leaves() > limits.columns {
             let what = format!("more than {} columns so far", limits.columns);
             return Err(ConvertError::text(line, what));

@@ -26,19 +26,8 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// From byte `at`, line 1.
-    pub(super) const fn new(
-        bytes: &'a [u8],
-        at: usize,
-        delimiter: u8,
-        record_bytes_max: usize,
-    ) -> Self {
-        Self {
-            bytes,
-            at,
-            line: 1,
-            delimiter,
-            record_bytes_max,
-        }
+    pub(super) const fn new(bytes: &'a [u8], at: usize, delimiter: u8, record_bytes_max: usize) -> Self {
+        Self { bytes, at, line: 1, delimiter, record_bytes_max }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -46,10 +35,7 @@ impl<'a> Records<'a> {
     }
 
     /// Reads the next record into `fields` and answers its line; `None` at the end.
-    pub(super) fn next(
-        &mut self,
-        fields: &mut Vec<Field<'a>>,
-    ) -> Result<Option<u64>, ConvertError> {
+    pub(super) fn next(&mut self, fields: &mut Vec<Field<'a>>) -> Result<Option<u64>, ConvertError> {
         fields.clear();
         if self.at >= self.bytes.len() {
             return Ok(None);
@@ -82,37 +68,25 @@ impl<'a> Records<'a> {
         let offset = self.at;
         let window = self.window(record);
         let ends = |(number, byte): (usize, &u8)| {
-            *byte == self.delimiter
-                || *byte == b'\n'
-                || (*byte == b'\r' && window.get(number + 1) == Some(&b'\n'))
+            *byte == self.delimiter || *byte == b'\n' || (*byte == b'\r' && window.get(number + 1) == Some(&b'\n'))
         };
         let length = window.iter().enumerate().position(ends);
         let length = length.unwrap_or(window.len());
         self.check(offset + length, record, line)?;
         self.at = offset + length;
         let bytes = window.get(..length).unwrap_or_default();
-        Ok(Field {
-            bytes: Cow::Borrowed(bytes),
-            quoted: false,
-            offset,
-        })
+        Ok(Field { bytes: Cow::Borrowed(bytes), quoted: false, offset })
     }
 
     /// The bytes that may still belong to the record, and one more.
     fn window(&self, record: usize) -> &'a [u8] {
-        let end = record
-            .saturating_add(self.record_bytes_max)
-            .saturating_add(2)
-            .min(self.bytes.len());
+        let end = record.saturating_add(self.record_bytes_max).saturating_add(2).min(self.bytes.len());
         self.bytes.get(self.at..end).unwrap_or_default()
     }
 
     fn check(&self, end: usize, record: usize, line: u64) -> Result<(), ConvertError> {
         if end - record > self.record_bytes_max {
-            let what = format!(
-                "the record is longer than {} bytes: is a quote never closed?",
-                self.record_bytes_max
-            );
+            let what = format!("the record is longer than {} bytes: is a quote never closed?", self.record_bytes_max);
             return Err(ConvertError::text(line, what));
         }
         Ok(())
@@ -131,11 +105,7 @@ impl<'a> Records<'a> {
             };
             let quote = self.at + length;
             self.check(quote, record, line)?;
-            let newlines = window
-                .iter()
-                .take(length)
-                .filter(|byte| **byte == b'\n')
-                .count();
+            let newlines = window.iter().take(length).filter(|byte| **byte == b'\n').count();
             self.line += newlines as u64;
             let part = self.bytes.get(from..quote).unwrap_or_default();
             self.at = quote + 1;
@@ -166,11 +136,7 @@ impl<'a> Records<'a> {
                 }
                 None => Cow::Borrowed(part),
             };
-            return Ok(Field {
-                bytes,
-                quoted: true,
-                offset,
-            });
+            return Ok(Field { bytes, quoted: true, offset });
         }
     }
 }

@@ -42,16 +42,14 @@ impl<W: Write + Send> Sink<W> {
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), ConvertError> {
-        guarded(|| self.writer.write(batch))
-            .map_err(|error| ConvertError::Columns(error.to_string()))??;
+        guarded(|| self.writer.write(batch)).map_err(|error| ConvertError::Columns(error.to_string()))??;
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
 
     /// Writes the footer; answers the number of rows.
     pub(super) fn finish(mut self) -> Result<u64, ConvertError> {
-        guarded(|| self.writer.finish())
-            .map_err(|error| ConvertError::Columns(error.to_string()))??;
+        guarded(|| self.writer.finish()).map_err(|error| ConvertError::Columns(error.to_string()))??;
         Ok(self.rows)
     }
 }

@@ -1,11 +1,6 @@
 //! What comes out is what was written, type by type; what does not fit is refused with its line or byte.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::format_collect)]
 
 use std::sync::Arc;
@@ -22,11 +17,7 @@ use crate::layout::{index, tests::batch};
 
 fn run(format: TextFormat, text: &[u8]) -> Result<Vec<u8>, ConvertError> {
     let mut out = Vec::new();
-    let limits = Limits {
-        line_bytes: 4096,
-        columns: 20,
-        ..Limits::default()
-    };
+    let limits = Limits { line_bytes: 4096, columns: 20, ..Limits::default() };
     convert(format, text, &limits, &mut out).map(|_| out)
 }
 
@@ -38,29 +29,19 @@ fn read(parquet: &[u8]) -> RecordBatch {
 }
 
 fn csv(text: &str) -> RecordBatch {
-    let parquet =
-        run(TextFormat::Csv, text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
-    assert_eq!(
-        index(&parquet, &Limits::default()).unwrap().bytes,
-        parquet.len() as u64
-    );
+    let parquet = run(TextFormat::Csv, text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
+    assert_eq!(index(&parquet, &Limits::default()).unwrap().bytes, parquet.len() as u64);
     read(&parquet)
 }
 
 fn json(text: &str) -> RecordBatch {
-    let parquet = run(TextFormat::JsonLines, text.as_bytes())
-        .unwrap_or_else(|error| panic!("{text}: {error}"));
+    let parquet = run(TextFormat::JsonLines, text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
     index(&parquet, &Limits::default()).unwrap();
     read(&parquet)
 }
 
 fn texts(batch: &RecordBatch, column: usize) -> Vec<Option<String>> {
-    batch
-        .column(column)
-        .as_string::<i32>()
-        .iter()
-        .map(|text| text.map(str::to_owned))
-        .collect()
+    batch.column(column).as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
 }
 
 #[test]
@@ -74,18 +55,8 @@ fn a_csv_column_becomes_a_number_only_if_it_can_be_written_back() {
         (["2024-02-30", "2024-01-31", ""], DataType::Utf8),
         (["007", "8", "9"], DataType::Utf8),
         (["+85251234567", "1", "2"], DataType::Utf8),
-        (
-            [
-                "440305190102030017",
-                "44030519010204008X",
-                "440305190102030017",
-            ],
-            DataType::Utf8,
-        ),
-        (
-            ["440305190102030017", "440305190102030017", ""],
-            DataType::Utf8,
-        ),
+        (["440305190102030017", "44030519010204008X", "440305190102030017"], DataType::Utf8),
+        (["440305190102030017", "440305190102030017", ""], DataType::Utf8),
         (["9223372036854775808", "1", ""], DataType::Utf8),
         (["0.1234567890123456789", "1", ""], DataType::Utf8),
         (["1e5", "2", ""], DataType::Utf8),
@@ -100,15 +71,8 @@ fn a_csv_column_becomes_a_number_only_if_it_can_be_written_back() {
         let nulls = values.iter().filter(|value| value.is_empty()).count();
         assert_eq!(batch.column(0).null_count(), nulls, "{values:?}");
         if expected == DataType::Utf8 {
-            let read: Vec<String> = texts(&batch, 0)
-                .into_iter()
-                .map(Option::unwrap_or_default)
-                .collect();
-            assert_eq!(
-                read,
-                values.map(|value| value.trim_matches('"').to_owned()),
-                "{values:?}"
-            );
+            let read: Vec<String> = texts(&batch, 0).into_iter().map(Option::unwrap_or_default).collect();
+            assert_eq!(read, values.map(|value| value.trim_matches('"').to_owned()), "{values:?}");
         }
     }
 }
@@ -117,19 +81,13 @@ fn a_csv_column_becomes_a_number_only_if_it_can_be_written_back() {
 fn csv_dialects() {
     let quoted = csv("\u{feff}a;b\r\n\"x;1\";\"say \"\"hi\"\"\"\r\n\"two\nlines\";\r\n");
     assert_eq!(quoted.schema().field(0).name(), "a");
-    assert_eq!(
-        texts(&quoted, 0),
-        [Some("x;1".to_owned()), Some("two\nlines".to_owned())]
-    );
+    assert_eq!(texts(&quoted, 0), [Some("x;1".to_owned()), Some("two\nlines".to_owned())]);
     assert_eq!(texts(&quoted, 1), [Some("say \"hi\"".to_owned()), None]);
     let tabs = csv("id\tname\n1\t陳大文\n\n2\t李小明");
     assert_eq!(tabs.num_rows(), 2);
     assert_eq!(tabs.column(0).as_primitive::<Int64Type>().values(), &[1, 2]);
     let one = csv("only\na\n\nb\n");
-    assert_eq!(
-        texts(&one, 0),
-        [Some("a".to_owned()), None, Some("b".to_owned())]
-    );
+    assert_eq!(texts(&one, 0), [Some("a".to_owned()), None, Some("b".to_owned())]);
     assert_eq!(csv("a,b\n").num_rows(), 0);
 }
 
@@ -144,48 +102,19 @@ fn csv_that_is_wrong_says_where() {
         ("a,b\n1,\"x\n", "line 2: a quote is never closed"),
         ("a,b\n1,\"x\"y\n", "line 2: text follows a closing quote"),
     ] {
-        let error = run(TextFormat::Csv, text.as_bytes())
-            .unwrap_err()
-            .to_string();
+        let error = run(TextFormat::Csv, text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{text:?}: {error}");
     }
     let mut gb18030 = b"a,b\n1,ok\n2,".to_vec();
     gb18030.extend_from_slice(&[0xc4, 0xe3, b'\n']);
     let error = run(TextFormat::Csv, &gb18030).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ConvertError::NotUtf8 {
-                line: 3,
-                offset: 11
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ConvertError::NotUtf8 { line: 3, offset: 11 }), "{error}");
     let long = format!("a,b\n1,\"{}\"\n", "x".repeat(5000));
-    assert!(
-        run(TextFormat::Csv, long.as_bytes())
-            .unwrap_err()
-            .to_string()
-            .contains("longer than 4096")
-    );
+    assert!(run(TextFormat::Csv, long.as_bytes()).unwrap_err().to_string().contains("longer than 4096"));
     let open = format!("a,b\n1,\"{}", "x".repeat(9000));
-    assert!(
-        run(TextFormat::Csv, open.as_bytes())
-            .unwrap_err()
-            .to_string()
-            .contains("longer than 4096")
-    );
-    let wide = (0..21)
-        .map(|i| format!("c{i}"))
-        .collect::<Vec<_>>()
-        .join(",");
-    assert!(
-        run(TextFormat::Csv, wide.as_bytes())
-            .unwrap_err()
-            .to_string()
-            .contains("limit of 20")
-    );
+    assert!(run(TextFormat::Csv, open.as_bytes()).unwrap_err().to_string().contains("longer than 4096"));
+    let wide = (0..21).map(|i| format!("c{i}")).collect::<Vec<_>>().join(",");
+    assert!(run(TextFormat::Csv, wide.as_bytes()).unwrap_err().to_string().contains("limit of 20"));
 }
 
 #[test]
@@ -194,98 +123,42 @@ fn json_lines_keep_types_order_and_nesting() {
         "{\"z\": 1, \"a\": \"x\", \"tags\": [1, 2], \"o\": {\"k\": true}}\n\n{\"a\": null, \"z\": 2.5, \"o\": {\"k\": false, \"l\": []}}\n",
     );
     let schema = batch.schema();
-    let names: Vec<&str> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["z", "a", "tags", "o"]);
-    assert_eq!(
-        batch.column(0).as_primitive::<Float64Type>().values(),
-        &[1.0, 2.5]
-    );
+    assert_eq!(batch.column(0).as_primitive::<Float64Type>().values(), &[1.0, 2.5]);
     assert_eq!(texts(&batch, 1), [Some("x".to_owned()), None]);
-    assert_eq!(
-        batch
-            .column(2)
-            .as_list::<i32>()
-            .value(0)
-            .as_primitive::<Int64Type>()
-            .values(),
-        &[1, 2]
-    );
+    assert_eq!(batch.column(2).as_list::<i32>().value(0).as_primitive::<Int64Type>().values(), &[1, 2]);
     assert!(batch.column(2).is_null(1));
     assert!(batch.column(3).as_struct().column(0).as_boolean().value(0));
     let large = json("{\"n\": 9223372036854775808}\n{\"n\": 5}\n");
-    assert_eq!(
-        texts(&large, 0),
-        [Some("9223372036854775808".to_owned()), Some("5".to_owned())]
-    );
+    assert_eq!(texts(&large, 0), [Some("9223372036854775808".to_owned()), Some("5".to_owned())]);
 }
 
 #[test]
 fn json_that_does_not_fit_says_where() {
     for (text, expected) in [
-        (
-            "{\"a\": 1}\n{\"a\": \"x\"}\n",
-            "line 2: `a` is a string, but was whole numbers before",
-        ),
-        (
-            "{\"o\": {\"b\": 1}}\n\n{\"o\": {\"b\": [1]}}\n",
-            "line 3: `o.b` is a list, but was whole numbers before",
-        ),
-        (
-            "{\"a\": 9007199254740993}\n{\"a\": 1.5}\n",
-            "line 2: `a` is a number, but was whole numbers before",
-        ),
-        (
-            "{\"a\": 1}\n[1]\n",
-            "line 2: a list stands where an object should",
-        ),
+        ("{\"a\": 1}\n{\"a\": \"x\"}\n", "line 2: `a` is a string, but was whole numbers before"),
+        ("{\"o\": {\"b\": 1}}\n\n{\"o\": {\"b\": [1]}}\n", "line 3: `o.b` is a list, but was whole numbers before"),
+        ("{\"a\": 9007199254740993}\n{\"a\": 1.5}\n", "line 2: `a` is a number, but was whole numbers before"),
+        ("{\"a\": 1}\n[1]\n", "line 2: a list stands where an object should"),
         ("{\"a\": 1}\n{\"a\": \n", "line 2: EOF while parsing"),
-        (
-            "{\"a\": 1, \"a\": 2}\n",
-            "line 1: the member `a` stands twice",
-        ),
-        (
-            "{\"a\": 123456789012345678901234567890}\n",
-            "line 1: a number beyond 64 bits",
-        ),
-        (
-            "{\"a\": {}}\n",
-            "the columns cannot be stored as Parquet: `a` is always an empty object",
-        ),
+        ("{\"a\": 1, \"a\": 2}\n", "line 1: the member `a` stands twice"),
+        ("{\"a\": 123456789012345678901234567890}\n", "line 1: a number beyond 64 bits"),
+        ("{\"a\": {}}\n", "the columns cannot be stored as Parquet: `a` is always an empty object"),
         ("{}\n", "the file is empty"),
     ] {
-        let error = run(TextFormat::JsonLines, text.as_bytes())
-            .unwrap_err()
-            .to_string();
+        let error = run(TextFormat::JsonLines, text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{text:?}: {error}");
     }
     let long = format!("{{\"a\": \"{}\"}}", "x".repeat(5000));
-    assert!(
-        run(TextFormat::JsonLines, long.as_bytes())
-            .unwrap_err()
-            .to_string()
-            .contains("longer than 4096")
-    );
+    assert!(run(TextFormat::JsonLines, long.as_bytes()).unwrap_err().to_string().contains("longer than 4096"));
     let error = run(TextFormat::JsonLines, b"{\"a\": 1}\n{\"a\": \"\xff\"}").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ConvertError::NotUtf8 {
-                line: 2,
-                offset: 16
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ConvertError::NotUtf8 { line: 2, offset: 16 }), "{error}");
 }
 
 fn stream(batch: &RecordBatch, options: IpcWriteOptions) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer =
-        StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
+    let mut writer = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
     writer.write(batch).unwrap();
     writer.write(batch).unwrap();
     writer.finish().unwrap();
@@ -302,24 +175,15 @@ fn arrow_files_and_streams_keep_their_schema() {
     writer.write(&batch).unwrap();
     writer.finish().unwrap();
     drop(writer);
-    let zstd = IpcWriteOptions::default()
-        .try_with_compression(Some(arrow::ipc::CompressionType::ZSTD))
-        .unwrap();
-    for bytes in [
-        file,
-        stream(&batch, IpcWriteOptions::default()),
-        stream(&batch, zstd),
-    ] {
+    let zstd = IpcWriteOptions::default().try_with_compression(Some(arrow::ipc::CompressionType::ZSTD)).unwrap();
+    for bytes in [file, stream(&batch, IpcWriteOptions::default()), stream(&batch, zstd)] {
         let parquet = run(TextFormat::Arrow, &bytes).unwrap();
         index(&parquet, &Limits::default()).unwrap();
         let read = read(&parquet);
         assert_eq!(read.schema().fields(), batch.schema().fields());
         assert_eq!(read.slice(300, 300), batch);
         for length in (0..bytes.len() - 16).step_by(211) {
-            assert!(
-                run(TextFormat::Arrow, &bytes[..length]).is_err(),
-                "cut at {length}"
-            );
+            assert!(run(TextFormat::Arrow, &bytes[..length]).is_err(), "cut at {length}");
         }
     }
 }
@@ -330,21 +194,9 @@ fn the_same_input_gives_the_same_bytes() {
     let once = run(TextFormat::Csv, text).unwrap();
     assert_eq!(once, run(TextFormat::Csv, text).unwrap());
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(once)).unwrap();
-    assert_eq!(
-        reader.metadata().file_metadata().created_by(),
-        Some("kouan")
-    );
-    let keys = reader
-        .metadata()
-        .file_metadata()
-        .key_value_metadata()
-        .unwrap();
-    assert_eq!(
-        keys.iter()
-            .map(|pair| pair.key.as_str())
-            .collect::<Vec<_>>(),
-        ["ARROW:schema"]
-    );
+    assert_eq!(reader.metadata().file_metadata().created_by(), Some("kouan"));
+    let keys = reader.metadata().file_metadata().key_value_metadata().unwrap();
+    assert_eq!(keys.iter().map(|pair| pair.key.as_str()).collect::<Vec<_>>(), ["ARROW:schema"]);
 }
 
 proptest! {

@@ -31,12 +31,7 @@ pub enum DeclaredError {
 
 /// Names for a message; past the first twenty only their number.
 fn quoted(names: &[String]) -> String {
-    let mut text = names
-        .iter()
-        .take(20)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut text = names.iter().take(20).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if names.len() > 20 {
         use std::fmt::Write as _;
         let _ = write!(text, " and {} more", names.len() - 20);
@@ -49,40 +44,17 @@ fn quoted(names: &[String]) -> String {
 pub fn check_columns(manifest: &Manifest, index: &FileIndex) -> Result<(), DeclaredError> {
     let leaves: Vec<String> = index.leaves.iter().map(|leaf| leaf.path.clone()).collect();
     let names = |name: &String| {
-        leaves.iter().any(|leaf| {
-            leaf == name
-                || leaf
-                    .strip_prefix(name.as_str())
-                    .is_some_and(|rest| rest.starts_with('.'))
-        })
+        leaves
+            .iter()
+            .any(|leaf| leaf == name || leaf.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.')))
     };
-    let unknown: Vec<String> = manifest
-        .columns
-        .keys()
-        .filter(|name| !names(name))
-        .cloned()
-        .collect();
+    let unknown: Vec<String> = manifest.columns.keys().filter(|name| !names(name)).cloned().collect();
     if !unknown.is_empty() {
         return Err(DeclaredError::Unknown { unknown, leaves });
     }
-    if let Some(key) = manifest
-        .dataset
-        .subject_key
-        .as_ref()
-        .filter(|key| !leaves.contains(key))
-    {
-        return Err(DeclaredError::SubjectKey {
-            key: key.clone(),
-            leaves,
-        });
+    if let Some(key) = manifest.dataset.subject_key.as_ref().filter(|key| !leaves.contains(key)) {
+        return Err(DeclaredError::SubjectKey { key: key.clone(), leaves });
     }
-    let missing: Vec<String> = leaves
-        .into_iter()
-        .filter(|leaf| manifest.class_of(leaf).is_none())
-        .collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(DeclaredError::Missing(missing))
-    }
+    let missing: Vec<String> = leaves.into_iter().filter(|leaf| manifest.class_of(leaf).is_none()).collect();
+    if missing.is_empty() { Ok(()) } else { Err(DeclaredError::Missing(missing)) }
 }

@@ -18,10 +18,7 @@ pub(super) struct Distinct {
 /// A hash that is the same on every machine.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     // SipHash with fixed keys.
-    #[expect(
-        deprecated,
-        reason = "the only hasher of the standard library whose output is specified"
-    )]
+    #[expect(deprecated, reason = "the only hasher of the standard library whose output is specified")]
     let mut hasher = std::hash::SipHasher::new();
     hasher.write(bytes);
     hasher.finish()
@@ -30,11 +27,7 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
 impl Distinct {
     /// Counts exactly up to `exact_max` values.
     pub(super) fn new(exact_max: usize) -> Self {
-        Self {
-            exact_max,
-            seen: HashSet::new(),
-            registers: Vec::new(),
-        }
+        Self { exact_max, seen: HashSet::new(), registers: Vec::new() }
     }
 
     pub(super) fn add(&mut self, hash: u64) {
@@ -70,27 +63,11 @@ impl Distinct {
             return self.seen.len() as u64;
         }
         let count = f64::from(REGISTERS);
-        let sum: f64 = self
-            .registers
-            .iter()
-            .map(|rank| 2f64.powi(-i32::from(*rank)))
-            .sum();
+        let sum: f64 = self.registers.iter().map(|rank| 2f64.powi(-i32::from(*rank))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / count) * count * count / sum;
-        let empty: u16 = self
-            .registers
-            .iter()
-            .map(|rank| u16::from(*rank == 0))
-            .sum();
-        let estimate = if raw <= 2.5 * count && empty > 0 {
-            count * (count / f64::from(empty)).ln()
-        } else {
-            raw
-        };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "never negative, far below 2^64"
-        )]
+        let empty: u16 = self.registers.iter().map(|rank| u16::from(*rank == 0)).sum();
+        let estimate = if raw <= 2.5 * count && empty > 0 { count * (count / f64::from(empty)).ln() } else { raw };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative, far below 2^64")]
         let estimate = estimate.round() as u64;
         estimate
     }
@@ -114,10 +91,7 @@ mod tests {
                 distinct.add(hash(&value.to_le_bytes()));
             }
             let (estimate, error) = (distinct.estimate(), until / 30);
-            assert!(
-                estimate.abs_diff(until) < error,
-                "{number}: {estimate} of {until}"
-            );
+            assert!(estimate.abs_diff(until) < error, "{number}: {estimate} of {until}");
         }
     }
 }

@@ -34,10 +34,7 @@ pub(super) fn collect(array: &ArrayRef, above: Option<&NullBuffer>, into: &mut V
                 collect(&column.slice(first, last - first), None, into);
             }
         }
-        _ => into.push(LeafArray {
-            array: ArrayRef::clone(array),
-            nulls,
-        }),
+        _ => into.push(LeafArray { array: ArrayRef::clone(array), nulls }),
     }
 }
 

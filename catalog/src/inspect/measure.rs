@@ -90,8 +90,7 @@ impl Measure {
             }
             DataType::FixedSizeBinary(_) => {
                 rows.for_each(|row| {
-                    self.distinct
-                        .add(hash(array.as_fixed_size_binary().value(row)));
+                    self.distinct.add(hash(array.as_fixed_size_binary().value(row)));
                 });
             }
             DataType::Boolean => {
@@ -116,14 +115,10 @@ impl Measure {
         self.scripts.add(text);
         self.empty += u64::from(text.is_empty());
         let below = |bound: &Option<(Key, String)>| {
-            bound
-                .as_ref()
-                .is_none_or(|(key, _)| matches!(key, Key::Text(least) if text < least.as_str()))
+            bound.as_ref().is_none_or(|(key, _)| matches!(key, Key::Text(least) if text < least.as_str()))
         };
         let above = |bound: &Option<(Key, String)>| {
-            bound
-                .as_ref()
-                .is_none_or(|(key, _)| matches!(key, Key::Text(most) if text > most.as_str()))
+            bound.as_ref().is_none_or(|(key, _)| matches!(key, Key::Text(most) if text > most.as_str()))
         };
         // The whole value decides, but no more of it is kept than is shown.
         if below(&self.min) {
@@ -135,44 +130,24 @@ impl Measure {
     }
 
     /// Smallest and largest of numbers, dates and times.
-    fn numbers(
-        &mut self,
-        array: &ArrayRef,
-        leaf: &LeafArray,
-    ) -> Result<(), arrow::error::ArrowError> {
+    fn numbers(&mut self, array: &ArrayRef, leaf: &LeafArray) -> Result<(), arrow::error::ArrowError> {
         let float = array.data_type().is_floating()
             || matches!(
                 array.data_type(),
-                DataType::Decimal32(..)
-                    | DataType::Decimal64(..)
-                    | DataType::Decimal128(..)
-                    | DataType::Decimal256(..)
+                DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..)
             );
         if matches!(array.data_type(), DataType::Interval(_)) {
             return Ok(());
         }
-        let wide = cast(
-            array,
-            &if float {
-                DataType::Float64
-            } else {
-                DataType::Int64
-            },
-        )?;
+        let wide = cast(array, &if float { DataType::Float64 } else { DataType::Int64 })?;
         let mut bounds: Option<((Key, usize), (Key, usize))> = None;
-        for row in (0..wide.len()).filter(|row| {
-            wide.is_valid(*row) && leaf.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))
-        }) {
+        for row in (0..wide.len())
+            .filter(|row| wide.is_valid(*row) && leaf.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row)))
+        {
             let key = if float {
-                Key::Float(
-                    wide.as_primitive::<arrow::datatypes::Float64Type>()
-                        .value(row),
-                )
+                Key::Float(wide.as_primitive::<arrow::datatypes::Float64Type>().value(row))
             } else {
-                Key::Integer(
-                    wide.as_primitive::<arrow::datatypes::Int64Type>()
-                        .value(row),
-                )
+                Key::Integer(wide.as_primitive::<arrow::datatypes::Int64Type>().value(row))
             };
             match &mut bounds {
                 None => bounds = Some(((key.clone(), row), (key, row))),
@@ -193,18 +168,13 @@ impl Measure {
         Ok(())
     }
 
-    fn sample(
-        &mut self,
-        array: &ArrayRef,
-        leaf: &LeafArray,
-    ) -> Result<(), arrow::error::ArrowError> {
+    fn sample(&mut self, array: &ArrayRef, leaf: &LeafArray) -> Result<(), arrow::error::ArrowError> {
         if self.examples.len() >= EXAMPLES || array.data_type().is_null() {
             return Ok(());
         }
         let formatter = ArrayFormatter::try_new(array.as_ref(), &FormatOptions::new())?;
-        for row in (0..array.len())
-            .filter(|row| leaf.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row)))
-            .take(1000)
+        for row in
+            (0..array.len()).filter(|row| leaf.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))).take(1000)
         {
             let example = shown(&formatter.value(row).try_to_string()?);
             if !self.examples.contains(&example) {

@@ -57,9 +57,8 @@ impl Scripts {
         ];
         let total: u64 = scripts.iter().map(|(_, letters)| letters).sum();
         let shares = scripts.into_iter().filter(|(_, letters)| *letters > 0);
-        let shares: Map<String, Value> = shares
-            .map(|(name, letters)| (name.to_owned(), super::ppm(letters, total).into()))
-            .collect();
+        let shares: Map<String, Value> =
+            shares.map(|(name, letters)| (name.to_owned(), super::ppm(letters, total).into())).collect();
         shares.into()
     }
 }

@@ -171,42 +171,14 @@ mod tests {
 
     #[test]
     fn names_in_three_scripts() {
-        for name in [
-            "id_no",
-            "idNo",
-            "person.HKID",
-            "身份證號碼",
-            "身份证号",
-            "passport",
-            "BankCard",
-            "GPS",
-        ] {
+        for name in ["id_no", "idNo", "person.HKID", "身份證號碼", "身份证号", "passport", "BankCard", "GPS"] {
             assert_eq!(class(name), ColumnClass::Sensitive, "{name}");
         }
-        for name in [
-            "name",
-            "姓名",
-            "手机号",
-            "手機",
-            "e-mail",
-            "user.emails.list.item",
-            "DOB",
-            "地址",
-            "车牌号",
-        ] {
+        for name in ["name", "姓名", "手机号", "手機", "e-mail", "user.emails.list.item", "DOB", "地址", "车牌号"]
+        {
             assert_eq!(class(name), ColumnClass::Personal, "{name}");
         }
-        for name in [
-            "text",
-            "page",
-            "id",
-            "message",
-            "tokens",
-            "filename",
-            "词语",
-            "language",
-            "interface",
-        ] {
+        for name in ["text", "page", "id", "message", "tokens", "filename", "词语", "language", "interface"] {
             assert_eq!(class(name), ColumnClass::None, "{name}");
         }
     }

@@ -30,9 +30,7 @@ pub enum LayoutError {
         second: String,
     },
     /// Encrypted modules or footer: nothing in it could be inspected.
-    #[error(
-        "at byte {offset}: the file is encrypted, so that it cannot be inspected: upload it decrypted"
-    )]
+    #[error("at byte {offset}: the file is encrypted, so that it cannot be inspected: upload it decrypted")]
     Encrypted {
         /// Offset in the file.
         offset: u64,
@@ -59,17 +57,11 @@ pub enum LayoutError {
 
 impl LayoutError {
     pub(super) fn damaged(offset: u64, what: impl Into<String>) -> Self {
-        Self::Damaged {
-            offset,
-            what: what.into(),
-        }
+        Self::Damaged { offset, what: what.into() }
     }
 
     pub(super) fn untrue(offset: u64, what: impl Into<String>) -> Self {
-        Self::Untrue {
-            offset,
-            what: what.into(),
-        }
+        Self::Untrue { offset, what: what.into() }
     }
 
     /// The byte at fault.

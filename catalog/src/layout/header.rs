@@ -1,6 +1,6 @@
 //! Page headers.
 
-use super::shape;
+use super::format;
 use super::thrift::{Cursor, ThriftError};
 
 /// What a page holds.
@@ -14,12 +14,7 @@ pub(super) enum PageKind {
         definition_encoding: u32,
     },
     /// Data, levels before the compressed part.
-    DataV2 {
-        rows: u32,
-        definition_bytes: u32,
-        repetition_bytes: u32,
-        compressed: bool,
-    },
+    DataV2 { rows: u32, nulls: u32, definition_bytes: u32, repetition_bytes: u32, compressed: bool },
     /// A dictionary.
     Dictionary,
 }
@@ -35,28 +30,30 @@ pub(super) struct PageHeader {
     pub(super) crc: Option<u32>,
     pub(super) values: u32,
     pub(super) encoding: u32,
+    /// Where in the header its statistics begin.
+    pub(super) statistics: Option<usize>,
 }
 
 /// `Encoding` of parquet.thrift.
 pub(super) const PLAIN: u32 = 0;
 pub(super) const PLAIN_DICTIONARY: u32 = 2;
 pub(super) const RLE: u32 = 3;
+pub(super) const DELTA_BINARY_PACKED: u32 = 5;
+pub(super) const DELTA_LENGTH_BYTE_ARRAY: u32 = 6;
+pub(super) const DELTA_BYTE_ARRAY: u32 = 7;
 pub(super) const RLE_DICTIONARY: u32 = 8;
+pub(super) const BYTE_STREAM_SPLIT: u32 = 9;
 
 impl PageHeader {
     /// Reads the header at the start of `bytes`.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ThriftError> {
         let mut strict = Cursor::new(bytes);
-        if let Some(at) = strict.structure_of(&shape::PAGE_HEADER)?.first() {
-            return Err(ThriftError {
-                at: *at,
-                what: "has a field that no reader looks at",
-            });
+        if let Some(at) = strict.structure_of(&format::PAGE_HEADER)?.first() {
+            return Err(ThriftError { at: *at, what: "has a field that no reader looks at", field: None });
         }
         let header_bytes = strict.at();
         let mut cursor = Cursor::new(bytes);
-        let (mut page_type, mut uncompressed, mut compressed, mut crc, mut body) =
-            (None, None, None, None, None);
+        let (mut page_type, mut uncompressed, mut compressed, mut crc, mut body) = (None, None, None, None, None);
         let mut last = 0;
         while let Some(field) = cursor.field(last)? {
             last = field.id;
@@ -65,9 +62,7 @@ impl PageHeader {
                 2 => uncompressed = Some(cursor.size(field)?),
                 3 => compressed = Some(cursor.size(field)?),
                 4 => {
-                    crc = i32::try_from(cursor.integer(field)?)
-                        .ok()
-                        .map(i32::cast_unsigned);
+                    crc = i32::try_from(cursor.integer(field)?).ok().map(i32::cast_unsigned);
                 }
                 5 | 7 | 8 if body.is_some() => return Err(cursor.error("has two page types")),
                 5 => {
@@ -98,6 +93,7 @@ impl PageHeader {
             crc,
             values: body.values,
             encoding: body.encoding,
+            statistics: body.statistics,
         })
     }
 }
@@ -106,76 +102,67 @@ struct Body {
     kind: PageKind,
     values: u32,
     encoding: u32,
+    statistics: Option<usize>,
 }
 
 impl Body {
     fn data(cursor: &mut Cursor<'_>) -> Result<Self, ThriftError> {
-        let [values, encoding, definition_encoding, repetition_encoding] =
-            sizes(cursor, [1, 2, 3, 4], &mut None)?;
-        let kind = PageKind::DataV1 {
-            repetition_encoding,
-            definition_encoding,
-        };
-        Ok(Self {
-            kind,
-            values,
-            encoding,
-        })
+        let mut other = Other::default();
+        let [values, encoding, definition_encoding, repetition_encoding] = sizes(cursor, [1, 2, 3, 4], 5, &mut other)?;
+        let kind = PageKind::DataV1 { repetition_encoding, definition_encoding };
+        Ok(Self { kind, values, encoding, statistics: other.statistics })
     }
 
     fn dictionary(cursor: &mut Cursor<'_>) -> Result<Self, ThriftError> {
-        let [values, encoding] = sizes(cursor, [1, 2], &mut None)?;
-        Ok(Self {
-            kind: PageKind::Dictionary,
-            values,
-            encoding,
-        })
+        let [values, encoding] = sizes(cursor, [1, 2], 0, &mut Other::default())?;
+        Ok(Self { kind: PageKind::Dictionary, values, encoding, statistics: None })
     }
 
     fn data_v2(cursor: &mut Cursor<'_>) -> Result<Self, ThriftError> {
-        let mut compressed = None;
-        let [
-            values,
-            _,
+        let mut other = Other::default();
+        let [values, nulls, rows, encoding, definition_bytes, repetition_bytes] =
+            sizes(cursor, [1, 2, 3, 4, 5, 6], 8, &mut other)?;
+        let kind = PageKind::DataV2 {
             rows,
-            encoding,
+            nulls,
             definition_bytes,
             repetition_bytes,
-        ] = sizes(cursor, [1, 2, 3, 4, 5, 6], &mut compressed)?;
-        let compressed = compressed.unwrap_or(true);
-        Ok(Self {
-            kind: PageKind::DataV2 {
-                rows,
-                definition_bytes,
-                repetition_bytes,
-                compressed,
-            },
-            values,
-            encoding,
-        })
+            compressed: other.compressed.unwrap_or(true),
+        };
+        Ok(Self { kind, values, encoding, statistics: other.statistics })
     }
 }
 
-/// Reads a structure whose required fields `ids` are all sizes; field 7 is the flag of a version 2 page.
+/// Fields of a page header that are no sizes.
+#[derive(Default)]
+struct Other {
+    /// The flag of a version 2 page.
+    compressed: Option<bool>,
+    statistics: Option<usize>,
+}
+
+/// Reads a structure whose required fields `ids` are all sizes, and whose field `statistics` are statistics.
 fn sizes<const N: usize>(
     cursor: &mut Cursor<'_>,
     ids: [i16; N],
-    flag: &mut Option<bool>,
+    statistics: i16,
+    other: &mut Other,
 ) -> Result<[u32; N], ThriftError> {
     let mut found = [None; N];
-    let mut last = 0;
-    while let Some(field) = cursor.field(last)? {
-        last = field.id;
-        let slot = ids
-            .iter()
-            .position(|id| *id == field.id)
-            .and_then(|number| found.get_mut(number));
+    cursor.each_field(|cursor, field| {
+        let slot = ids.iter().position(|id| *id == field.id).and_then(|number| found.get_mut(number));
         match slot {
             Some(slot) => *slot = Some(cursor.size(field)?),
-            None if N == 6 && field.id == 7 => *flag = Some(cursor.boolean(field)?),
-            None => cursor.skip(field)?,
+            None if N == 6 && field.id == 7 => other.compressed = Some(cursor.boolean(field)?),
+            None => {
+                if field.id == statistics {
+                    other.statistics = Some(cursor.at());
+                }
+                cursor.skip(field)?;
+            }
         }
-    }
+        Ok::<_, ThriftError>(())
+    })?;
     let incomplete = cursor.error("lacks a required field");
     let mut sizes = [0; N];
     for (size, found) in sizes.iter_mut().zip(found) {

@@ -30,19 +30,24 @@ impl Counted {
     }
 }
 
-/// Counts among `values` levels of `width` bits those that equal `target`; `stretch` goes on from the page before.
-/// `None` if the bytes end too soon or hold more than the levels.
-pub(super) fn count(
-    bytes: &[u8],
-    width: u32,
-    values: u64,
-    target: u64,
-    stretch: u64,
-) -> Option<Counted> {
-    let mut counted = Counted {
-        stretch,
-        ..Counted::default()
-    };
+/// What a run of levels or indices should hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    /// Bits of one.
+    pub(super) width: u32,
+    /// How many.
+    pub(super) values: u64,
+    /// The largest that may be.
+    pub(super) max: u64,
+    /// The one that is counted.
+    pub(super) target: u64,
+}
+
+/// Counts the levels; `stretch` goes on from the page before. `None` if the bytes end too soon, hold more than the
+/// levels, or one that is too large. What pads the last bit-packed run cannot be told from nothing: it stays.
+pub(super) fn count(bytes: &[u8], expected: Expected, stretch: u64) -> Option<Counted> {
+    let Expected { width, values, max, target } = expected;
+    let mut counted = Counted { stretch, ..Counted::default() };
     let mut rest = bytes;
     let mut left = values;
     while left > 0 {
@@ -54,12 +59,9 @@ pub(super) fn count(
             let length = usize::try_from(width.div_ceil(8)).ok()?;
             let (value, after) = rest.split_at_checked(length)?;
             rest = after;
-            let level = value
-                .iter()
-                .rev()
-                .fold(0, |level, byte| level << 8 | u64::from(*byte));
+            let level = value.iter().rev().fold(0, |level, byte| level << 8 | u64::from(*byte));
             // A run that is longer than the values hides nothing: it is one value and a number.
-            if runs == 0 {
+            if runs == 0 || level > max {
                 return None;
             }
             let times = runs.min(left);
@@ -84,7 +86,11 @@ pub(super) fn count(
                     buffer |= u64::from(*bytes.next()?) << bits;
                     bits += 8;
                 }
-                counted.add(buffer & ((1 << width) - 1), 1, target);
+                let level = buffer & ((1 << width) - 1);
+                if level > max {
+                    return None;
+                }
+                counted.add(level, 1, target);
                 buffer >>= width;
                 bits -= width;
             }
@@ -114,27 +120,27 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn of(width: u32, values: u64, max: u64) -> Expected {
+        Expected { width, values, max, target: 0 }
+    }
+
     #[test]
     fn counts_runs_and_packed_groups() {
         // Five times 1, then a group of eight alternating bits of which five count.
-        let counted = count(&[5 << 1, 1, 1 << 1 | 1, 0b1010_1010], 1, 10, 0, 2).unwrap();
-        assert_eq!(
-            (counted.equal, counted.stretch_max, counted.first),
-            (3, 7, Some(1))
-        );
-        assert_eq!(count(&[5 << 1], 1, 5, 0, 0), None);
-        assert_eq!(
-            count(&[5 << 1, 1, 0], 1, 5, 0, 0),
-            None,
-            "a byte that belongs to no level"
-        );
+        let bytes = [5 << 1, 1, 1 << 1 | 1, 0b1010_1010];
+        let counted = count(&bytes, of(1, 10, 1), 2).unwrap();
+        assert_eq!((counted.equal, counted.stretch_max, counted.first), (3, 7, Some(1)));
+        assert_eq!(count(&bytes, of(1, 10, 0), 2), None, "a level too large");
+        assert_eq!(count(&bytes[2..], of(1, 5, 0), 2), None, "one in a packed run");
+        assert_eq!(count(&[5 << 1], of(1, 5, 1), 0), None);
+        assert_eq!(count(&[5 << 1, 1, 0], of(1, 5, 1), 0), None, "a byte that belongs to no level");
         assert_eq!((width(0), width(1), width(2), width(7)), (0, 1, 2, 3));
     }
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_panic(bytes: Vec<u8>, width in 0u32..40, values in 0u64..10_000) {
-            let _ = count(&bytes, width, values, 0, 0);
+        fn no_bytes_panic(bytes: Vec<u8>, width in 0u32..40, values in 0u64..10_000, max: u64) {
+            let _ = count(&bytes, of(width, values, max), 0);
         }
     }
 }

@@ -37,10 +37,7 @@ pub fn pack<W: Write>(file: &[u8], layout: &Layout, mut out: W) -> Result<(), Pa
             let bytes = super::slice(file, &range)?;
             out.write_all(bytes)?;
             let moved = |offset: i64| offset - range.start.cast_signed() + at.cast_signed();
-            let dictionary = meta
-                .dictionary_page_offset()
-                .filter(|offset| *offset > 0)
-                .map(moved);
+            let dictionary = meta.dictionary_page_offset().filter(|offset| *offset > 0).map(moved);
             let packed = meta
                 .clone()
                 .into_builder()
@@ -59,9 +56,8 @@ pub fn pack<W: Write>(file: &[u8], layout: &Layout, mut out: W) -> Result<(), Pa
         }
         row_groups.push(moved_group(row_group, columns, start, number)?);
     }
-    let metadata = ParquetMetaDataBuilder::new(layout.metadata.file_metadata().clone())
-        .set_row_groups(row_groups)
-        .build();
+    let metadata =
+        ParquetMetaDataBuilder::new(layout.metadata.file_metadata().clone()).set_row_groups(row_groups).build();
     let mut footer = Vec::new();
     ParquetMetaDataWriter::new(&mut footer, &metadata).finish()?;
     out.write_all(&footer)?;

@@ -1,140 +1,175 @@
-//! The structures of parquet.thrift by field id, as far as the reader we use knows them. A field that is not here is
+//! What a Thrift structure may hold, and the walk that holds bytes to it: every field that is known must have its wire
+//! type and a value in range, or readers would take the same bytes for different things. A field that is not known is
 //! looked at by nobody, and is therefore treated like a gap (INV-11).
 
-use super::thrift::Shape;
+use super::thrift::{BINARY, Cursor, DOUBLE, FALSE, Field, I8, I16, I32, I64, LIST, STRUCT, TRUE, ThriftError};
 
-const ANY: &Shape = &Shape::Any;
-/// Most schema elements: 4,096 leaf columns and their groups.
-const SCHEMA_MAX: usize = 16 * 1024;
-/// Most column chunks of a row group.
-const COLUMNS_MAX: usize = 4096;
-/// Most row groups of a file.
-const ROW_GROUPS_MAX: usize = 32 * 1024;
+/// The type of a value.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Bool,
+    I8,
+    I16,
+    I32,
+    I64,
+    Double,
+    /// A 32-bit integer whose bit is set here.
+    Enum(u32),
+    Binary,
+    /// UTF-8.
+    Text,
+    /// A list of at most so many.
+    List(&'static Shape, usize),
+    /// A structure.
+    Struct(&'static Structure),
+    /// A structure with exactly one field, which must be known: it says what the value means.
+    Union(&'static Structure),
+    /// Not looked into: what it stands in is refused.
+    Any,
+}
 
-const SCHEMA_ELEMENT: &Shape = &Shape::Struct(&[
-    (1, ANY),  // type
-    (2, ANY),  // type_length
-    (3, ANY),  // repetition_type
-    (4, ANY),  // name
-    (5, ANY),  // num_children
-    (6, ANY),  // converted_type
-    (7, ANY),  // scale
-    (8, ANY),  // precision
-    (9, ANY),  // field_id
-    (10, ANY), // logicalType
-]);
+/// A structure of the format.
+#[derive(Debug)]
+pub(super) struct Structure {
+    pub(super) name: &'static str,
+    pub(super) fields: &'static [Known],
+}
 
-const STATISTICS: &Shape = &Shape::Struct(&[
-    (1, ANY), // max
-    (2, ANY), // min
-    (3, ANY), // null_count
-    (4, ANY), // distinct_count
-    (5, ANY), // max_value
-    (6, ANY), // min_value
-    (7, ANY), // is_max_value_exact
-    (8, ANY), // is_min_value_exact
-    // nan_count: newer than our reader, but a number hides nothing.
-    (9, &Shape::Integer),
-]);
+/// A field of the format.
+#[derive(Debug)]
+pub(super) struct Known {
+    id: i16,
+    name: &'static str,
+    shape: &'static Shape,
+    required: bool,
+}
 
-const KEY_VALUE: &Shape = &Shape::Struct(&[(1, ANY), (2, ANY)]);
+/// A required field.
+pub(super) const fn must(id: i16, name: &'static str, shape: &'static Shape) -> Known {
+    Known { id, name, shape, required: true }
+}
 
-const SIZE_STATISTICS: &Shape = &Shape::Struct(&[(1, ANY), (2, ANY), (3, ANY)]);
+/// An optional field.
+pub(super) const fn may(id: i16, name: &'static str, shape: &'static Shape) -> Known {
+    Known { id, name, shape, required: false }
+}
 
-const ENCODING_STATS: &Shape = &Shape::Struct(&[(1, ANY), (2, ANY), (3, ANY)]);
+const WRONG_TYPE: &str = "has a field of the wrong type";
+const OUT_OF_RANGE: &str = "has a value out of range";
 
-const COLUMN_METADATA: &Shape = &Shape::Struct(&[
-    (1, ANY), // type
-    (2, ANY), // encodings
-    (3, ANY), // path_in_schema
-    (4, ANY), // codec
-    (5, ANY), // num_values
-    (6, ANY), // total_uncompressed_size
-    (7, ANY), // total_compressed_size
-    // 8, key_value_metadata of a column, is read by nobody.
-    (9, ANY),  // data_page_offset
-    (10, ANY), // index_page_offset
-    (11, ANY), // dictionary_page_offset
-    (12, STATISTICS),
-    (13, &Shape::List(ENCODING_STATS, 1024)),
-    (14, ANY), // bloom_filter_offset
-    (15, ANY), // bloom_filter_length
-    (16, SIZE_STATISTICS),
-    (17, ANY), // geospatial_statistics
-]);
+impl Shape {
+    /// Whether a value of wire type `kind` may be of this shape.
+    const fn is(&self, kind: u8) -> bool {
+        match self {
+            Self::Bool => matches!(kind, TRUE | FALSE),
+            Self::I8 => kind == I8,
+            Self::I16 => kind == I16,
+            Self::I32 | Self::Enum(_) => kind == I32,
+            Self::I64 => kind == I64,
+            Self::Double => kind == DOUBLE,
+            Self::Binary | Self::Text => kind == BINARY,
+            Self::List(..) => kind == LIST,
+            Self::Struct(_) | Self::Union(_) => kind == STRUCT,
+            Self::Any => true,
+        }
+    }
+}
 
-const COLUMN_CHUNK: &Shape = &Shape::Struct(&[
-    (1, ANY), // file_path
-    (2, ANY), // file_offset
-    (3, COLUMN_METADATA),
-    (4, ANY), // offset_index_offset
-    (5, ANY), // offset_index_length
-    (6, ANY), // column_index_offset
-    (7, ANY), // column_index_length
-]);
+impl Cursor<'_> {
+    /// Walks a whole `structure`; answers the offsets of fields that it does not know.
+    pub(super) fn structure_of(&mut self, structure: &'static Structure) -> Result<Vec<usize>, ThriftError> {
+        let mut unknown = Vec::new();
+        self.fields_of(structure, &mut unknown)?;
+        Ok(unknown)
+    }
 
-const SORTING_COLUMN: &Shape = &Shape::Struct(&[(1, ANY), (2, ANY), (3, ANY)]);
+    /// Answers how many fields there were.
+    fn fields_of(&mut self, structure: &'static Structure, unknown: &mut Vec<usize>) -> Result<usize, ThriftError> {
+        let (mut seen, mut count, mut last) = (0u32, 0, 0);
+        let mut start = self.at();
+        while let Some(field) = self.field(last)? {
+            last = field.id;
+            count += 1;
+            let known = structure.fields.iter().find(|known| known.id == field.id);
+            match known {
+                None => {
+                    unknown.push(start);
+                    self.skip(field)?;
+                }
+                Some(known) => {
+                    seen |= 1 << (known.id & 31);
+                    let name = Some((structure.name, known.name));
+                    if !known.shape.is(field.kind) {
+                        return Err(ThriftError { at: start, what: WRONG_TYPE, field: name });
+                    }
+                    self.value_of(field, known.shape, unknown)
+                        .map_err(|error| ThriftError { field: error.field.or(name), ..error })?;
+                }
+            }
+            start = self.at();
+        }
+        let missing = structure.fields.iter().find(|known| known.required && seen & 1 << (known.id & 31) == 0);
+        match missing {
+            None => Ok(count),
+            Some(known) => Err(ThriftError {
+                at: start,
+                what: "lacks a required field",
+                field: Some((structure.name, known.name)),
+            }),
+        }
+    }
 
-const ROW_GROUP: &Shape = &Shape::Struct(&[
-    (1, &Shape::List(COLUMN_CHUNK, COLUMNS_MAX)),
-    (2, ANY), // total_byte_size
-    (3, ANY), // num_rows
-    (4, &Shape::List(SORTING_COLUMN, COLUMNS_MAX)),
-    (5, ANY), // file_offset
-    (6, ANY), // total_compressed_size
-    (7, ANY), // ordinal
-]);
-
-/// `FileMetaData`; its fields 8 and 9 say that the file is encrypted or signed.
-pub(super) static FILE_METADATA: Shape = Shape::Struct(&[
-    (1, ANY), // version
-    (2, &Shape::List(SCHEMA_ELEMENT, SCHEMA_MAX)),
-    (3, ANY), // num_rows
-    (4, &Shape::List(ROW_GROUP, ROW_GROUPS_MAX)),
-    (5, &Shape::List(KEY_VALUE, 4096)),
-    (6, ANY), // created_by
-    (7, &Shape::List(ANY, SCHEMA_MAX)),
-    (8, ANY),
-    (9, ANY),
-]);
-
-/// `PageHeader`.
-pub(super) static PAGE_HEADER: Shape = Shape::Struct(&[
-    (1, ANY), // type
-    (2, ANY), // uncompressed_page_size
-    (3, ANY), // compressed_page_size
-    (4, ANY), // crc
-    (
-        5,
-        &Shape::Struct(&[(1, ANY), (2, ANY), (3, ANY), (4, ANY), (5, STATISTICS)]),
-    ),
-    (7, &Shape::Struct(&[(1, ANY), (2, ANY), (3, ANY)])),
-    (
-        8,
-        &Shape::Struct(&[
-            (1, ANY),
-            (2, ANY),
-            (3, ANY),
-            (4, ANY),
-            (5, ANY),
-            (6, ANY),
-            (7, ANY),
-            (8, STATISTICS),
-        ]),
-    ),
-]);
-
-/// `ColumnIndex`.
-pub(super) static COLUMN_INDEX: Shape = Shape::Struct(&[
-    (1, ANY),
-    (2, ANY),
-    (3, ANY),
-    (4, ANY),
-    (5, ANY),
-    (6, ANY),
-    (7, ANY),
-]);
-
-/// `BloomFilterHeader`.
-pub(super) static BLOOM_FILTER_HEADER: Shape =
-    Shape::Struct(&[(1, ANY), (2, ANY), (3, ANY), (4, ANY)]);
+    /// Walks the value of `field`, whose wire type fits `shape`.
+    fn value_of(&mut self, field: Field, shape: &'static Shape, unknown: &mut Vec<usize>) -> Result<(), ThriftError> {
+        let start = self.at();
+        let fault = |what| ThriftError { at: start, what, field: None };
+        let (out_of_range, not_text, wrong) =
+            (fault(OUT_OF_RANGE), fault("has text that is not UTF-8"), fault(WRONG_TYPE));
+        match shape {
+            // As a field, the wire type of a boolean is its value.
+            Shape::Bool => Ok(()),
+            Shape::I8 => self.byte().map(drop),
+            Shape::I16 => i16::try_from(self.signed()?).map(drop).map_err(|_| out_of_range),
+            Shape::I32 => i32::try_from(self.signed()?).map(drop).map_err(|_| out_of_range),
+            Shape::I64 => self.signed().map(drop),
+            Shape::Double => (0..8).try_for_each(|_| self.byte().map(drop)),
+            Shape::Enum(values) => u32::try_from(self.signed()?)
+                .ok()
+                .and_then(|value| values.checked_shr(value))
+                .filter(|bits| bits & 1 == 1)
+                .map(drop)
+                .ok_or(out_of_range),
+            Shape::Binary => self.binary().map(drop),
+            Shape::Text => std::str::from_utf8(self.binary()?).map(drop).map_err(|_| not_text),
+            Shape::List(inner, max) => {
+                let (kind, length) = self.list()?;
+                if length > *max {
+                    return Err(fault("has a list longer than is allowed"));
+                }
+                // Some writers give an empty list no type.
+                if !inner.is(kind) && (length > 0 || kind != 0) {
+                    return Err(wrong);
+                }
+                let element = Field { id: 0, kind };
+                (0..length).try_for_each(|_| {
+                    if matches!(inner, Shape::Bool) {
+                        let at = self.at();
+                        // 2 is false by the specification, 0 by some writers.
+                        return if self.byte()? <= 2 { Ok(()) } else { Err(ThriftError { at, ..out_of_range }) };
+                    }
+                    self.value_of(element, inner, unknown)
+                })
+            }
+            Shape::Struct(structure) => self.fields_of(structure, unknown).map(drop),
+            Shape::Union(structure) => {
+                let before = unknown.len();
+                if self.fields_of(structure, unknown)? == 1 && unknown.len() == before {
+                    Ok(())
+                } else {
+                    Err(fault("has a union that is not one of its known kinds"))
+                }
+            }
+            Shape::Any => self.skip(field),
+        }
+    }
+}

@@ -1,5 +1,7 @@
-//! Thrift compact protocol, as much as Parquet needs: a bounds-checked cursor, and a walk that knows every field a
-//! structure may have, so that bytes which no reader looks at are noticed.
+//! Thrift compact protocol, as much as Parquet needs: a bounds-checked cursor. What a structure may hold is the business
+//! of [`super::shape`].
+
+use std::fmt;
 
 /// Deepest nesting that is followed.
 const DEPTH_MAX: usize = 32;
@@ -10,21 +12,33 @@ pub(super) struct ThriftError {
     /// Offset from the start of the slice.
     pub(super) at: usize,
     pub(super) what: &'static str,
+    /// Structure and field, where they are known.
+    pub(super) field: Option<(&'static str, &'static str)>,
+}
+
+impl fmt::Display for ThriftError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)?;
+        match self.field {
+            Some((structure, field)) => write!(f, ": `{structure}.{field}`"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Wire types of the compact protocol.
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const I8: u8 = 3;
-const I16: u8 = 4;
-const I32: u8 = 5;
-const I64: u8 = 6;
-const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
+pub(super) const TRUE: u8 = 1;
+pub(super) const FALSE: u8 = 2;
+pub(super) const I8: u8 = 3;
+pub(super) const I16: u8 = 4;
+pub(super) const I32: u8 = 5;
+pub(super) const I64: u8 = 6;
+pub(super) const DOUBLE: u8 = 7;
+pub(super) const BINARY: u8 = 8;
+pub(super) const LIST: u8 = 9;
 const SET: u8 = 10;
 const MAP: u8 = 11;
-const STRUCT: u8 = 12;
+pub(super) const STRUCT: u8 = 12;
 
 /// A cursor over encoded bytes.
 #[derive(Debug, Clone)]
@@ -37,7 +51,7 @@ pub(super) struct Cursor<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) id: i16,
-    kind: u8,
+    pub(super) kind: u8,
 }
 
 impl<'a> Cursor<'a> {
@@ -51,23 +65,23 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) const fn error(&self, what: &'static str) -> ThriftError {
-        ThriftError { at: self.at, what }
+        ThriftError { at: self.at, what, field: None }
     }
 
-    fn byte(&mut self) -> Result<u8, ThriftError> {
-        let byte = self
-            .bytes
-            .get(self.at)
-            .copied()
-            .ok_or(self.error("ends in the middle"))?;
+    pub(super) fn byte(&mut self) -> Result<u8, ThriftError> {
+        let byte = self.bytes.get(self.at).copied().ok_or(self.error("ends in the middle"))?;
         self.at += 1;
         Ok(byte)
     }
 
-    fn varint(&mut self) -> Result<u64, ThriftError> {
+    pub(super) fn varint(&mut self) -> Result<u64, ThriftError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
+            // Of a tenth byte only the lowest bit has a place in the value.
+            if shift == 63 && byte & 0x7e != 0 {
+                break;
+            }
             value |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 return Ok(value);
@@ -76,22 +90,15 @@ impl<'a> Cursor<'a> {
         Err(self.error("has an integer longer than 64 bits"))
     }
 
-    fn signed(&mut self) -> Result<i64, ThriftError> {
+    pub(super) fn signed(&mut self) -> Result<i64, ThriftError> {
         let value = self.varint()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
-    fn binary(&mut self) -> Result<&'a [u8], ThriftError> {
-        let length = usize::try_from(self.varint()?)
-            .map_err(|_| self.error("has a length beyond memory"))?;
-        let end = self
-            .at
-            .checked_add(length)
-            .ok_or(self.error("has a length beyond memory"))?;
-        let bytes = self
-            .bytes
-            .get(self.at..end)
-            .ok_or(self.error("has a string that runs past its end"))?;
+    pub(super) fn binary(&mut self) -> Result<&'a [u8], ThriftError> {
+        let length = usize::try_from(self.varint()?).map_err(|_| self.error("has a length beyond memory"))?;
+        let end = self.at.checked_add(length).ok_or(self.error("has a length beyond memory"))?;
+        let bytes = self.bytes.get(self.at..end).ok_or(self.error("has a string that runs past its end"))?;
         self.at = end;
         Ok(bytes)
     }
@@ -103,18 +110,9 @@ impl<'a> Cursor<'a> {
             return Ok(None);
         }
         let delta = i16::from(head >> 4);
-        let id = if delta == 0 {
-            i16::try_from(self.signed()?).ok()
-        } else {
-            last.checked_add(delta)
-        };
-        let id = id
-            .filter(|id| *id > last)
-            .ok_or(self.error("has fields out of order"))?;
-        Ok(Some(Field {
-            id,
-            kind: head & 0x0f,
-        }))
+        let id = if delta == 0 { i16::try_from(self.signed()?).ok() } else { last.checked_add(delta) };
+        let id = id.filter(|id| *id > last).ok_or(self.error("has fields out of order"))?;
+        Ok(Some(Field { id, kind: head & 0x0f }))
     }
 
     /// The value of an integer field.
@@ -146,11 +144,7 @@ impl<'a> Cursor<'a> {
 
     /// The start of a structure field.
     pub(super) fn structure(&self, field: Field) -> Result<(), ThriftError> {
-        if field.kind == STRUCT {
-            Ok(())
-        } else {
-            Err(self.error("has a field of the wrong type"))
-        }
+        if field.kind == STRUCT { Ok(()) } else { Err(self.error("has a field of the wrong type")) }
     }
 
     /// The number of structures of a list field.
@@ -159,56 +153,37 @@ impl<'a> Cursor<'a> {
             return Err(self.error("has a field of the wrong type"));
         }
         let (kind, length) = self.list()?;
-        if kind == STRUCT || length == 0 {
-            Ok(length)
-        } else {
-            Err(self.error("has a field of the wrong type"))
-        }
+        if kind == STRUCT || length == 0 { Ok(length) } else { Err(self.error("has a field of the wrong type")) }
     }
 
-    fn list(&mut self) -> Result<(u8, usize), ThriftError> {
+    pub(super) fn list(&mut self) -> Result<(u8, usize), ThriftError> {
         let head = self.byte()?;
-        let length = if head >> 4 == 15 {
-            self.varint()?
-        } else {
-            u64::from(head >> 4)
-        };
+        let length = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
         // An element takes a byte at least, so that a declared length can never ask for more memory than was sent.
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|length| *length <= self.bytes.len().saturating_sub(self.at));
-        Ok((
-            head & 0x0f,
-            length.ok_or(self.error("has a list longer than its bytes"))?,
-        ))
+        let length = usize::try_from(length).ok().filter(|length| *length <= self.bytes.len().saturating_sub(self.at));
+        Ok((head & 0x0f, length.ok_or(self.error("has a list longer than its bytes"))?))
+    }
+
+    /// Calls `each` with every field of the structure that begins here; it must read or skip the value.
+    pub(super) fn each_field<E: From<ThriftError>>(
+        &mut self,
+        mut each: impl FnMut(&mut Self, Field) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut last = 0;
+        while let Some(field) = self.field(last)? {
+            last = field.id;
+            each(self, field)?;
+        }
+        Ok(())
     }
 
     /// Skips a value.
     pub(super) fn skip(&mut self, field: Field) -> Result<(), ThriftError> {
-        self.walk(field.kind, false, &Shape::Any, DEPTH_MAX, &mut Vec::new())
+        self.walk(field.kind, false, DEPTH_MAX)
     }
 
-    /// Walks a whole structure as `shape`; answers the offsets of fields that `shape` does not know.
-    pub(super) fn structure_of(
-        &mut self,
-        shape: &'static Shape,
-    ) -> Result<Vec<usize>, ThriftError> {
-        let mut unknown = Vec::new();
-        self.walk(STRUCT, false, shape, DEPTH_MAX, &mut unknown)?;
-        Ok(unknown)
-    }
-
-    fn walk(
-        &mut self,
-        kind: u8,
-        in_list: bool,
-        shape: &Shape,
-        depth: usize,
-        unknown: &mut Vec<usize>,
-    ) -> Result<(), ThriftError> {
-        let depth = depth
-            .checked_sub(1)
-            .ok_or(self.error("is nested too deeply"))?;
+    fn walk(&mut self, kind: u8, in_list: bool, depth: usize) -> Result<(), ThriftError> {
+        let depth = depth.checked_sub(1).ok_or(self.error("is nested too deeply"))?;
         match kind {
             // A boolean in a list takes a byte; as a field its wire type is its value.
             TRUE | FALSE if !in_list => Ok(()),
@@ -218,14 +193,7 @@ impl<'a> Cursor<'a> {
             BINARY => self.binary().map(drop),
             LIST | SET => {
                 let (kind, length) = self.list()?;
-                let (inner, max) = match shape {
-                    Shape::List(inner, max) => (*inner, *max),
-                    _ => (&Shape::Any, usize::MAX),
-                };
-                if length > max {
-                    return Err(self.error("has a list longer than is allowed"));
-                }
-                (0..length).try_for_each(|_| self.walk(kind, true, inner, depth, unknown))
+                (0..length).try_for_each(|_| self.walk(kind, true, depth))
             }
             MAP => {
                 let length = self.varint()?;
@@ -234,53 +202,13 @@ impl<'a> Cursor<'a> {
                 }
                 let kinds = self.byte()?;
                 for _ in 0..length {
-                    self.walk(kinds >> 4, true, &Shape::Any, depth, unknown)?;
-                    self.walk(kinds & 0x0f, true, &Shape::Any, depth, unknown)?;
+                    self.walk(kinds >> 4, true, depth)?;
+                    self.walk(kinds & 0x0f, true, depth)?;
                 }
                 Ok(())
             }
-            STRUCT => {
-                let mut last = 0;
-                let mut start = self.at;
-                while let Some(field) = self.field(last)? {
-                    last = field.id;
-                    let inner = match shape {
-                        Shape::Struct(fields) => fields
-                            .iter()
-                            .find(|(id, _)| *id == field.id)
-                            .map(|(_, inner)| *inner),
-                        _ => Some(&Shape::Any),
-                    };
-                    let mistyped = matches!(inner, Some(Shape::Integer))
-                        && !matches!(field.kind, I8 | I16 | I32 | I64);
-                    if inner.is_none() || mistyped {
-                        unknown.push(start);
-                    }
-                    self.walk(
-                        field.kind,
-                        false,
-                        inner.unwrap_or(&Shape::Any),
-                        depth,
-                        unknown,
-                    )?;
-                    start = self.at;
-                }
-                Ok(())
-            }
+            STRUCT => self.each_field(|cursor, field| cursor.walk(field.kind, false, depth)),
             _ => Err(self.error("has a value of an unknown type")),
         }
     }
-}
-
-/// The fields that a structure of the Parquet format may have.
-#[derive(Debug)]
-pub(super) enum Shape {
-    /// A scalar, or something that is not looked into.
-    Any,
-    /// An integer; anything else in its place is unknown.
-    Integer,
-    /// A list of at most so many.
-    List(&'static Shape, usize),
-    /// A structure by field id.
-    Struct(&'static [(i16, &'static Shape)]),
 }

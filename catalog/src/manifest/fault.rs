@@ -24,13 +24,7 @@ pub struct ManifestError {
 impl ManifestError {
     /// A problem with the text as a whole.
     pub(super) fn whole(message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            line: 0,
-            path: String::new(),
-            message: message.into(),
-            fix: fix.into(),
-            more: Vec::new(),
-        }
+        Self { line: 0, path: String::new(), message: message.into(), fix: fix.into(), more: Vec::new() }
     }
 
     /// This problem and the others, in order of line.
@@ -66,30 +60,15 @@ pub(super) struct Faults<'a> {
 
 impl<'a> Faults<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            found: Vec::new(),
-        }
+        Self { text, found: Vec::new() }
     }
 
     /// The line, from 1, in which byte `at` stands.
     fn line(&self, at: usize) -> usize {
-        self.text
-            .as_bytes()
-            .iter()
-            .take(at)
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        self.text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
     }
 
-    pub(super) fn add(
-        &mut self,
-        span: &Range<usize>,
-        path: &str,
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) {
+    pub(super) fn add(&mut self, span: &Range<usize>, path: &str, message: impl Into<String>, fix: impl Into<String>) {
         if self.found.len() < FAULTS_MAX {
             self.found.push(ManifestError {
                 line: self.line(span.start),

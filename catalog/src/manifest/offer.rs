@@ -12,67 +12,39 @@ fn recipient(text: &str) -> Result<String, String> {
             !label.is_empty()
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
         });
-    if domain || text == "*" {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("names `{}`", clipped(text)))
-    }
+    if domain || text == "*" { Ok(text.to_owned()) } else { Err(format!("names `{}`", clipped(text))) }
 }
 
 pub(super) fn offer(mut at: Section<'_, '_>) -> Option<Offer> {
-    let purposes = at.list(
-        "purposes",
-        true,
-        "write a list such as [\"academic-research\"]",
-        Purpose::parse,
-    );
+    let purposes = at.list("purposes", true, "write a list such as [\"academic-research\"]", Purpose::parse);
     let domains = "write trust domains such as \"hku.hk\", or \"*\" for everybody";
     let recipients = at.list("recipients", true, domains, recipient);
-    let places = at.list(
-        "places",
-        true,
-        "write places such as \"HK\", \"CN\" or \"CN-440300\"",
-        Place::parse,
-    );
+    let places = at.list("places", true, "write places such as \"HK\", \"CN\" or \"CN-440300\"", Place::parse);
     let empty = [
         ("purposes", purposes.as_ref().is_some_and(Vec::is_empty)),
         ("recipients", recipients.as_ref().is_some_and(Vec::is_empty)),
         ("places", places.as_ref().is_some_and(Vec::is_empty)),
     ];
     for (key, _) in empty.into_iter().filter(|(_, empty)| *empty) {
-        at.fault(
-            key,
-            "is empty",
-            "name at least one, or nobody could accept the offer",
-        );
+        at.fault(key, "is empty", "name at least one, or nobody could accept the offer");
     }
     let price = at
-        .section("price", true, "write { model = \"per_gib\", amount = \"120000\", currency = \"CNY\" } or { model = \"free\" }")
+        .section(
+            "price",
+            true,
+            "write { model = \"per_gib\", amount = \"120000\", currency = \"CNY\" } or { model = \"free\" }",
+        )
         .and_then(price);
-    let fee = match at.section(
-        "fee",
-        false,
-        "write { rate_ppm = 100000 } or { amount = \"100\" }",
-    ) {
+    let fee = match at.section("fee", false, "write { rate_ppm = 100000 } or { amount = \"100\" }") {
         Some(section) => fee(section).map(Some),
         None => Some(None),
     };
-    let onward = at.optional(
-        "onward",
-        "write \"none\" or what the licence allows",
-        not_empty,
-    );
+    let onward = at.optional("onward", "write \"none\" or what the licence allows", not_empty);
     let retention_days = at.count("retention_days", false, 36_500);
     if retention_days == Some(0) {
-        at.fault(
-            "retention_days",
-            "is 0",
-            "write at least one day, or leave it out for no limit",
-        );
+        at.fault("retention_days", "is 0", "write at least one day, or leave it out for no limit");
     }
     at.finish();
     Some(Offer {
@@ -93,22 +65,15 @@ fn amount(text: &str) -> Result<Minor, String> {
 }
 
 fn price(mut at: Section<'_, '_>) -> Option<Price> {
-    let models =
-        "write \"per_pull\", \"per_gib\", \"per_million_rows\", \"subscription\" or \"free\"";
+    let models = "write \"per_pull\", \"per_gib\", \"per_million_rows\", \"subscription\" or \"free\"";
     let model = at.parsed("model", models, word::<PriceModel>);
     let given = at.optional("amount", AMOUNT, amount);
-    let currency = at
-        .optional("currency", "write \"CNY\" or \"HKD\"", word::<Currency>)
-        .unwrap_or(Currency::Cny);
+    let currency = at.optional("currency", "write \"CNY\" or \"HKD\"", word::<Currency>).unwrap_or(Currency::Cny);
     let period = at.optional("period", "write \"month\" or \"year\"", word::<Period>);
     let has = |key: &str| at.table().contains_key(key);
     match model {
         Some(PriceModel::Free) if given.is_some_and(|amount| amount.0 != 0) => {
-            at.fault(
-                "amount",
-                "is not 0, but the model is `free`",
-                "leave the amount out, or choose another model",
-            );
+            at.fault("amount", "is not 0, but the model is `free`", "leave the amount out, or choose another model");
         }
         Some(PriceModel::Free) | None => {}
         Some(_) if !has("amount") => at.fault("amount", "is missing", AMOUNT),
@@ -116,11 +81,7 @@ fn price(mut at: Section<'_, '_>) -> Option<Price> {
     }
     match model {
         Some(PriceModel::Subscription) if !has("period") => {
-            at.fault(
-                "period",
-                "is missing",
-                "write period = \"month\" or \"year\" for a subscription",
-            );
+            at.fault("period", "is missing", "write period = \"month\" or \"year\" for a subscription");
         }
         Some(PriceModel::Subscription) | None => {}
         Some(_) if has("period") => {
@@ -129,33 +90,18 @@ fn price(mut at: Section<'_, '_>) -> Option<Price> {
         Some(_) => {}
     }
     at.finish();
-    Some(Price {
-        model: model?,
-        amount: given.unwrap_or_default(),
-        currency,
-        period,
-    })
+    Some(Price { model: model?, amount: given.unwrap_or_default(), currency, period })
 }
 
 fn fee(mut at: Section<'_, '_>) -> Option<Fee> {
-    let rate = at
-        .count("rate_ppm", false, 1_000_000)
-        .and_then(|rate| u32::try_from(rate).ok());
+    let rate = at.count("rate_ppm", false, 1_000_000).and_then(|rate| u32::try_from(rate).ok());
     let fixed = at.optional("amount", AMOUNT, amount);
-    let both = (
-        at.table().contains_key("rate_ppm"),
-        at.table().contains_key("amount"),
-    );
+    let both = (at.table().contains_key("rate_ppm"), at.table().contains_key("amount"));
     match both {
         (true, true) => at.fault("amount", "stands beside rate_ppm", "keep one of the two"),
-        (false, false) => at.fault(
-            "rate_ppm",
-            "is missing",
-            "write rate_ppm = 100000 or amount = \"100\"",
-        ),
+        (false, false) => at.fault("rate_ppm", "is missing", "write rate_ppm = 100000 or amount = \"100\""),
         _ => {}
     }
     at.finish();
-    rate.map(|rate_ppm| Fee::Rate { rate_ppm })
-        .or(fixed.map(|amount| Fee::Fixed { amount }))
+    rate.map(|rate_ppm| Fee::Rate { rate_ppm }).or(fixed.map(|amount| Fee::Fixed { amount }))
 }

@@ -36,22 +36,12 @@ impl<'a, 'f> Section<'a, 'f> {
         table: &'a DeTable<'a>,
         faults: &'f RefCell<Faults<'a>>,
     ) -> Self {
-        Self {
-            path,
-            span,
-            table,
-            known: Vec::new(),
-            faults,
-        }
+        Self { path, span, table, known: Vec::new(), faults }
     }
 
     /// `key` as a dotted path from the top.
     pub(super) fn path(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     pub(super) const fn table(&self) -> &'a DeTable<'a> {
@@ -64,13 +54,8 @@ impl<'a, 'f> Section<'a, 'f> {
 
     /// Reports a problem with `key`, at its value if it is there, else at the table.
     pub(super) fn fault(&self, key: &str, message: impl Into<String>, fix: impl Into<String>) {
-        let span = self
-            .table
-            .get(key)
-            .map_or_else(|| self.span.clone(), Spanned::span);
-        self.faults
-            .borrow_mut()
-            .add(&span, &self.path(key), message, fix);
+        let span = self.table.get(key).map_or_else(|| self.span.clone(), Spanned::span);
+        self.faults.borrow_mut().add(&span, &self.path(key), message, fix);
     }
 
     /// The value of `key`, which is from now on a known key.
@@ -126,16 +111,10 @@ impl<'a, 'f> Section<'a, 'f> {
             return None;
         };
         if text.len() > TEXT_BYTES_MAX {
-            self.fault(
-                key,
-                format!("is {} bytes long", text.len()),
-                format!("write at most {TEXT_BYTES_MAX} bytes"),
-            );
+            self.fault(key, format!("is {} bytes long", text.len()), format!("write at most {TEXT_BYTES_MAX} bytes"));
             return None;
         }
-        parse(text)
-            .map_err(|error| self.fault(key, error.to_string(), fix))
-            .ok()
+        parse(text).map_err(|error| self.fault(key, error.to_string(), fix)).ok()
     }
 
     /// A list of strings, each parsed by `parse`. Absent: a problem if `required`, else an empty list.
@@ -159,11 +138,7 @@ impl<'a, 'f> Section<'a, 'f> {
             return None;
         };
         if items.len() > LIST_MAX {
-            self.fault(
-                key,
-                format!("has {} items", items.len()),
-                format!("write at most {LIST_MAX}"),
-            );
+            self.fault(key, format!("has {} items", items.len()), format!("write at most {LIST_MAX}"));
             return None;
         }
         let mut seen = Vec::with_capacity(items.len());
@@ -172,9 +147,7 @@ impl<'a, 'f> Section<'a, 'f> {
         for item in items {
             let parsed = match item.get_ref().as_str() {
                 None => Err(format!("holds a {}", item.get_ref().type_str())),
-                Some(text) if text.len() > TEXT_BYTES_MAX => {
-                    Err("holds an item that is too long".to_owned())
-                }
+                Some(text) if text.len() > TEXT_BYTES_MAX => Err("holds an item that is too long".to_owned()),
                 Some(text) if seen.contains(&text) => Err(format!("names `{text}` twice")),
                 Some(text) => {
                     seen.push(text);
@@ -185,9 +158,7 @@ impl<'a, 'f> Section<'a, 'f> {
                 Ok(parsed) => list.push(parsed),
                 Err(message) => {
                     whole = false;
-                    self.faults
-                        .borrow_mut()
-                        .add(&item.span(), &self.path(key), message, fix);
+                    self.faults.borrow_mut().add(&item.span(), &self.path(key), message, fix);
                 }
             }
         }
@@ -216,18 +187,12 @@ impl<'a, 'f> Section<'a, 'f> {
     pub(super) fn count(&mut self, key: &'static str, required: bool, max: u64) -> Option<u64> {
         let max = max.min(COUNT_MAX);
         let fix = format!("write a whole number from 0 to {max} without quotes");
-        let value = if required {
-            self.required(key, &fix)?
-        } else {
-            self.value(key)?
-        };
+        let value = if required { self.required(key, &fix)? } else { self.value(key)? };
         let Some(integer) = value.get_ref().as_integer() else {
             self.wrong_type(key, value, &fix);
             return None;
         };
-        let count = u64::from_str_radix(integer.as_str(), integer.radix())
-            .ok()
-            .filter(|count| *count <= max);
+        let count = u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|count| *count <= max);
         if count.is_none() {
             self.fault(key, format!("is {}", clipped(integer.as_str())), fix);
         }
@@ -255,8 +220,7 @@ impl<'a, 'f> Section<'a, 'f> {
 
     /// Text by language; absent: a problem if `required`, else empty.
     pub(super) fn localised(&mut self, key: &'static str, required: bool) -> Option<Localised> {
-        let fix =
-            "write { en = \"…\", zh-Hant = \"…\", zh-Hans = \"…\" } with at least one of them";
+        let fix = "write { en = \"…\", zh-Hant = \"…\", zh-Hans = \"…\" } with at least one of them";
         let value = if required {
             self.required(key, fix)?
         } else {
@@ -275,23 +239,14 @@ impl<'a, 'f> Section<'a, 'f> {
             let name = language.get_ref().as_ref();
             let at = format!("{path}.{name}");
             if !LANGUAGES.contains(&name) {
-                self.faults.borrow_mut().add(
-                    &language.span(),
-                    &at,
-                    "is not a language of this catalog",
-                    fix,
-                );
-            } else if let Some(text) = text
-                .get_ref()
-                .as_str()
-                .filter(|t| !t.trim().is_empty() && t.len() <= TEXT_BYTES_MAX)
+                self.faults.borrow_mut().add(&language.span(), &at, "is not a language of this catalog", fix);
+            } else if let Some(text) =
+                text.get_ref().as_str().filter(|t| !t.trim().is_empty() && t.len() <= TEXT_BYTES_MAX)
             {
                 by_language.insert(name.to_owned(), text.to_owned());
             } else {
                 let fix = format!("write a string of 1 to {TEXT_BYTES_MAX} bytes");
-                self.faults
-                    .borrow_mut()
-                    .add(&text.span(), &at, "is not a text", fix);
+                self.faults.borrow_mut().add(&text.span(), &at, "is not a text", fix);
             }
         }
         if required && table.is_empty() {
@@ -301,27 +256,13 @@ impl<'a, 'f> Section<'a, 'f> {
     }
 
     /// A table under `key`; absent: a problem if `required`.
-    pub(super) fn section(
-        &mut self,
-        key: &'static str,
-        required: bool,
-        fix: &str,
-    ) -> Option<Section<'a, 'f>> {
-        let value = if required {
-            self.required(key, fix)?
-        } else {
-            self.value(key)?
-        };
+    pub(super) fn section(&mut self, key: &'static str, required: bool, fix: &str) -> Option<Section<'a, 'f>> {
+        let value = if required { self.required(key, fix)? } else { self.value(key)? };
         let Some(table) = value.get_ref().as_table() else {
             self.wrong_type(key, value, fix);
             return None;
         };
-        Some(Section::new(
-            self.path(key),
-            value.span(),
-            table,
-            self.faults,
-        ))
+        Some(Section::new(self.path(key), value.span(), table, self.faults))
     }
 
     /// Refuses every key that was not asked for.
@@ -335,9 +276,7 @@ impl<'a, 'f> Section<'a, 'f> {
                 || format!("the keys here are {}", self.known.join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );
-            self.faults
-                .borrow_mut()
-                .add(&key.span(), &self.path(name), "is not a known key", fix);
+            self.faults.borrow_mut().add(&key.span(), &self.path(name), "is not a known key", fix);
         }
     }
 }
@@ -363,9 +302,7 @@ fn distance(a: &str, b: &str) -> usize {
         next.push(last);
         for (right, above) in b.iter().zip(row.windows(2)) {
             let &[diagonal, up] = above else { break };
-            last = (diagonal + usize::from(left != *right))
-                .min(up + 1)
-                .min(last + 1);
+            last = (diagonal + usize::from(left != *right)).min(up + 1).min(last + 1);
             next.push(last);
         }
         row = next;

@@ -1,11 +1,6 @@
 //! Every rule of the manifest: one that is whole, and then one mistake at a time.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
 
@@ -66,15 +61,9 @@ fn a_whole_manifest_is_read() {
     assert_eq!(manifest.dataset.id.as_str(), "yue-speech");
     assert_eq!(manifest.dataset.subjects.unwrap().persons, 12_000);
     assert_eq!(manifest.class_of("id_no"), Some(ColumnClass::Sensitive));
-    assert_eq!(
-        manifest.class_of("address.street"),
-        Some(ColumnClass::Personal)
-    );
+    assert_eq!(manifest.class_of("address.street"), Some(ColumnClass::Personal));
     assert_eq!(manifest.class_of("address.city"), Some(ColumnClass::None));
-    assert_eq!(
-        manifest.class_of("speaker.name"),
-        Some(ColumnClass::Personal)
-    );
+    assert_eq!(manifest.class_of("speaker.name"), Some(ColumnClass::Personal));
     assert_eq!(manifest.class_of("text"), Some(ColumnClass::None));
     assert_eq!(manifest.offer.retention_days, Some(365));
     // What was parsed survives the store's JSON unchanged.
@@ -86,254 +75,67 @@ fn a_whole_manifest_is_read() {
 fn wrong(from: &str, to: &str) -> ManifestError {
     assert_eq!(WHOLE.matches(from).count(), 1, "`{from}` must be unique");
     let text = WHOLE.replacen(from, to, 1);
-    Manifest::parse(&text)
-        .err()
-        .unwrap_or_else(|| panic!("`{to}` was accepted"))
+    Manifest::parse(&text).err().unwrap_or_else(|| panic!("`{to}` was accepted"))
 }
 
 #[test]
 fn each_mistake_names_its_line_and_the_fix() {
     let line_of = |needle: &str| WHOLE[..WHOLE.find(needle).unwrap()].matches('\n').count() + 1;
     for (from, to, path, fix) in [
-        (
-            "id = \"yue-speech\"",
-            "id = \"Yue Speech\"",
-            "dataset.id",
-            "a-z",
-        ),
-        (
-            "version = \"1\"",
-            "version = 1",
-            "dataset.version",
-            "name such as",
-        ),
-        (
-            "zh-Hant = \"粵語語音\"",
-            "zh-HK = \"粵語語音\"",
-            "dataset.title.zh-HK",
-            "zh-Hant",
-        ),
+        ("id = \"yue-speech\"", "id = \"Yue Speech\"", "dataset.id", "a-z"),
+        ("version = \"1\"", "version = 1", "dataset.version", "name such as"),
+        ("zh-Hant = \"粵語語音\"", "zh-HK = \"粵語語音\"", "dataset.title.zh-HK", "zh-Hant"),
         (
             "title = { en = \"Cantonese speech\", zh-Hant = \"粵語語音\", zh-Hans = \"粤语语音\" }",
             "title = {}",
             "dataset.title",
             "at least one",
         ),
-        (
-            "[\"yue\", \"en\"]",
-            "[\"yue\", \"e_n\"]",
-            "dataset.language",
-            "BCP 47",
-        ),
-        (
-            "[\"yue\", \"en\"]",
-            "[\"yue\", \"yue\"]",
-            "dataset.language",
-            "BCP 47",
-        ),
+        ("[\"yue\", \"en\"]", "[\"yue\", \"e_n\"]", "dataset.language", "BCP 47"),
+        ("[\"yue\", \"en\"]", "[\"yue\", \"yue\"]", "dataset.language", "BCP 47"),
         ("\"CC-BY-4.0\"", "\" \"", "dataset.licence", "SPDX"),
-        (
-            "collected_in = [\"CN\"]",
-            "collected_in = [\"CN-810000\"]",
-            "dataset.collected_in",
-            "CN-440300",
-        ),
-        (
-            "\"2025-06-30\"",
-            "\"2023-06-30\"",
-            "dataset.collected_to",
-            "later day last",
-        ),
-        (
-            "\"2024-01-01\"",
-            "\"2024-13-01\"",
-            "dataset.collected_from",
-            "2024-01-31",
-        ),
-        (
-            "place = \"CN-440300\"",
-            "place = \"Shenzhen\"",
-            "dataset.place",
-            "CN-440300",
-        ),
-        (
-            "columns_default = \"none\"",
-            "columns_default = \"public\"",
-            "dataset.columns_default",
-            "sensitive",
-        ),
-        (
-            "provider = \"qianhai\"",
-            "provider = \"Q\"",
-            "dataset.provider",
-            "participant",
-        ),
-        (
-            "class = \"general\"",
-            "class = \"secret\"",
-            "dataset.class",
-            "important",
-        ),
-        (
-            "important_status = \"no\"",
-            "important_status = \"yes\"",
-            "dataset.important_status",
-            "notified",
-        ),
-        (
-            "controlled_item = false",
-            "controlled_item = \"no\"",
-            "dataset.controlled_item",
-            "true or false",
-        ),
-        (
-            "sensitive = 300",
-            "sensitive = 12001",
-            "dataset.subjects.sensitive",
-            "persons",
-        ),
-        (
-            "persons = 12000",
-            "persons = 9007199254740992",
-            "dataset.subjects.persons",
-            "9007199254740991",
-        ),
-        (
-            "under_14 = 0",
-            "under_14 = -1",
-            "dataset.subjects.under_14",
-            "whole number",
-        ),
-        (
-            "geospatial = false",
-            "geospatail = false",
-            "dataset.geospatail",
-            "did you mean `geospatial`?",
-        ),
-        (
-            "title = { en = \"Resident ID number\" }",
-            "titel = { en = \"x\" }",
-            "columns.id_no.titel.class",
-            "class",
-        ),
+        ("collected_in = [\"CN\"]", "collected_in = [\"CN-810000\"]", "dataset.collected_in", "CN-440300"),
+        ("\"2025-06-30\"", "\"2023-06-30\"", "dataset.collected_to", "later day last"),
+        ("\"2024-01-01\"", "\"2024-13-01\"", "dataset.collected_from", "2024-01-31"),
+        ("place = \"CN-440300\"", "place = \"Shenzhen\"", "dataset.place", "CN-440300"),
+        ("columns_default = \"none\"", "columns_default = \"public\"", "dataset.columns_default", "sensitive"),
+        ("provider = \"qianhai\"", "provider = \"Q\"", "dataset.provider", "participant"),
+        ("class = \"general\"", "class = \"secret\"", "dataset.class", "important"),
+        ("important_status = \"no\"", "important_status = \"yes\"", "dataset.important_status", "notified"),
+        ("controlled_item = false", "controlled_item = \"no\"", "dataset.controlled_item", "true or false"),
+        ("sensitive = 300", "sensitive = 12001", "dataset.subjects.sensitive", "persons"),
+        ("persons = 12000", "persons = 9007199254740992", "dataset.subjects.persons", "9007199254740991"),
+        ("under_14 = 0", "under_14 = -1", "dataset.subjects.under_14", "whole number"),
+        ("geospatial = false", "geospatail = false", "dataset.geospatail", "did you mean `geospatial`?"),
+        ("title = { en = \"Resident ID number\" }", "titel = { en = \"x\" }", "columns.id_no.titel.class", "class"),
         (
             "[columns.\"speaker.name\"]\nclass = \"personal\"",
             "[columns.\"speaker.name\"]\nclass = \"high\"",
             "columns.speaker.name.class",
             "personal",
         ),
-        (
-            "[\"academic-research\"]",
-            "[]",
-            "offer.purposes",
-            "at least one",
-        ),
-        (
-            "[\"hku.hk\", \"cuhk.edu.hk\"]",
-            "[\"hku.hk\", \"CUHK\"]",
-            "offer.recipients",
-            "trust domains",
-        ),
-        (
-            "amount = \"120000\"",
-            "amount = 120000",
-            "offer.price.amount",
-            "quotes",
-        ),
-        (
-            "amount = \"120000\"",
-            "amount = \"1.5\"",
-            "offer.price.amount",
-            "digits",
-        ),
-        (
-            "model = \"per_gib\"",
-            "model = \"free\"",
-            "offer.price.amount",
-            "leave the amount out",
-        ),
-        (
-            "model = \"per_gib\"",
-            "model = \"subscription\"",
-            "offer.price.period",
-            "month",
-        ),
-        (
-            "currency = \"CNY\"",
-            "currency = \"USD\"",
-            "offer.price.currency",
-            "HKD",
-        ),
-        (
-            "currency = \"CNY\"",
-            "period = \"month\"",
-            "offer.price.period",
-            "remove",
-        ),
-        (
-            "rate_ppm = 100000",
-            "rate_ppm = 1000001",
-            "offer.fee.rate_ppm",
-            "1000000",
-        ),
-        (
-            "fee = { rate_ppm = 100000 }",
-            "fee = {}",
-            "offer.fee.rate_ppm",
-            "amount",
-        ),
-        (
-            "retention_days = 365",
-            "retention_days = 0",
-            "offer.retention_days",
-            "at least one day",
-        ),
-        (
-            "dpp3 = \"same-purpose\"",
-            "dpp3 = \"maybe\"",
-            "compliance.dpp3",
-            "consented",
-        ),
-        (
-            "kind = \"transit\"",
-            "kind = \"tourism\"",
-            "compliance.exemption.kind",
-            "emergency",
-        ),
-        (
-            "\"sha256:ba78",
-            "\"md5:ba78",
-            "compliance.exemption.evidence",
-            "64 hex",
-        ),
-        (
-            "\"CN->HK\"",
-            "\"CN->US\"",
-            "compliance.received_under.direction",
-            "HK->CN",
-        ),
-        (
-            "notice = true",
-            "notice = true\nnotcie = true",
-            "compliance.notcie",
-            "did you mean `notice`?",
-        ),
+        ("[\"academic-research\"]", "[]", "offer.purposes", "at least one"),
+        ("[\"hku.hk\", \"cuhk.edu.hk\"]", "[\"hku.hk\", \"CUHK\"]", "offer.recipients", "trust domains"),
+        ("amount = \"120000\"", "amount = 120000", "offer.price.amount", "quotes"),
+        ("amount = \"120000\"", "amount = \"1.5\"", "offer.price.amount", "digits"),
+        ("model = \"per_gib\"", "model = \"free\"", "offer.price.amount", "leave the amount out"),
+        ("model = \"per_gib\"", "model = \"subscription\"", "offer.price.period", "month"),
+        ("currency = \"CNY\"", "currency = \"USD\"", "offer.price.currency", "HKD"),
+        ("currency = \"CNY\"", "period = \"month\"", "offer.price.period", "remove"),
+        ("rate_ppm = 100000", "rate_ppm = 1000001", "offer.fee.rate_ppm", "1000000"),
+        ("fee = { rate_ppm = 100000 }", "fee = {}", "offer.fee.rate_ppm", "amount"),
+        ("retention_days = 365", "retention_days = 0", "offer.retention_days", "at least one day"),
+        ("dpp3 = \"same-purpose\"", "dpp3 = \"maybe\"", "compliance.dpp3", "consented"),
+        ("kind = \"transit\"", "kind = \"tourism\"", "compliance.exemption.kind", "emergency"),
+        ("\"sha256:ba78", "\"md5:ba78", "compliance.exemption.evidence", "64 hex"),
+        ("\"CN->HK\"", "\"CN->US\"", "compliance.received_under.direction", "HK->CN"),
+        ("notice = true", "notice = true\nnotcie = true", "compliance.notcie", "did you mean `notice`?"),
     ] {
         let error = wrong(from, to);
-        assert!(
-            error
-                .all()
-                .any(|fault| fault.path == path && fault.fix.contains(fix)),
-            "{to}: {error}"
-        );
+        assert!(error.all().any(|fault| fault.path == path && fault.fix.contains(fix)), "{to}: {error}");
         let line = line_of(from);
         let lines = to.matches('\n').count();
-        assert!(
-            error
-                .all()
-                .any(|fault| (line..=line + lines).contains(&fault.line)),
-            "{to}: line {line}: {error}"
-        );
+        assert!(error.all().any(|fault| (line..=line + lines).contains(&fault.line)), "{to}: line {line}: {error}");
     }
 }
 
@@ -355,29 +157,17 @@ fn missing_facts_are_all_listed_at_once() {
         "geospatial",
         "state_secret",
     ] {
-        assert!(
-            paths.contains(&format!("dataset.{key}").as_str()),
-            "{key}: {error}"
-        );
+        assert!(paths.contains(&format!("dataset.{key}").as_str()), "{key}: {error}");
     }
     assert!(paths.contains(&"offer.price"), "{error}");
-    assert!(
-        error
-            .to_string()
-            .contains("line 1: `dataset.title` is missing"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("line 1: `dataset.title` is missing"), "{error}");
 }
 
 #[test]
 fn row_filters_are_refused_on_their_line() {
     let text = format!("{WHOLE}[rows]\nHK = \"lang <> 'internal'\"\n");
     let error = Manifest::parse(&text).unwrap_err();
-    assert_eq!(
-        (error.line, error.message.as_str()),
-        (50, "row filters are not enforced yet"),
-        "{error}"
-    );
+    assert_eq!((error.line, error.message.as_str()), (50, "row filters are not enforced yet"), "{error}");
 }
 
 #[test]
@@ -387,12 +177,7 @@ fn duplicates_and_what_is_not_toml_are_refused() {
     let error = Manifest::parse("[dataset\nid = 1").unwrap_err();
     assert_eq!(error.line, 1, "{error}");
     let twice = WHOLE.replace("[columns.\"speaker.name\"]", "[columns.\"address.city\"]");
-    assert!(
-        Manifest::parse(&twice)
-            .unwrap_err()
-            .to_string()
-            .contains("declared twice")
-    );
+    assert!(Manifest::parse(&twice).unwrap_err().to_string().contains("declared twice"));
 }
 
 #[test]

@@ -46,9 +46,7 @@ impl Node {
             return None;
         };
         let hinted = members.get(hint).filter(|(key, _)| key == name);
-        hinted
-            .or_else(|| members.iter().find(|(key, _)| key == name))
-            .map(|(_, node)| node)
+        hinted.or_else(|| members.iter().find(|(key, _)| key == name)).map(|(_, node)| node)
     }
 }
 
@@ -86,9 +84,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
         // A whole number too long for 64 bits arrives here as well, with its last digits gone.
         if value.abs() >= 9.2e18 && value.abs() < 1e40 {
-            return Err(E::custom(
-                "a number beyond 64 bits would lose digits; write it as a string,",
-            ));
+            return Err(E::custom("a number beyond 64 bits would lose digits; write it as a string,"));
         }
         Ok(Node::Float(value))
     }
@@ -221,22 +217,13 @@ impl Kind {
             Self::Integer { .. } => DataType::Int64,
             Self::Float => DataType::Float64,
             Self::Unknown | Self::Large | Self::Text => DataType::Utf8,
-            Self::List(inner) => DataType::List(Arc::new(Field::new_list_field(
-                inner.data_type(path)?,
-                true,
-            ))),
+            Self::List(inner) => DataType::List(Arc::new(Field::new_list_field(inner.data_type(path)?, true))),
             Self::Object(members) if members.is_empty() => {
-                return Err(ConvertError::Columns(format!(
-                    "`{path}` is always an empty object: leave it out"
-                )));
+                return Err(ConvertError::Columns(format!("`{path}` is always an empty object: leave it out")));
             }
             Self::Object(members) => {
                 let fields = members.iter().map(|(name, kind)| {
-                    Ok::<_, ConvertError>(Field::new(
-                        name,
-                        kind.data_type(&format!("{path}.{name}"))?,
-                        true,
-                    ))
+                    Ok::<_, ConvertError>(Field::new(name, kind.data_type(&format!("{path}.{name}"))?, true))
                 });
                 DataType::Struct(fields.collect::<Result<Vec<_>, _>>()?.into())
             }
@@ -252,19 +239,10 @@ fn join_members(
 ) -> Result<(), String> {
     for (number, (name, node)) in found.iter().enumerate() {
         if name.is_empty() || name.len() > 1024 {
-            return Err(format!(
-                "a member of `{path}` has an empty or very long name"
-            ));
+            return Err(format!("a member of `{path}` has an empty or very long name"));
         }
-        let below = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        let hinted = members
-            .get(number)
-            .is_some_and(|(key, _)| key == name)
-            .then_some(number);
+        let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let hinted = members.get(number).is_some_and(|(key, _)| key == name).then_some(number);
         let place = hinted.or_else(|| members.iter().position(|(key, _)| key == name));
         let place = place.unwrap_or_else(|| {
             members.push((name.clone(), Kind::Unknown));

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
@@ -28,8 +28,8 @@ mod revocation;
 mod tests;
 
 use params::{
-    blank_params, ca_params, check_server_names, ia5, push_name, server_constraints, since_epoch,
-    trust_domain_of, whole_second,
+    blank_params, ca_params, check_server_names, ia5, push_name, server_constraints, since_epoch, trust_domain_of,
+    whole_second,
 };
 pub use revocation::{Revocation, RevocationReason};
 
@@ -110,10 +110,9 @@ impl Validity {
         let not_after = now.checked_add(length);
         match (not_before, not_after) {
             // rcgen writes whole seconds, and nothing before 1970.
-            (Ok(not_before), Ok(not_after)) if not_before >= Timestamp::UNIX_EPOCH => Ok(Self {
-                not_before: whole_second(not_before),
-                not_after: whole_second(not_after),
-            }),
+            (Ok(not_before), Ok(not_after)) if not_before >= Timestamp::UNIX_EPOCH => {
+                Ok(Self { not_before: whole_second(not_before), not_after: whole_second(not_after) })
+            }
             _ => Err(AuthorityError::Validity),
         }
     }
@@ -170,11 +169,7 @@ impl Ca {
 
     /// Signs a participant's authority anew with the key that it has: the name and the key
     /// identifier stay, so that its leaves and revocation lists stay valid.
-    pub fn self_sign(
-        trust_domain: &TrustDomain,
-        key: &PrivateKey,
-        validity: Validity,
-    ) -> Result<Self, AuthorityError> {
+    pub fn self_sign(trust_domain: &TrustDomain, key: &PrivateKey, validity: Validity) -> Result<Self, AuthorityError> {
         let mut params = ca_params(trust_domain.as_str(), "certificate authority", validity)?;
         let uri = format!("spiffe://{trust_domain}");
         params.subject_alt_names = vec![SanType::URI(ia5(&uri)?)];
@@ -195,9 +190,7 @@ impl Ca {
     }
 
     fn sign_self(params: &CertificateParams, key: &PrivateKey) -> Result<Self, AuthorityError> {
-        let certificate = params
-            .self_signed(key.pair())
-            .map_err(AuthorityError::Encoding)?;
+        let certificate = params.self_signed(key.pair()).map_err(AuthorityError::Encoding)?;
         Self::load(&certificate.pem(), &key.to_pem())
     }
 
@@ -223,23 +216,13 @@ impl Ca {
             .extensions()
             .iter()
             .find_map(|extension| match extension.parsed_extension() {
-                ParsedExtension::SubjectKeyIdentifier(id) => {
-                    Some(KeyIdMethod::PreSpecified(id.0.to_vec()))
-                }
+                ParsedExtension::SubjectKeyIdentifier(id) => Some(KeyIdMethod::PreSpecified(id.0.to_vec())),
                 _ => None,
             })
             .unwrap_or(KeyIdMethod::Sha256);
         let trust_domain = trust_domain_of(&facts)?;
-        let issuer = Issuer::from_ca_cert_der(&certificate, key.into_pair())
-            .map_err(AuthorityError::Encoding)?;
-        Ok(Self {
-            trust_domain,
-            pem: ca_pem.to_owned(),
-            facts,
-            key_identifier,
-            issuer,
-            certificate,
-        })
+        let issuer = Issuer::from_ca_cert_der(&certificate, key.into_pair()).map_err(AuthorityError::Encoding)?;
+        Ok(Self { trust_domain, pem: ca_pem.to_owned(), facts, key_identifier, issuer, certificate })
     }
 
     /// Whose authority; `None` for one that issues server certificates only.
@@ -269,10 +252,7 @@ impl Ca {
 
     /// Its own validity.
     pub fn validity(&self) -> Validity {
-        Validity {
-            not_before: self.facts.not_before,
-            not_after: self.facts.not_after,
-        }
+        Validity { not_before: self.facts.not_before, not_after: self.facts.not_after }
     }
 
     /// Issues a client certificate for `spiffe`: one URI SAN, EKU clientAuth, KeyUsage
@@ -288,25 +268,15 @@ impl Ca {
         key: &PrivateKey,
         validity: Validity,
     ) -> Result<Issued, AuthorityError> {
-        let own = self
-            .trust_domain
-            .as_ref()
-            .ok_or(AuthorityError::ServersOnly)?;
+        let own = self.trust_domain.as_ref().ok_or(AuthorityError::ServersOnly)?;
         if own != spiffe.trust_domain() {
-            return Err(AuthorityError::ForeignTrustDomain {
-                own: own.clone(),
-                asked: spiffe.trust_domain().clone(),
-            });
+            return Err(AuthorityError::ForeignTrustDomain { own: own.clone(), asked: spiffe.trust_domain().clone() });
         }
         let mut params = self.leaf_params(validity)?;
         params.subject_alt_names = vec![SanType::URI(ia5(&spiffe.to_string())?)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         // For the browser's list of certificates only; identity is the URI SAN.
-        push_name(
-            &mut params,
-            DnType::CommonName,
-            &format!("{} {}", spiffe.role(), spiffe.name()),
-        );
+        push_name(&mut params, DnType::CommonName, &format!("{} {}", spiffe.role(), spiffe.name()));
         push_name(&mut params, DnType::OrganizationName, own.as_str());
         self.sign(&params, key)
     }
@@ -324,10 +294,7 @@ impl Ca {
     ) -> Result<Issued, AuthorityError> {
         let first = check_server_names(names)?;
         let mut params = self.leaf_params(validity)?;
-        let dns = names
-            .dns
-            .iter()
-            .map(|name| Ok(SanType::DnsName(ia5(name)?)));
+        let dns = names.dns.iter().map(|name| Ok(SanType::DnsName(ia5(name)?)));
         let ips = names.ips.iter().map(|ip| Ok(SanType::IpAddress(*ip)));
         params.subject_alt_names = dns.chain(ips).collect::<Result<_, AuthorityError>>()?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -374,10 +341,7 @@ impl Ca {
         if validity.not_before >= not_after {
             return Err(AuthorityError::Validity);
         }
-        let mut params = blank_params(Validity {
-            not_after,
-            ..validity
-        })?;
+        let mut params = blank_params(Validity { not_after, ..validity })?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
@@ -385,24 +349,17 @@ impl Ca {
     }
 
     fn sign(&self, params: &CertificateParams, key: &PrivateKey) -> Result<Issued, AuthorityError> {
-        let certificate = params
-            .signed_by(key.pair(), &self.issuer)
-            .map_err(AuthorityError::Encoding)?;
+        let certificate = params.signed_by(key.pair(), &self.issuer).map_err(AuthorityError::Encoding)?;
         let facts = Facts::read(certificate.der())?;
         // rcgen re-encodes the issuer's name; a leaf that does not chain must not get out.
         if facts.issuer != self.facts.subject {
-            return Err(AuthorityError::Encoding(
-                rcgen::Error::CouldNotParseCertificate,
-            ));
+            return Err(AuthorityError::Encoding(rcgen::Error::CouldNotParseCertificate));
         }
         Ok(Issued {
             pem: certificate.pem(),
             cert_sha256: CertSha256::of(certificate.der()),
             serial: facts.serial,
-            validity: Validity {
-                not_before: facts.not_before,
-                not_after: facts.not_after,
-            },
+            validity: Validity { not_before: facts.not_before, not_after: facts.not_after },
         })
     }
 }

@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::authority::{
-    AuthorityError, Ca, Issued, Revocation, RevocationReason, ServerNames, Validity,
-};
+use crate::authority::{AuthorityError, Ca, Issued, Revocation, RevocationReason, ServerNames, Validity};
 use crate::crl::{CrlError, CrlFacts};
 use crate::files::{self, FileError};
 use crate::identifiers::{CrlNumber, Serial};
@@ -102,9 +100,7 @@ impl CaDir {
         // Locks first: two processes must not both find the folder empty.
         let record = Record::open(&dir.join("issued.jsonl"))?;
         if dir.join("ca.pem").exists() {
-            return Err(CaDirError::Taken {
-                dir: dir.to_owned(),
-            });
+            return Err(CaDirError::Taken { dir: dir.to_owned() });
         }
         let validity = Validity::starting(now, options.length)?;
         let key_path = dir.join("ca.key");
@@ -119,11 +115,7 @@ impl CaDir {
         };
         let ca = Ca::self_sign(trust_domain, &key, validity)?;
         files::write_public_file(&dir.join("ca.pem"), ca.pem())?;
-        let mut made = Self {
-            dir: dir.to_owned(),
-            ca,
-            record,
-        };
+        let mut made = Self { dir: dir.to_owned(), ca, record };
         made.sign_crl(options.crl_length, now)?;
         Ok(made)
     }
@@ -151,11 +143,7 @@ impl CaDir {
 
     /// Signs `ca.pem` anew with the same key and name.
     pub fn renew(&mut self, length: SignedDuration, now: Timestamp) -> Result<(), CaDirError> {
-        let trust_domain = self
-            .ca
-            .trust_domain()
-            .cloned()
-            .ok_or(AuthorityError::ServersOnly)?;
+        let trust_domain = self.ca.trust_domain().cloned().ok_or(AuthorityError::ServersOnly)?;
         let key_pem = files::read_text(&self.dir.join("ca.key"), KEY_BYTES_MAX)?;
         let key = PrivateKey::from_pem(&key_pem).map_err(AuthorityError::from)?;
         self.ca = Ca::self_sign(&trust_domain, &key, Validity::starting(now, length)?)?;
@@ -171,9 +159,7 @@ impl CaDir {
         length: SignedDuration,
         now: Timestamp,
     ) -> Result<Issued, CaDirError> {
-        let issued = self
-            .ca
-            .issue_client(spiffe, key, Validity::starting(now, length)?)?;
+        let issued = self.ca.issue_client(spiffe, key, Validity::starting(now, length)?)?;
         self.put_on_record(IssuedTo::Client(spiffe.clone()), &issued, now)?;
         Ok(issued)
     }
@@ -186,19 +172,12 @@ impl CaDir {
         length: SignedDuration,
         now: Timestamp,
     ) -> Result<Issued, CaDirError> {
-        let issued = self
-            .ca
-            .issue_server(names, key, Validity::starting(now, length)?)?;
+        let issued = self.ca.issue_server(names, key, Validity::starting(now, length)?)?;
         self.put_on_record(IssuedTo::Server(names.clone()), &issued, now)?;
         Ok(issued)
     }
 
-    fn put_on_record(
-        &mut self,
-        to: IssuedTo,
-        issued: &Issued,
-        now: Timestamp,
-    ) -> Result<(), CaDirError> {
+    fn put_on_record(&mut self, to: IssuedTo, issued: &Issued, now: Timestamp) -> Result<(), CaDirError> {
         self.record.append(Event::Issued {
             at: now,
             serial: issued.serial.clone(),
@@ -227,20 +206,12 @@ impl CaDir {
         if self.revoked()?.contains_key(serial) {
             return Err(CaDirError::AlreadyRevoked(serial.clone()));
         }
-        self.record.append(Event::Revoked {
-            at: now,
-            serial: serial.clone(),
-            reason,
-        })?;
+        self.record.append(Event::Revoked { at: now, serial: serial.clone(), reason })?;
         self.sign_crl(crl_length, now)
     }
 
     /// Signs a fresh complete list under the next number and puts it in place of `crl.pem`.
-    pub fn sign_crl(
-        &mut self,
-        length: SignedDuration,
-        now: Timestamp,
-    ) -> Result<WrittenCrl, CaDirError> {
+    pub fn sign_crl(&mut self, length: SignedDuration, now: Timestamp) -> Result<WrittenCrl, CaDirError> {
         let validity = Validity::starting(now, length)?;
         let revoked: Vec<Revocation> = self.revoked()?.into_values().collect();
         let used = self.record.last_crl_number();
@@ -250,17 +221,9 @@ impl CaDir {
             None => CrlNumber::from(1),
         };
         let pem = self.ca.sign_crl(number, validity, &revoked)?;
-        self.record.append(Event::Crl {
-            at: now,
-            number,
-            next_update: validity.not_after,
-        })?;
+        self.record.append(Event::Crl { at: now, number, next_update: validity.not_after })?;
         files::replace_public_file(&self.dir.join("crl.pem"), &pem)?;
-        Ok(WrittenCrl {
-            number,
-            validity,
-            revoked: revoked.len(),
-        })
+        Ok(WrittenCrl { number, validity, revoked: revoked.len() })
     }
 
     /// What is revoked: what the record says, and what `crl.pem` says, so that a lost record
@@ -273,10 +236,7 @@ impl CaDir {
             reason: RevocationReason::Unspecified,
         });
         // The record comes last, since it knows the reason.
-        Ok(listed
-            .chain(self.record.revoked())
-            .map(|entry| (entry.serial.clone(), entry))
-            .collect())
+        Ok(listed.chain(self.record.revoked()).map(|entry| (entry.serial.clone(), entry)).collect())
     }
 
     /// What `crl.pem` says, if it is there.
@@ -289,10 +249,7 @@ impl CaDir {
         let mut newest: Option<CrlFacts> = None;
         for der in pem::crls(&text)? {
             let crl = CrlFacts::read(&der)?;
-            if newest
-                .as_ref()
-                .is_none_or(|other| crl.number > other.number)
-            {
+            if newest.as_ref().is_none_or(|other| crl.number > other.number) {
                 newest = Some(crl);
             }
         }

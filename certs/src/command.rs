@@ -130,11 +130,7 @@ pub struct CaCreated {
 
 /// Makes a participant's authority. See [`CaDir::create`].
 pub fn create_ca(args: &CreateCa<'_>, now: Timestamp) -> Result<CaCreated, CommandError> {
-    let options = CreateOptions {
-        algorithm: args.algorithm,
-        length: args.length,
-        crl_length: args.crl_length,
-    };
+    let options = CreateOptions { algorithm: args.algorithm, length: args.length, crl_length: args.crl_length };
     let made = CaDir::create(args.dir, args.trust_domain, options, now)?;
     let crl = made.written_crl()?;
     let validity = made.ca().validity();
@@ -193,11 +189,7 @@ pub struct CertificateIssued {
 /// # Errors
 ///
 /// [`FileError::Exists`] if one of the two files is there already; nothing is issued then.
-pub fn issue(
-    args: &Issue<'_>,
-    spiffe: &SpiffeId,
-    now: Timestamp,
-) -> Result<CertificateIssued, CommandError> {
+pub fn issue(args: &Issue<'_>, spiffe: &SpiffeId, now: Timestamp) -> Result<CertificateIssued, CommandError> {
     let default_stem = format!("{}-{}", spiffe.role(), spiffe.name());
     let files = NewPair::reserve(args, &default_stem)?;
     let key = PrivateKey::generate(args.algorithm)?;
@@ -206,11 +198,7 @@ pub fn issue(
 }
 
 /// Issues a server certificate with a new key; errors as [`issue`].
-pub fn issue_server(
-    args: &Issue<'_>,
-    names: &ServerNames,
-    now: Timestamp,
-) -> Result<CertificateIssued, CommandError> {
+pub fn issue_server(args: &Issue<'_>, names: &ServerNames, now: Timestamp) -> Result<CertificateIssued, CommandError> {
     let files = NewPair::reserve(args, "server")?;
     let key = PrivateKey::generate(args.algorithm)?;
     let issued = CaDir::open(args.dir)?.issue_server(names, &key, args.length, now)?;
@@ -317,11 +305,7 @@ pub fn revoke(
 }
 
 /// Signs a fresh list of `crl_length`.
-pub fn sign_crl(
-    dir: &Path,
-    crl_length: SignedDuration,
-    now: Timestamp,
-) -> Result<CrlSigned, CommandError> {
+pub fn sign_crl(dir: &Path, crl_length: SignedDuration, now: Timestamp) -> Result<CrlSigned, CommandError> {
     let written = CaDir::open(dir)?.sign_crl(crl_length, now)?;
     Ok(CrlSigned::new(dir, None, &written))
 }
@@ -329,24 +313,15 @@ pub fn sign_crl(
 /// Two authorities may have given the same serial: the issuer's name must fit too.
 fn serial_of(path: &Path, authority: &CaDir) -> Result<Serial, CommandError> {
     let text = files::read_text(path, PEM_BYTES_MAX)?;
-    let certs = pem::certificates(&text).map_err(|error| CommandError::Pem {
-        path: path.to_owned(),
-        error,
-    })?;
-    let unreadable = |error| CommandError::Certificate {
-        path: path.to_owned(),
-        error,
-    };
+    let certs = pem::certificates(&text).map_err(|error| CommandError::Pem { path: path.to_owned(), error })?;
+    let unreadable = |error| CommandError::Certificate { path: path.to_owned(), error };
     let leaf = certs.first().ok_or(Unreadable::Malformed);
     let leaf = leaf.and_then(|der| Facts::read(der)).map_err(unreadable)?;
     let ca = pem::certificates(authority.ca().pem()).map_err(AuthorityError::from)?;
     let ca = ca.first().ok_or(Unreadable::Malformed);
     let ca = ca.and_then(|der| Facts::read(der)).map_err(unreadable)?;
     if leaf.issuer != ca.subject {
-        return Err(CommandError::OtherIssuer {
-            path: path.to_owned(),
-            dir: authority.dir().to_owned(),
-        });
+        return Err(CommandError::OtherIssuer { path: path.to_owned(), dir: authority.dir().to_owned() });
     }
     Ok(leaf.serial)
 }

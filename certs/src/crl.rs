@@ -89,9 +89,7 @@ impl CrlFacts {
     fn of(crl: &CertificateRevocationList<'_>) -> Result<Self, CrlError> {
         let malformed = |_| CrlError::Malformed;
         let extensions = crl.tbs_cert_list.extensions_map().map_err(malformed_x509)?;
-        let number = extensions
-            .get(&OID_X509_EXT_CRL_NUMBER)
-            .ok_or(CrlError::NoNumber)?;
+        let number = extensions.get(&OID_X509_EXT_CRL_NUMBER).ok_or(CrlError::NoNumber)?;
         if number.critical {
             return Err(CrlError::NumberCritical);
         }
@@ -106,8 +104,7 @@ impl CrlFacts {
             .iter_revoked_certificates()
             .map(|entry| {
                 Ok(RevokedEntry {
-                    serial: Serial::from_der_content(entry.raw_serial())
-                        .map_err(|_| CrlError::Malformed)?,
+                    serial: Serial::from_der_content(entry.raw_serial()).map_err(|_| CrlError::Malformed)?,
                     at: timestamp(entry.revocation_date).map_err(malformed)?,
                     reason: entry.reason_code().map(|(_, code)| code.0),
                 })
@@ -115,8 +112,7 @@ impl CrlFacts {
             .collect::<Result<Vec<_>, CrlError>>()?;
         Ok(Self {
             issuer: crl.issuer().to_string(),
-            number: CrlNumber::from_be_bytes(&value.to_bytes_be())
-                .map_err(|_| CrlError::Malformed)?,
+            number: CrlNumber::from_be_bytes(&value.to_bytes_be()).map_err(|_| CrlError::Malformed)?,
             this_update: timestamp(crl.last_update()).map_err(malformed)?,
             next_update: timestamp(next_update).map_err(malformed)?,
             revoked,
@@ -151,9 +147,7 @@ impl Crl {
             | webpki::Error::UnsupportedIndirectCrl
             | webpki::Error::UnsupportedCriticalExtension
             | webpki::Error::UnsupportedCrlIssuingDistributionPoint
-            | webpki::Error::UnsupportedRevocationReasonsPartitioning => {
-                CrlError::Unsupported(error)
-            }
+            | webpki::Error::UnsupportedRevocationReasonsPartitioning => CrlError::Unsupported(error),
             _ => CrlError::Malformed,
         })?;
         if !signature_is_acceptable(&crl) {
@@ -189,9 +183,7 @@ impl Crl {
     }
 }
 
-fn parse<'a>(
-    der: &'a CertificateRevocationListDer<'_>,
-) -> Result<CertificateRevocationList<'a>, CrlError> {
+fn parse<'a>(der: &'a CertificateRevocationListDer<'_>) -> Result<CertificateRevocationList<'a>, CrlError> {
     match CertificateRevocationList::from_der(der.as_ref()) {
         Ok(([], crl)) => Ok(crl),
         _ => Err(CrlError::Malformed),

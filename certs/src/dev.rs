@@ -149,27 +149,11 @@ pub struct DevPki {
 /// # Errors
 ///
 /// [`DevError::Unusable`] names a file that is not what belongs there; nothing is overwritten.
-pub fn ensure(
-    dir: &Path,
-    now: Timestamp,
-    participants: &[DevParticipant<'_>],
-) -> Result<DevPki, DevError> {
-    let mut shop = Shop {
-        dir: dir.join("pki"),
-        now,
-        changes: Vec::new(),
-    };
+pub fn ensure(dir: &Path, now: Timestamp, participants: &[DevParticipant<'_>]) -> Result<DevPki, DevError> {
+    let mut shop = Shop { dir: dir.join("pki"), now, changes: Vec::new() };
     files::create_folder(&shop.dir)?;
     let server = shop.server()?;
-    let participants = participants
-        .iter()
-        .map(|participant| shop.participant(participant))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(DevPki {
-        trust: shop.dir.join("trust.pem"),
-        server,
-        participants,
-        changes: shop.changes,
-        dir: shop.dir,
-    })
+    let participants =
+        participants.iter().map(|participant| shop.participant(participant)).collect::<Result<Vec<_>, _>>()?;
+    Ok(DevPki { trust: shop.dir.join("trust.pem"), server, participants, changes: shop.changes, dir: shop.dir })
 }

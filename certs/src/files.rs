@@ -46,11 +46,7 @@ impl FileError {
         match source.kind() {
             io::ErrorKind::AlreadyExists => Self::Exists { path },
             io::ErrorKind::NotFound => Self::Missing { path },
-            _ => Self::Io {
-                doing,
-                path,
-                source,
-            },
+            _ => Self::Io { doing, path, source },
         }
     }
 }
@@ -94,14 +90,9 @@ pub fn replace_public_file(path: &Path, text: &str) -> Result<(), FileError> {
 pub fn read_text(path: &Path, max: u64) -> Result<String, FileError> {
     let file = File::open(path).map_err(|source| FileError::io("open", path, source))?;
     let mut text = String::new();
-    file.take(max.saturating_add(1))
-        .read_to_string(&mut text)
-        .map_err(|source| FileError::io("read", path, source))?;
+    file.take(max.saturating_add(1)).read_to_string(&mut text).map_err(|source| FileError::io("read", path, source))?;
     if text.len() as u64 > max {
-        return Err(FileError::TooLarge {
-            path: path.to_owned(),
-            max,
-        });
+        return Err(FileError::TooLarge { path: path.to_owned(), max });
     }
     Ok(text)
 }
@@ -112,9 +103,8 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
 }
 
 fn write_draft(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, FileError> {
-    let name = path
-        .file_name()
-        .ok_or_else(|| FileError::io("name", path, io::Error::from(io::ErrorKind::InvalidInput)))?;
+    let name =
+        path.file_name().ok_or_else(|| FileError::io("name", path, io::Error::from(io::ErrorKind::InvalidInput)))?;
     let mut draft_name = std::ffi::OsString::from(".");
     draft_name.push(name);
     draft_name.push(format!(".{}", std::process::id()));
@@ -122,11 +112,7 @@ fn write_draft(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, FileErro
     // Left by a crashed process of the same id; nobody else writes under this name.
     let _ = fs::remove_file(&draft);
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&draft)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -134,14 +120,8 @@ fn write_draft(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, FileErro
         let _ = fs::remove_file(&draft);
         match source.kind() {
             // The folder is missing, not the file.
-            io::ErrorKind::NotFound => FileError::Missing {
-                path: path.parent().unwrap_or(path).to_owned(),
-            },
-            _ => FileError::Io {
-                doing: "write",
-                path: path.to_owned(),
-                source,
-            },
+            io::ErrorKind::NotFound => FileError::Missing { path: path.parent().unwrap_or(path).to_owned() },
+            _ => FileError::Io { doing: "write", path: path.to_owned(), source },
         }
     })?;
     Ok(draft)
@@ -153,9 +133,7 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), FileError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| FileError::io("sync", parent, source))
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(|source| FileError::io("sync", parent, source))
 }
 
 #[cfg(test)]
@@ -195,16 +173,10 @@ mod tests {
         let path = dir.path().join("big");
         write_public_file(&path, "12345").unwrap();
         assert_eq!(read_text(&path, 5).unwrap(), "12345");
-        assert!(matches!(
-            read_text(&path, 4),
-            Err(FileError::TooLarge { .. })
-        ));
+        assert!(matches!(read_text(&path, 4), Err(FileError::TooLarge { .. })));
         let missing = read_text(&dir.path().join("none"), 4);
         assert!(matches!(missing, Err(FileError::Missing { .. })));
         let nowhere = write_key_file(&dir.path().join("no/folder/key"), "x");
-        assert!(
-            matches!(nowhere, Err(FileError::Missing { .. })),
-            "{nowhere:?}"
-        );
+        assert!(matches!(nowhere, Err(FileError::Missing { .. })), "{nowhere:?}");
     }
 }

@@ -97,9 +97,7 @@ impl CrlNumber {
     pub fn from_be_bytes(bytes: &[u8]) -> Result<Self, IdentifierError> {
         let leading = bytes.iter().take_while(|byte| **byte == 0).count();
         let magnitude = bytes.get(leading..).unwrap_or_default();
-        let start = NUMBER_BYTES_MAX
-            .checked_sub(magnitude.len())
-            .ok_or(IdentifierError::Range)?;
+        let start = NUMBER_BYTES_MAX.checked_sub(magnitude.len()).ok_or(IdentifierError::Range)?;
         let mut out = [0; NUMBER_BYTES_MAX];
         if let Some(tail) = out.get_mut(start..) {
             tail.copy_from_slice(magnitude);
@@ -282,11 +280,8 @@ fn from_hex(text: &str) -> Result<Vec<u8>, IdentifierError> {
     digits
         .chunks_exact(2)
         .map(|pair| {
-            let byte = pair
-                .iter()
-                .try_fold(0, |byte, digit| Some(byte * 16 + digit.to_digit(16)?));
-            byte.and_then(|byte| u8::try_from(byte).ok())
-                .ok_or(IdentifierError::Hex)
+            let byte = pair.iter().try_fold(0, |byte, digit| Some(byte * 16 + digit.to_digit(16)?));
+            byte.and_then(|byte| u8::try_from(byte).ok()).ok_or(IdentifierError::Hex)
         })
         .collect()
 }
@@ -321,35 +316,20 @@ mod tests {
 
     #[test]
     fn serials_round_trip_and_refuse_what_rfc_5280_forbids() {
-        for (text, content) in [
-            ("01", &[1][..]),
-            ("80", &[0, 0x80]),
-            ("00ff", &[0, 0xff]),
-            ("7F:01", &[0x7f, 1]),
-        ] {
+        for (text, content) in [("01", &[1][..]), ("80", &[0, 0x80]), ("00ff", &[0, 0xff]), ("7F:01", &[0x7f, 1])] {
             let serial: Serial = text.parse().unwrap();
             assert_eq!(serial.as_bytes(), content, "{text}");
             assert_eq!(serial.to_string().parse::<Serial>().unwrap(), serial);
         }
         for text in ["00", "0000", &"11".repeat(21)] {
-            assert_eq!(
-                text.parse::<Serial>(),
-                Err(IdentifierError::Range),
-                "{text}"
-            );
+            assert_eq!(text.parse::<Serial>(), Err(IdentifierError::Range), "{text}");
         }
         for text in ["", "1", "zz", "+1"] {
             assert_eq!(text.parse::<Serial>(), Err(IdentifierError::Hex), "{text}");
         }
-        assert_eq!(
-            Serial::from_der_content(&[0xff]),
-            Err(IdentifierError::Range)
-        );
+        assert_eq!(Serial::from_der_content(&[0xff]), Err(IdentifierError::Range));
         assert_eq!(Serial::from_der_content(&[]), Err(IdentifierError::Range));
-        assert_eq!(
-            Serial::from_der_content(&[0, 1]),
-            Err(IdentifierError::Range)
-        );
+        assert_eq!(Serial::from_der_content(&[0, 1]), Err(IdentifierError::Range));
     }
 
     #[test]
@@ -358,19 +338,13 @@ mod tests {
         let ten: CrlNumber = "10".parse().unwrap();
         assert!(two < ten);
         assert_eq!(CrlNumber::from(255).next().unwrap(), CrlNumber::from(256));
-        assert_eq!(
-            CrlNumber::from_be_bytes(&[0; 30]).unwrap(),
-            CrlNumber::from(0)
-        );
+        assert_eq!(CrlNumber::from_be_bytes(&[0; 30]).unwrap(), CrlNumber::from(0));
         assert_eq!(CrlNumber::from(u64::MAX).to_string(), u64::MAX.to_string());
         let largest = CrlNumber::from_be_bytes(&[255; 20]).unwrap();
         assert!(largest > ten);
         assert_eq!(largest.next(), None);
         assert_eq!(largest.to_string().parse::<CrlNumber>().unwrap(), largest);
-        assert_eq!(
-            CrlNumber::from_be_bytes(&[1; 21]),
-            Err(IdentifierError::Range)
-        );
+        assert_eq!(CrlNumber::from_be_bytes(&[1; 21]), Err(IdentifierError::Range));
         assert!("-1".parse::<CrlNumber>().is_err());
     }
 
@@ -378,10 +352,7 @@ mod tests {
     fn thumbprint_is_base64url_without_padding() {
         // SHA-256 of the empty string, as base64url.
         let digest = CertSha256::of(b"");
-        assert_eq!(
-            digest.to_string(),
-            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
-        );
+        assert_eq!(digest.to_string(), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
         assert_eq!(digest.to_string().parse::<CertSha256>().unwrap(), digest);
         assert_eq!(digest.to_hex().parse::<CertSha256>().unwrap(), digest);
         assert_eq!(format!("{digest:?}"), "CertSha256(…)");

@@ -55,16 +55,13 @@ pub enum KeyError {
     #[error("no randomness from the operating system")]
     Randomness,
     /// Not an unencrypted PKCS#8 private key of RSA, P-256, P-384 or Ed25519.
-    #[error(
-        "not an unencrypted PKCS#8 private key (`-----BEGIN PRIVATE KEY-----`) of RSA, P-256, P-384 or Ed25519"
-    )]
+    #[error("not an unencrypted PKCS#8 private key (`-----BEGIN PRIVATE KEY-----`) of RSA, P-256, P-384 or Ed25519")]
     Unreadable,
 }
 
 /// RFC 8410 §7: PrivateKeyInfo version 0 for Ed25519, up to the 32 bytes of the seed.
-const ED25519_PKCS8_PREFIX: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const ED25519_PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// A private key. Its `Debug` shows no key material.
 #[derive(Debug)]
@@ -98,9 +95,7 @@ impl PrivateKey {
     ///
     /// [`KeyError::Unreadable`].
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
-        KeyPair::from_pem(text)
-            .map(Self)
-            .map_err(|_| KeyError::Unreadable)
+        KeyPair::from_pem(text).map(Self).map_err(|_| KeyError::Unreadable)
     }
 
     /// Unencrypted PKCS#8 in PEM: write it with [`crate::files::write_key_file`].
@@ -142,15 +137,9 @@ mod tests {
             assert_eq!(key.to_pkcs8(), again.to_pkcs8());
             let other = PrivateKey::generate(algorithm).unwrap();
             assert_ne!(key.public_key(), other.public_key());
-            assert_eq!(
-                algorithm.to_string().parse::<Algorithm>().unwrap(),
-                algorithm
-            );
+            assert_eq!(algorithm.to_string().parse::<Algorithm>().unwrap(), algorithm);
         }
-        assert_eq!(
-            PrivateKey::from_pem("no key").unwrap_err(),
-            KeyError::Unreadable
-        );
+        assert_eq!(PrivateKey::from_pem("no key").unwrap_err(), KeyError::Unreadable);
         assert!("rsa".parse::<Algorithm>().is_err());
     }
 

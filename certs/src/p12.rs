@@ -1,8 +1,6 @@
 //! PKCS#12 bundles, so that a browser can load a client certificate with its key.
 
-use p12_keystore::{
-    Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKeyChain,
-};
+use p12_keystore::{Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKeyChain};
 
 use crate::keys::{KeyError, PrivateKey};
 use crate::pem::{self, PemError};
@@ -54,9 +52,7 @@ pub fn bundle(
     let mut chain = pem::certificates(cert_pem)?;
     let key = PrivateKey::from_pem(key_pem)?;
     let leaf = chain.first().map(|der| Facts::read(der)).transpose()?;
-    let leaf = leaf
-        .filter(|leaf| leaf.key == key.public_key())
-        .ok_or(P12Error::KeyMismatch)?;
+    let leaf = leaf.filter(|leaf| leaf.key == key.public_key()).ok_or(P12Error::KeyMismatch)?;
     if let Some(ca_pem) = ca_pem {
         chain.extend(pem::certificates(ca_pem)?);
     }

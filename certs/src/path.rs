@@ -68,12 +68,8 @@ impl Authorities {
         revocation: Revocation,
     ) -> Result<Option<PathFacts>, Denied> {
         let end_entity = EndEntityCert::try_from(leaf).map_err(denied)?;
-        let helpers: Vec<CertificateDer<'_>> = self
-            .intermediates
-            .iter()
-            .chain(sent)
-            .map(|cert| CertificateDer::from(cert.as_ref()))
-            .collect();
+        let helpers: Vec<CertificateDer<'_>> =
+            self.intermediates.iter().chain(sent).map(|cert| CertificateDer::from(cert.as_ref())).collect();
         let refused = RefCell::new(None);
         let accepted = RefCell::new(None);
         let check = |path: &VerifiedPath<'_>| match self.check_path(path, now, revocation) {
@@ -106,12 +102,7 @@ impl Authorities {
         }
     }
 
-    fn check_path(
-        &self,
-        path: &VerifiedPath<'_>,
-        now: Timestamp,
-        revocation: Revocation,
-    ) -> Result<PathFacts, Denied> {
+    fn check_path(&self, path: &VerifiedPath<'_>, now: Timestamp, revocation: Revocation) -> Result<PathFacts, Denied> {
         // The anchor is one of our own slice, so identity finds its facts even where a renewed
         // root has the same name and key.
         let root = self
@@ -123,12 +114,7 @@ impl Authorities {
             .ok_or(Denied::BadPath(webpki::Error::UnknownIssuer))?;
         let intermediates = path
             .intermediate_certificates()
-            .map(|cert| {
-                Ok((
-                    cert,
-                    Facts::read(&cert.der()).map_err(|_| Denied::NotAnIssuer)?,
-                ))
-            })
+            .map(|cert| Ok((cert, Facts::read(&cert.der()).map_err(|_| Denied::NotAnIssuer)?)))
             .collect::<Result<Vec<_>, Denied>>()?;
         let leaf = Facts::read(&path.end_entity().der())?;
 
@@ -141,27 +127,18 @@ impl Authorities {
             }
             let may_sign = issuer.key_usage.is_some_and(|usage| usage.cert_sign);
             // webpki asks intermediates, but not the root, whether they are meant for clients.
-            let other_purpose = issuer
-                .extended_key_usage
-                .is_some_and(|eku| !eku.client_auth && !eku.any);
+            let other_purpose = issuer.extended_key_usage.is_some_and(|eku| !eku.client_auth && !eku.any);
             if !may_sign || other_purpose {
                 return Err(Denied::NotAnIssuer);
             }
         }
-        let below_root = intermediates
-            .iter()
-            .filter(|(_, facts)| !facts.is_self_issued())
-            .count();
+        let below_root = intermediates.iter().filter(|(_, facts)| !facts.is_self_issued()).count();
         let path_len = root.basic_constraints.as_ref().and_then(|bc| bc.path_len);
         if path_len.is_some_and(|max| usize::try_from(max).is_ok_and(|max| below_root > max)) {
             return Err(Denied::PathTooLong);
         }
 
-        let issuer_keys: Vec<IssuerKey> = intermediates
-            .iter()
-            .map(|(_, facts)| facts.key)
-            .chain([root.key])
-            .collect();
+        let issuer_keys: Vec<IssuerKey> = intermediates.iter().map(|(_, facts)| facts.key).chain([root.key]).collect();
         let issued = std::iter::once((&**path.end_entity(), &leaf))
             .chain(intermediates.iter().map(|(cert, facts)| (*cert, facts)));
         let mut valid_until = root.not_after;
@@ -184,26 +161,13 @@ impl Authorities {
     }
 
     /// INV-2: no list, one from the future and a stale one all deny.
-    fn check_revocation(
-        &self,
-        cert: &Cert<'_>,
-        issuer_key: IssuerKey,
-        now: Timestamp,
-    ) -> Result<Timestamp, Denied> {
-        let crl = self
-            .crls
-            .get(&issuer_key)
-            .filter(|crl| crl.issuer() == cert.issuer())
-            .ok_or(Denied::CrlMissing)?;
+    fn check_revocation(&self, cert: &Cert<'_>, issuer_key: IssuerKey, now: Timestamp) -> Result<Timestamp, Denied> {
+        let crl = self.crls.get(&issuer_key).filter(|crl| crl.issuer() == cert.issuer()).ok_or(Denied::CrlMissing)?;
         if now < crl.this_update {
-            return Err(Denied::CrlNotYetValid {
-                this_update: crl.this_update,
-            });
+            return Err(Denied::CrlNotYetValid { this_update: crl.this_update });
         }
         if now >= crl.next_update {
-            return Err(Denied::CrlStale {
-                next_update: crl.next_update,
-            });
+            return Err(Denied::CrlStale { next_update: crl.next_update });
         }
         if crl.revokes(cert.serial()) {
             return Err(Denied::Revoked);
@@ -217,26 +181,14 @@ impl Authorities {
         let (Ok(end_entity), Ok(time)) = (EndEntityCert::try_from(leaf), unix_time(now)) else {
             return false;
         };
-        end_entity
-            .verify_for_usage(
-                algorithms(),
-                &self.anchors,
-                &[],
-                time,
-                KeyUsage::client_auth(),
-                None,
-                None,
-            )
-            .is_ok()
+        end_entity.verify_for_usage(algorithms(), &self.anchors, &[], time, KeyUsage::client_auth(), None, None).is_ok()
     }
 }
 
 fn unix_time(now: Timestamp) -> Result<UnixTime, Denied> {
     // Nothing was valid before 1970.
-    let since_epoch =
-        std::time::Duration::try_from(now.as_duration()).map_err(|_| Denied::NotYetValid {
-            not_before: Timestamp::UNIX_EPOCH,
-        })?;
+    let since_epoch = std::time::Duration::try_from(now.as_duration())
+        .map_err(|_| Denied::NotYetValid { not_before: Timestamp::UNIX_EPOCH })?;
     Ok(UnixTime::since_unix_epoch(since_epoch))
 }
 
@@ -244,12 +196,11 @@ fn denied(error: webpki::Error) -> Denied {
     use webpki::Error as E;
     match error {
         E::InvalidSignatureForPublicKey => Denied::BadSignature,
-        E::UnsupportedSignatureAlgorithmContext(_)
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Denied::WeakSignature,
-        E::CertExpired { .. } | E::CertNotValidYet { .. } => Denied::IssuerNotValid,
-        E::EndEntityUsedAsCa | E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => {
-            Denied::NotAnIssuer
+        E::UnsupportedSignatureAlgorithmContext(_) | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            Denied::WeakSignature
         }
+        E::CertExpired { .. } | E::CertNotValidYet { .. } => Denied::IssuerNotValid,
+        E::EndEntityUsedAsCa | E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => Denied::NotAnIssuer,
         E::CaUsedAsEndEntity => Denied::CaAsClient,
         E::PathLenConstraintViolated => Denied::PathTooLong,
         E::NameConstraintViolation => Denied::NameConstraint,

@@ -43,12 +43,7 @@ pub enum PemError {
 
 /// All certificates of `text`, at least one.
 pub(crate) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    sections(
-        text,
-        CERTIFICATES_BYTES_MAX,
-        SectionKind::Certificate,
-        "CERTIFICATE",
-    )
+    sections(text, CERTIFICATES_BYTES_MAX, SectionKind::Certificate, "CERTIFICATE")
 }
 
 /// All revocation lists of `text`, at least one.
@@ -63,19 +58,14 @@ fn sections<T: From<Vec<u8>>>(
     label: &'static str,
 ) -> Result<Vec<T>, PemError> {
     if text.len() > max {
-        return Err(PemError::TooLarge {
-            bytes: text.len(),
-            max,
-        });
+        return Err(PemError::TooLarge { bytes: text.len(), max });
     }
     let mut found = Vec::new();
     let mut index = 0;
     for section in <(SectionKind, Vec<u8>) as PemObject>::pem_slice_iter(text.as_bytes()) {
         index += 1;
         if index > CERTIFICATES_MAX {
-            return Err(PemError::TooMany {
-                max: CERTIFICATES_MAX,
-            });
+            return Err(PemError::TooMany { max: CERTIFICATES_MAX });
         }
         match section {
             Ok((found_kind, der)) if found_kind == kind => found.push(T::from(der)),

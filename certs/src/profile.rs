@@ -26,9 +26,7 @@ pub(crate) fn principal(leaf: &Facts) -> Result<SpiffeId, Denied> {
 
 /// That a leaf is a client's and nothing else, whatever it names.
 pub(crate) fn check_client(leaf: &Facts, now: Timestamp) -> Result<(), Denied> {
-    let may_sign = leaf
-        .key_usage
-        .is_some_and(|usage| usage.cert_sign || usage.crl_sign);
+    let may_sign = leaf.key_usage.is_some_and(|usage| usage.cert_sign || usage.crl_sign);
     if leaf.is_ca() || may_sign || leaf.has_name_constraints {
         return Err(Denied::CaAsClient);
     }
@@ -44,21 +42,13 @@ pub(crate) fn check_client(leaf: &Facts, now: Timestamp) -> Result<(), Denied> {
     let eku = leaf.extended_key_usage.ok_or(Denied::NoEku)?;
     if eku.any || !eku.client_auth {
         let server_only = eku.server_auth && !eku.any;
-        return Err(if server_only {
-            Denied::ServerCertAsClient
-        } else {
-            Denied::WrongEku
-        });
+        return Err(if server_only { Denied::ServerCertAsClient } else { Denied::WrongEku });
     }
     if now < leaf.not_before {
-        return Err(Denied::NotYetValid {
-            not_before: leaf.not_before,
-        });
+        return Err(Denied::NotYetValid { not_before: leaf.not_before });
     }
     if now > leaf.not_after {
-        return Err(Denied::Expired {
-            not_after: leaf.not_after,
-        });
+        return Err(Denied::Expired { not_after: leaf.not_after });
     }
     Ok(())
 }

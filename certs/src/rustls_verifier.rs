@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::denied::Denied;
@@ -42,11 +40,7 @@ impl SharedTrust {
     /// # Errors
     ///
     /// [`Denied`]; also when trust changed since the handshake.
-    pub fn peer(
-        &self,
-        certs: Option<&[CertificateDer<'_>]>,
-        now: Timestamp,
-    ) -> Result<Verified, Denied> {
+    pub fn peer(&self, certs: Option<&[CertificateDer<'_>]>, now: Timestamp) -> Result<Verified, Denied> {
         self.0.load().verify(certs.unwrap_or_default(), now)
     }
 }
@@ -60,10 +54,7 @@ pub struct ClientVerifier {
 impl ClientVerifier {
     /// A verifier that asks `trust` at every handshake.
     pub fn new(trust: Arc<SharedTrust>) -> Arc<Self> {
-        Arc::new(Self {
-            trust,
-            provider: crate::tls::provider(),
-        })
+        Arc::new(Self { trust, provider: crate::tls::provider() })
     }
 }
 
@@ -95,11 +86,7 @@ impl ClientCertVerifier for ClientVerifier {
             .ok_or(rustls::Error::FailedToGetCurrentTime)?;
         let mut chain = Vec::with_capacity(intermediates.len() + 1);
         chain.push(CertificateDer::from(end_entity.as_ref()));
-        chain.extend(
-            intermediates
-                .iter()
-                .map(|cert| CertificateDer::from(cert.as_ref())),
-        );
+        chain.extend(intermediates.iter().map(|cert| CertificateDer::from(cert.as_ref())));
         match self.trust.load().verify(&chain, now) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(denied) => Err(certificate_error(denied).into()),
@@ -113,12 +100,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -127,21 +109,14 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     /// The provider's list. The RSA PKCS#1 schemes in it are for signatures *in certificates*
     /// (RFC 8446 §4.2.3): without them an OpenSSL client whose authority signs with RSA sends
     /// no certificate at all. In the handshake itself rustls refuses them.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -156,9 +131,7 @@ fn certificate_error(denied: Denied) -> CertificateError {
         Denied::UnknownIssuer { .. } => CertificateError::UnknownIssuer,
         Denied::CrlMissing => CertificateError::UnknownRevocationStatus,
         Denied::CrlStale { .. } => CertificateError::ExpiredRevocationList,
-        Denied::ServerCertAsClient | Denied::NoEku | Denied::WrongEku => {
-            CertificateError::InvalidPurpose
-        }
+        Denied::ServerCertAsClient | Denied::NoEku | Denied::WrongEku => CertificateError::InvalidPurpose,
         other => CertificateError::Other(OtherError(Arc::new(other))),
     }
 }

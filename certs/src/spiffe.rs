@@ -32,14 +32,10 @@ pub enum SpiffeIdError {
     QueryOrFragment,
     /// The trust domain is empty, too long, or has a character outside `[a-z0-9.-_]`;
     /// ports, user names, percent-encoding and capitals fall under this.
-    #[error(
-        "trust domain is not 1 to {TRUST_DOMAIN_BYTES_MAX} characters of `a-z`, `0-9`, `.`, `-`, `_`"
-    )]
+    #[error("trust domain is not 1 to {TRUST_DOMAIN_BYTES_MAX} characters of `a-z`, `0-9`, `.`, `-`, `_`")]
     TrustDomain,
     /// The path is not exactly `/<role>/<name>`.
-    #[error(
-        "SPIFFE ID has {segments} path segments, it must be `spiffe://<trust domain>/<role>/<name>`"
-    )]
+    #[error("SPIFFE ID has {segments} path segments, it must be `spiffe://<trust domain>/<role>/<name>`")]
     Shape {
         /// Number of path segments that were found.
         segments: usize,
@@ -77,14 +73,8 @@ pub enum Role {
 
 impl Role {
     /// All roles, in the order in which the documentation lists them.
-    pub const ALL: [Self; 6] = [
-        Self::Researcher,
-        Self::Broker,
-        Self::Compliance,
-        Self::Operator,
-        Self::Compute,
-        Self::Witness,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Researcher, Self::Broker, Self::Compliance, Self::Operator, Self::Compute, Self::Witness];
 
     /// The path segment that stands for this role.
     pub const fn as_str(self) -> &'static str {
@@ -109,10 +99,7 @@ impl FromStr for Role {
     type Err = SpiffeIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(SpiffeIdError::Role)
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(SpiffeIdError::Role)
     }
 }
 
@@ -131,9 +118,8 @@ impl FromStr for TrustDomain {
     type Err = SpiffeIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let allowed = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
-        };
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_');
         if text.is_empty() || text.len() > TRUST_DOMAIN_BYTES_MAX || !text.bytes().all(allowed) {
             return Err(SpiffeIdError::TrustDomain);
         }
@@ -166,11 +152,7 @@ impl SpiffeId {
     /// [`SpiffeIdError::Segment`] for a name that is no path segment, and
     /// [`SpiffeIdError::TooLong`].
     pub fn new(trust_domain: TrustDomain, role: Role, name: &str) -> Result<Self, SpiffeIdError> {
-        let id = Self {
-            trust_domain,
-            role,
-            name: segment(name, 2)?.to_owned(),
-        };
+        let id = Self { trust_domain, role, name: segment(name, 2)?.to_owned() };
         let bytes = id.to_string().len();
         if bytes > SPIFFE_ID_BYTES_MAX {
             return Err(SpiffeIdError::TooLong { bytes });
@@ -209,16 +191,10 @@ impl FromStr for SpiffeId {
         let trust_domain = parts.next().unwrap_or_default().parse::<TrustDomain>()?;
         let segments: Vec<&str> = parts.collect();
         let [role, name] = segments.as_slice() else {
-            return Err(SpiffeIdError::Shape {
-                segments: segments.len(),
-            });
+            return Err(SpiffeIdError::Shape { segments: segments.len() });
         };
         let role = segment(role, 1)?.parse::<Role>()?;
-        Ok(Self {
-            trust_domain,
-            role,
-            name: segment(name, 2)?.to_owned(),
-        })
+        Ok(Self { trust_domain, role, name: segment(name, 2)?.to_owned() })
     }
 }
 
@@ -232,11 +208,7 @@ fn segment(text: &str, position: usize) -> Result<&str, SpiffeIdError> {
 
 impl fmt::Display for SpiffeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            trust_domain,
-            role,
-            name,
-        } = self;
+        let Self { trust_domain, role, name } = self;
         write!(f, "{SCHEME}{trust_domain}/{role}/{name}")
     }
 }
@@ -283,10 +255,7 @@ mod tests {
             assert_eq!(id.role(), role);
             assert_eq!(id.name(), "Lin_3.b-c");
             assert_eq!(id.to_string(), text);
-            assert_eq!(
-                SpiffeId::new(id.trust_domain().clone(), role, id.name()).unwrap(),
-                id
-            );
+            assert_eq!(SpiffeId::new(id.trust_domain().clone(), role, id.name()).unwrap(), id);
             let json = serde_json::to_string(&id).unwrap();
             assert_eq!(json, format!("\"{text}\""));
             assert_eq!(serde_json::from_str::<SpiffeId>(&json).unwrap(), id);
@@ -299,12 +268,7 @@ mod tests {
         let long_name = format!("spiffe://hku.hk/researcher/{}", "a".repeat(2048));
         let long_domain = format!("spiffe://{}/researcher/a", "a".repeat(256));
         let cases: [(&str, SpiffeIdError); 26] = [
-            (
-                &long_name,
-                E::TooLong {
-                    bytes: long_name.len(),
-                },
-            ),
+            (&long_name, E::TooLong { bytes: long_name.len() }),
             ("", E::Scheme),
             ("https://hku.hk/researcher/a", E::Scheme),
             ("SPIFFE://hku.hk/researcher/a", E::Scheme),
@@ -326,14 +290,8 @@ mod tests {
             ("spiffe://hku.hk//a", E::Segment { position: 1 }),
             ("spiffe://hku.hk/researcher/", E::Segment { position: 2 }),
             ("spiffe://hku.hk/researcher/..", E::Segment { position: 2 }),
-            (
-                "spiffe://hku.hk/researcher/a%20b",
-                E::Segment { position: 2 },
-            ),
-            (
-                "spiffe://hku.hk/researcher/爱丽丝",
-                E::Segment { position: 2 },
-            ),
+            ("spiffe://hku.hk/researcher/a%20b", E::Segment { position: 2 }),
+            ("spiffe://hku.hk/researcher/爱丽丝", E::Segment { position: 2 }),
             ("spiffe://hku.hk/Researcher/a", E::Role),
             ("spiffe://hku.hk/root/a", E::Role),
         ];
@@ -346,9 +304,7 @@ mod tests {
     fn neither_debug_nor_errors_show_the_name() {
         let id: SpiffeId = "spiffe://hku.hk/researcher/alice".parse().unwrap();
         assert_eq!(format!("{id:?}"), "spiffe://hku.hk/researcher/…");
-        let error = "spiffe://hku.hk/researcher/alice!"
-            .parse::<SpiffeId>()
-            .unwrap_err();
+        let error = "spiffe://hku.hk/researcher/alice!".parse::<SpiffeId>().unwrap_err();
         assert!(!error.to_string().contains("alice"), "{error}");
     }
 }

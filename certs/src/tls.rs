@@ -148,9 +148,6 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
-fn certificates(
-    what: &'static str,
-    text: &str,
-) -> Result<Vec<rustls_pki_types::CertificateDer<'static>>, TlsError> {
+fn certificates(what: &'static str, text: &str) -> Result<Vec<rustls_pki_types::CertificateDer<'static>>, TlsError> {
     pem::certificates(text).map_err(|error| TlsError::Pem { what, error })
 }

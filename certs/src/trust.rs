@@ -108,9 +108,7 @@ pub enum TrustError {
         trust_domain: TrustDomain,
     },
     /// One authority in the bundles of two participants: it could name both (INV-7).
-    #[error(
-        "an authority of `{trust_domain}` also belongs to `{other}`: each trust domain needs its own"
-    )]
+    #[error("an authority of `{trust_domain}` also belongs to `{other}`: each trust domain needs its own")]
     SharedAuthority {
         /// The later one.
         trust_domain: TrustDomain,
@@ -294,11 +292,7 @@ impl TrustStore {
             .filter(|(domain, _)| **domain != trust_domain)
             .find(|(_, authorities)| authorities.signed(leaf, now))
             .map_or_else(
-                || {
-                    otherwise.unwrap_or(Denied::UnknownIssuer {
-                        trust_domain: trust_domain.clone(),
-                    })
-                },
+                || otherwise.unwrap_or(Denied::UnknownIssuer { trust_domain: trust_domain.clone() }),
                 |(vouched_by, _)| Denied::ForeignCa {
                     trust_domain: trust_domain.clone(),
                     vouched_by: vouched_by.clone(),
@@ -314,19 +308,14 @@ impl TrustStore {
     /// Every revocation list in use.
     pub fn crls(&self) -> impl Iterator<Item = CrlStatus> + '_ {
         self.domains.iter().flat_map(|(trust_domain, authorities)| {
-            authorities
-                .crls
-                .values()
-                .map(|crl| CrlStatus::of(trust_domain, crl))
+            authorities.crls.values().map(|crl| CrlStatus::of(trust_domain, crl))
         })
     }
 
     /// The numbers in use, by issuer: keep them durably and give them to
     /// [`TrustStoreBuilder::known_numbers`] at the next load, across restarts too.
     pub fn crl_numbers(&self) -> BTreeMap<IssuerKey, CrlNumber> {
-        self.crls()
-            .map(|crl| (crl.issuer_key, crl.number))
-            .collect()
+        self.crls().map(|crl| (crl.issuer_key, crl.number)).collect()
     }
 
     /// Checks a list that is offered for `trust_domain`: it must be of one of its authorities,
@@ -342,18 +331,13 @@ impl TrustStore {
         crl_pem: &str,
         now: Timestamp,
     ) -> Result<Vec<CrlStatus>, TrustError> {
-        let authorities =
-            self.domains
-                .get(trust_domain)
-                .ok_or_else(|| TrustError::UnknownTrustDomain {
-                    trust_domain: trust_domain.clone(),
-                })?;
+        let authorities = self
+            .domains
+            .get(trust_domain)
+            .ok_or_else(|| TrustError::UnknownTrustDomain { trust_domain: trust_domain.clone() })?;
         let bundle = Bundle::read(trust_domain, &authorities.bundle)?;
-        let offered: Vec<CrlStatus> = bundle
-            .newest_crls(trust_domain, crl_pem)?
-            .values()
-            .map(|crl| CrlStatus::of(trust_domain, crl))
-            .collect();
+        let offered: Vec<CrlStatus> =
+            bundle.newest_crls(trust_domain, crl_pem)?.values().map(|crl| CrlStatus::of(trust_domain, crl)).collect();
         for crl in &offered {
             if let Some(used) = authorities.crls.get(&crl.issuer_key)
                 && crl.number <= used.number
@@ -365,10 +349,7 @@ impl TrustStore {
                 });
             }
             if now >= crl.next_update {
-                return Err(TrustError::CrlStale {
-                    trust_domain: trust_domain.clone(),
-                    next_update: crl.next_update,
-                });
+                return Err(TrustError::CrlStale { trust_domain: trust_domain.clone(), next_update: crl.next_update });
             }
         }
         Ok(offered)

@@ -9,10 +9,10 @@ use x509_parser::asn1_rs::Any;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION,
-    OID_SIG_ED25519, OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_CRL_DISTRIBUTION_POINTS,
-    OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE, OID_X509_EXT_NAME_CONSTRAINTS,
-    OID_X509_EXT_SUBJECT_ALT_NAME, OID_X509_EXT_SUBJECT_KEY_IDENTIFIER, Oid,
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
+    OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_CRL_DISTRIBUTION_POINTS, OID_X509_EXT_EXTENDED_KEY_USAGE,
+    OID_X509_EXT_KEY_USAGE, OID_X509_EXT_NAME_CONSTRAINTS, OID_X509_EXT_SUBJECT_ALT_NAME,
+    OID_X509_EXT_SUBJECT_KEY_IDENTIFIER, Oid,
 };
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
@@ -97,34 +97,24 @@ impl Facts {
         }
         // An extension that is there twice means whatever the reader wants it to mean.
         let extensions = cert.extensions_map().map_err(malformed)?;
-        if cert
-            .extensions()
-            .iter()
-            .any(|extension| extension.parsed_extension().error().is_some())
-        {
+        if cert.extensions().iter().any(|extension| extension.parsed_extension().error().is_some()) {
             return Err(Unreadable::Malformed);
         }
-        let basic_constraints =
-            cert.basic_constraints()
-                .map_err(malformed)?
-                .map(|found| BasicConstraints {
-                    critical: found.critical,
-                    ca: found.value.ca,
-                    path_len: found.value.path_len_constraint,
-                });
+        let basic_constraints = cert.basic_constraints().map_err(malformed)?.map(|found| BasicConstraints {
+            critical: found.critical,
+            ca: found.value.ca,
+            path_len: found.value.path_len_constraint,
+        });
         let key_usage = cert.key_usage().map_err(malformed)?.map(|found| KeyUsage {
             digital_signature: found.value.digital_signature(),
             cert_sign: found.value.key_cert_sign(),
             crl_sign: found.value.crl_sign(),
         });
-        let extended_key_usage =
-            cert.extended_key_usage()
-                .map_err(malformed)?
-                .map(|found| ExtendedKeyUsage {
-                    client_auth: found.value.client_auth,
-                    server_auth: found.value.server_auth,
-                    any: found.value.any,
-                });
+        let extended_key_usage = cert.extended_key_usage().map_err(malformed)?.map(|found| ExtendedKeyUsage {
+            client_auth: found.value.client_auth,
+            server_auth: found.value.server_auth,
+            any: found.value.any,
+        });
         let names = cert
             .subject_alternative_name()
             .map_err(malformed)?
@@ -143,8 +133,7 @@ impl Facts {
             extended_key_usage,
             names,
             has_name_constraints: extensions.contains_key(&OID_X509_EXT_NAME_CONSTRAINTS),
-            has_subject_key_identifier: extensions
-                .contains_key(&OID_X509_EXT_SUBJECT_KEY_IDENTIFIER),
+            has_subject_key_identifier: extensions.contains_key(&OID_X509_EXT_SUBJECT_KEY_IDENTIFIER),
             unknown_critical_extension: cert
                 .extensions()
                 .iter()

@@ -1,10 +1,5 @@
 //! How fast decisions are: `cargo run --release -p policy --example decisions_per_second [COLUMNS]`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::cast_precision_loss,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, clippy::indexing_slicing)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -15,24 +10,13 @@ use serde_json::{Value, json};
 const ROUNDS: usize = 200;
 
 fn main() {
-    let columns: usize = std::env::args()
-        .nth(1)
-        .map_or(100, |text| text.parse().expect("a number of columns"));
+    let columns: usize = std::env::args().nth(1).map_or(100, |text| text.parse().expect("a number of columns"));
     let loaded = Instant::now();
     let rules = RuleSet::builtin().unwrap();
-    println!(
-        "rule set loaded in {:.1} ms, {} rules",
-        loaded.elapsed().as_secs_f64() * 1e3,
-        rules.rules().len()
-    );
-    let cases: Vec<Facts> = include_str!("../vectors/policy.jsonl")
-        .lines()
-        .map(|line| widened(line, columns))
-        .collect();
-    println!(
-        "{} worked cases, {columns} columns more each, {ROUNDS} rounds",
-        cases.len()
-    );
+    println!("rule set loaded in {:.1} ms, {} rules", loaded.elapsed().as_secs_f64() * 1e3, rules.rules().len());
+    let cases: Vec<Facts> =
+        include_str!("../vectors/policy.jsonl").lines().map(|line| widened(line, columns)).collect();
+    println!("{} worked cases, {columns} columns more each, {ROUNDS} rounds", cases.len());
     report("evaluate", &cases, |facts| {
         drop(black_box(evaluate(&rules, facts)));
     });
@@ -47,13 +31,9 @@ fn main() {
 fn widened(line: &str, more: usize) -> Facts {
     let mut case: Value = serde_json::from_str(line).unwrap();
     let columns = case["facts"]["dataset"]["columns"].as_array_mut().unwrap();
-    let classes: Vec<Value> = columns
-        .iter()
-        .map(|column| column["class"].clone())
-        .collect();
+    let classes: Vec<Value> = columns.iter().map(|column| column["class"].clone()).collect();
     for index in 0..more {
-        columns
-            .push(json!({ "name": format!("c{index}"), "class": classes[index % classes.len()] }));
+        columns.push(json!({ "name": format!("c{index}"), "class": classes[index % classes.len()] }));
     }
     Facts::parse(&case["facts"].to_string()).unwrap()
 }

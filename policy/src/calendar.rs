@@ -67,8 +67,7 @@ impl Calendar {
         let mut off = BTreeSet::new();
         for period in &file.off {
             // A holiday may begin in the last days of the year before.
-            let before =
-                Date::new(file.year - 1, 12, YEAR_END_FIRST_DAY).map_err(|e| e.to_string())?;
+            let before = Date::new(file.year - 1, 12, YEAR_END_FIRST_DAY).map_err(|e| e.to_string())?;
             let end = Date::new(file.year, 12, 31).map_err(|e| e.to_string())?;
             if period.first > period.last || period.first < before || period.last > end {
                 return Err(format!(
@@ -84,9 +83,7 @@ impl Calendar {
         }
         let worked: BTreeSet<_> = file.worked.into_iter().collect();
         if let Some(day) = worked.intersection(&off).next() {
-            return Err(format!(
-                "`{day}` is both off and worked; it must be one of them"
-            ));
+            return Err(format!("`{day}` is both off and worked; it must be one of them"));
         }
         Ok(Self {
             jurisdiction: file.jurisdiction,
@@ -129,11 +126,7 @@ impl Calendars {
             pick(this).contains(&day) || next.is_some_and(|next| pick(next).contains(&day))
         };
         let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
-        Some(if weekend {
-            says(|c| &c.worked)
-        } else {
-            !says(|c| &c.off)
-        })
+        Some(if weekend { says(|c| &c.worked) } else { !says(|c| &c.off) })
     }
 
     /// The last day on which a contract effective on `effective` is filed in time: the tenth

@@ -29,10 +29,7 @@ impl Attributes {
 
     /// Counts stay below 2^54, so they always fit.
     fn count(&mut self, name: &str, value: u64) -> &mut Self {
-        self.put(
-            name,
-            RestrictedExpression::new_long(i64::try_from(value).unwrap_or(i64::MAX)),
-        )
+        self.put(name, RestrictedExpression::new_long(i64::try_from(value).unwrap_or(i64::MAX)))
     }
 
     fn day(&mut self, name: &str, value: Date) -> &mut Self {
@@ -40,9 +37,7 @@ impl Attributes {
     }
 
     fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) -> &mut Self {
-        let values = values
-            .into_iter()
-            .map(|value| RestrictedExpression::new_string(value.to_owned()));
+        let values = values.into_iter().map(|value| RestrictedExpression::new_string(value.to_owned()));
         self.put(name, RestrictedExpression::new_set(values))
     }
 
@@ -67,10 +62,7 @@ pub(crate) fn basis(facts: &Gathered, derived: &Derived) -> Option<Context> {
         .text("class", facts.dataset.class.as_str())
         .text("important_status", facts.dataset.important_status.as_str())
         .text("ciio", facts.exporter.ciio.as_str())
-        .flag(
-            "domestic_pi_introduced",
-            facts.dataset.domestic_pi_introduced,
-        );
+        .flag("domestic_pi_introduced", facts.dataset.domestic_pi_introduced);
     collected_in(&mut all, facts);
     amounts(&mut all, derived);
     if let Some(exemption) = &facts.exemption {
@@ -80,12 +72,7 @@ pub(crate) fn basis(facts: &Gathered, derived: &Derived) -> Option<Context> {
 }
 
 /// For the mechanism on file.
-pub(crate) fn accept(
-    facts: &Gathered,
-    derived: &Derived,
-    ladder: &Ladder,
-    mechanism: &Mechanism,
-) -> Option<Context> {
+pub(crate) fn accept(facts: &Gathered, derived: &Derived, ladder: &Ladder, mechanism: &Mechanism) -> Option<Context> {
     let mut all = Attributes::with_capacity(8);
     all.text("direction", derived.direction.as_str())
         .flag("has_personal", derived.presence.personal)
@@ -127,10 +114,7 @@ pub(crate) fn export(
         .text("ciio", exporter.ciio.as_str())
         .flag("baseline", exporter.counters.baseline)
         .flag("restricted", recipient.restricted)
-        .flag(
-            "foreign_authority_request",
-            recipient.foreign_authority_request,
-        )
+        .flag("foreign_authority_request", recipient.foreign_authority_request)
         .text("dataset", &dataset.id)
         .text("class", dataset.class.as_str())
         .text("important_status", dataset.important_status.as_str())
@@ -144,10 +128,7 @@ pub(crate) fn export(
         .text("licence", facts.licence.as_deref().unwrap_or_default())
         .flag("notice", facts.preconditions.notice)
         .flag("separate_consent", facts.preconditions.separate_consent)
-        .text(
-            "pipia",
-            facts.preconditions.pipia.as_deref().unwrap_or_default(),
-        )
+        .text("pipia", facts.preconditions.pipia.as_deref().unwrap_or_default())
         .texts("basis", ladder.basis.iter().map(super::RuleId::as_str))
         .count("step", u64::from(ladder.step))
         .text("needed", ladder.needed.as_str())
@@ -157,9 +138,7 @@ pub(crate) fn export(
     places(&mut all, facts);
     if let Some(received) = &dataset.received_under {
         let mut record = Attributes::with_capacity(2);
-        record
-            .text("kind", received.kind.as_str())
-            .text("direction", received.direction.as_str());
+        record.text("kind", received.kind.as_str()).text("direction", received.direction.as_str());
         all.put("received_under", record.record()?);
     }
     if let Some(exemption) = &facts.exemption {
@@ -191,21 +170,13 @@ fn places(all: &mut Attributes, facts: &Gathered) {
 
 /// Jurisdictions only: Cedar cannot look into the members of a set.
 fn collected_in(all: &mut Attributes, facts: &Gathered) {
-    let jurisdictions: BTreeSet<_> = facts
-        .dataset
-        .collected_in
-        .iter()
-        .map(Place::jurisdiction)
-        .collect();
+    let jurisdictions: BTreeSet<_> = facts.dataset.collected_in.iter().map(Place::jurisdiction).collect();
     all.texts("collected_in", jurisdictions);
 }
 
 fn exemption_record(exemption: &Exemption) -> Option<RestrictedExpression> {
     let mut record = Attributes::with_capacity(2);
-    record.text("kind", exemption.kind.as_str()).text(
-        "evidence",
-        exemption.evidence.as_deref().unwrap_or_default(),
-    );
+    record.text("kind", exemption.kind.as_str()).text("evidence", exemption.evidence.as_deref().unwrap_or_default());
     record.record()
 }
 
@@ -224,10 +195,7 @@ fn mechanism_record(rules: &RuleSet, mechanism: &Mechanism) -> Option<Restricted
         record.day("expires", expires);
     }
     if let Some(persons_max) = mechanism.persons_max {
-        record.put(
-            "persons_max",
-            RestrictedExpression::new_long(persons_max.long()),
-        );
+        record.put("persons_max", RestrictedExpression::new_long(persons_max.long()));
     }
     // Only contracts are filed; a certificate or an assessment is issued by the authority itself.
     if matches!(mechanism.kind, MechanismKind::Sc | MechanismKind::GbaSc)

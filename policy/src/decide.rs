@@ -21,11 +21,7 @@ pub fn decide(rules: &RuleSet, facts: &Facts) -> Decision {
         let columns_allowed = allowed_part(rules, facts, &trial);
         let mut offered = Vec::new();
         if !columns_allowed.is_empty() {
-            let columns = names(
-                facts
-                    .selected()
-                    .filter(|column| !columns_allowed.contains(&column.name)),
-            );
+            let columns = names(facts.selected().filter(|column| !columns_allowed.contains(&column.name)));
             offered.push(Remedy::DropColumns { columns });
         }
         offered.extend(remedies(rules, &trial, outcome.direction));
@@ -64,28 +60,18 @@ pub fn decide_lines<'a>(
 }
 
 fn bad_input(error: &FactsError) -> String {
-    serde_json::json!({ "error": { "code": "bad_input", "message": error.to_string() } })
-        .to_string()
+    serde_json::json!({ "error": { "code": "bad_input", "message": error.to_string() } }).to_string()
 }
 
 /// The largest of three parts of the selection that would be allowed, whole columns classes at a
 /// time: without the sensitive ones, or without any personal one.
 fn allowed_part(rules: &RuleSet, facts: &Facts, trial: &Trial) -> Vec<String> {
     let presence = facts.presence();
-    let without_sensitive = Presence {
-        personal: presence.personal,
-        sensitive: false,
-    };
+    let without_sensitive = Presence { personal: presence.personal, sensitive: false };
     // Dropping the sensitive columns may leave no personal one either.
-    let other_personal = facts
-        .selected()
-        .any(|column| column.class == ColumnClass::Personal);
+    let other_personal = facts.selected().any(|column| column.class == ColumnClass::Personal);
     let parts = [
-        (
-            presence.sensitive && other_personal,
-            ColumnClass::Personal,
-            without_sensitive,
-        ),
+        (presence.sensitive && other_personal, ColumnClass::Personal, without_sensitive),
         (presence.personal, ColumnClass::None, Presence::default()),
     ];
     for (smaller, most, left) in parts {
@@ -107,27 +93,12 @@ fn reasons(rules: &RuleSet, outcome: &Outcome) -> Vec<Reason> {
                 let rule = rules.rules().get(index)?;
                 (Cow::from(rule.citation.as_str()), rule.message.clone()?)
             }
-            Told::Failed(index) => (
-                Cow::from(rules.rules().get(index)?.citation.as_str()),
-                failed(id.as_str()),
-            ),
-            Told::NoBasis => (
-                Cow::from("Fail closed: an export needs a rule that lets it leave"),
-                no_basis(),
-            ),
+            Told::Failed(index) => (Cow::from(rules.rules().get(index)?.citation.as_str()), failed(id.as_str())),
+            Told::NoBasis => (Cow::from("Fail closed: an export needs a rule that lets it leave"), no_basis()),
         };
-        Some(Reason {
-            rule: id.clone(),
-            citation: citation.into_owned(),
-            message,
-        })
+        Some(Reason { rule: id.clone(), citation: citation.into_owned(), message })
     };
-    outcome
-        .rules
-        .iter()
-        .zip(&outcome.told_by)
-        .filter_map(told)
-        .collect()
+    outcome.rules.iter().zip(&outcome.told_by).filter_map(told).collect()
 }
 
 fn failed(id: &str) -> Message {
@@ -142,14 +113,8 @@ fn failed(id: &str) -> Message {
 
 fn no_basis() -> Message {
     Message {
-        en: format!(
-            "No rule of this set says on what basis these data may leave ({NO_BASIS}), so they stay."
-        ),
-        zh_hans: format!(
-            "本规则集中没有规则说明数据可依何种依据出境（{NO_BASIS}），因此不予放行。"
-        ),
-        zh_hant: format!(
-            "本規則集中沒有規則說明數據可依何種依據出境（{NO_BASIS}），因此不予放行。"
-        ),
+        en: format!("No rule of this set says on what basis these data may leave ({NO_BASIS}), so they stay."),
+        zh_hans: format!("本规则集中没有规则说明数据可依何种依据出境（{NO_BASIS}），因此不予放行。"),
+        zh_hant: format!("本規則集中沒有規則說明數據可依何種依據出境（{NO_BASIS}），因此不予放行。"),
     }
 }

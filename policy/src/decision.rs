@@ -92,11 +92,7 @@ pub struct Decision {
 /// For a provider registered elsewhere than its bytes lie: both places are decided.
 #[must_use]
 pub fn worse(first: Decision, second: Decision) -> Decision {
-    if second.effect > first.effect {
-        second
-    } else {
-        first
-    }
+    if second.effect > first.effect { second } else { first }
 }
 
 /// A precondition of CN-16.

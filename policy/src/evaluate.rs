@@ -10,9 +10,7 @@
 
 mod ladder;
 
-use cedar_policy::{
-    Context, Decision, EntityId, EntityTypeName, EntityUid, PolicySet, Request, Response,
-};
+use cedar_policy::{Context, Decision, EntityId, EntityTypeName, EntityUid, PolicySet, Request, Response};
 use jiff::civil::Date;
 
 use crate::context;
@@ -65,17 +63,9 @@ impl Direction {
         let reader = facts.recipient.accessed_from.place();
         let both = |test: fn(&Place) -> bool| test(recipient) && reader.is_some_and(test);
         if exporter.is_mainland() {
-            if both(Place::is_mainland) {
-                Self::Domestic
-            } else {
-                Self::CnOut
-            }
+            if both(Place::is_mainland) { Self::Domestic } else { Self::CnOut }
         } else if exporter.is_hong_kong() {
-            if both(Place::is_hong_kong) {
-                Self::Domestic
-            } else {
-                Self::HkOut
-            }
+            if both(Place::is_hong_kong) { Self::Domestic } else { Self::HkOut }
         } else {
             Self::Unsupported
         }
@@ -129,23 +119,10 @@ pub fn is_gba_eligible(rules: &RuleSet, place: &Place, today: Date) -> bool {
     let Some(questions) = rules.questions(Direction::CnOut) else {
         return false;
     };
-    let mut asked = Asked {
-        rules,
-        today,
-        found: Vec::new(),
-    };
-    let uid =
-        |name: &EntityTypeName| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(""));
-    let who = Parties {
-        principal: uid(&rules.names.participant),
-        resource: uid(&rules.names.dataset),
-    };
-    asked.ask(
-        &who,
-        &rules.names.accept,
-        context::accept_gba_from(place),
-        &questions.accept,
-    );
+    let mut asked = Asked { rules, today, found: Vec::new() };
+    let uid = |name: &EntityTypeName| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(""));
+    let who = Parties { principal: uid(&rules.names.participant), resource: uid(&rules.names.dataset) };
+    asked.ask(&who, &rules.names.accept, context::accept_gba_from(place), &questions.accept);
     Acceptance::of(rules, &mut asked.found) == Acceptance::Accepted && asked.found.is_empty()
 }
 
@@ -153,11 +130,7 @@ pub fn is_gba_eligible(rules: &RuleSet, place: &Place, today: Date) -> bool {
 pub(crate) fn evaluate_parts(rules: &RuleSet, facts: &Gathered, presence: Presence) -> Outcome {
     let direction = Direction::of(facts);
     let derived = Derived::of(facts, presence, direction);
-    let mut asked = Asked {
-        rules,
-        today: derived.today,
-        found: Vec::new(),
-    };
+    let mut asked = Asked { rules, today: derived.today, found: Vec::new() };
     let Some(questions) = rules.questions(direction) else {
         return asked.outcome(&derived, &Ladder::default(), facts);
     };
@@ -169,10 +142,7 @@ pub(crate) fn evaluate_parts(rules: &RuleSet, facts: &Gathered, presence: Presen
         asked.ask(&who, &rules.names.basis, context, &questions.basis);
         ladder = Ladder::first(rules, &mut asked.found);
         if ladder.basis.is_empty() {
-            asked.found.push(Found {
-                level: Effect::Deny,
-                told: Told::NoBasis,
-            });
+            asked.found.push(Found { level: Effect::Deny, told: Told::NoBasis });
         }
     }
 
@@ -188,10 +158,7 @@ pub(crate) fn evaluate_parts(rules: &RuleSet, facts: &Gathered, presence: Presen
     let context = context::export(rules, facts, &derived, &ladder, acceptance);
     asked.ask(&who, &rules.names.export, context, &questions.export);
     if direction == Direction::Unsupported && asked.found.is_empty() {
-        asked.found.push(Found {
-            level: Effect::Deny,
-            told: Told::NoBasis,
-        });
+        asked.found.push(Found { level: Effect::Deny, told: Told::NoBasis });
     }
     asked.outcome(&derived, &ladder, facts)
 }
@@ -214,11 +181,7 @@ impl Derived {
         let subjects = facts.dataset.subjects.filter(|_| presence.personal);
         let persons = subjects.map_or(0, |s| s.persons.get());
         let sensitive = subjects.map_or(0, |s| {
-            let of_columns = if presence.sensitive {
-                s.sensitive
-            } else {
-                Count::ZERO
-            };
+            let of_columns = if presence.sensitive { s.sensitive } else { Count::ZERO };
             persons.min(of_columns.get() + s.under_14.get())
         });
         let counters = &facts.exporter.counters;
@@ -250,9 +213,7 @@ struct Parties {
 
 impl Parties {
     fn of(rules: &RuleSet, facts: &Gathered) -> Self {
-        let uid = |name: &EntityTypeName, id: &str| {
-            EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id))
-        };
+        let uid = |name: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id));
         Self {
             principal: uid(&rules.names.participant, &facts.exporter.id),
             resource: uid(&rules.names.dataset, &facts.dataset.id),
@@ -269,41 +230,23 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Asks one question. Without a context nothing can be asked, and every rule of it fails.
-    fn ask(
-        &mut self,
-        who: &Parties,
-        action: &EntityUid,
-        context: Option<Context>,
-        set: &PolicySet,
-    ) {
+    fn ask(&mut self, who: &Parties, action: &EntityUid, context: Option<Context>, set: &PolicySet) {
         let request = context.and_then(|context| {
             let (principal, resource) = (who.principal.clone(), who.resource.clone());
             Request::new(principal, action.clone(), resource, context, None).ok()
         });
         let Some(request) = request else {
-            for rule in set
-                .policies()
-                .filter_map(|policy| self.rules.rule_of(policy.id()))
-            {
-                self.found.push(Found {
-                    level: Effect::Deny,
-                    told: Told::Failed(rule),
-                });
+            for rule in set.policies().filter_map(|policy| self.rules.rule_of(policy.id())) {
+                self.found.push(Found { level: Effect::Deny, told: Told::Failed(rule) });
             }
             return;
         };
-        let response = self
-            .rules
-            .authorizer
-            .is_authorized(&request, set, &self.rules.entities);
+        let response = self.rules.authorizer.is_authorized(&request, set, &self.rules.entities);
         self.take(&response);
     }
 
     fn take(&mut self, response: &Response) {
-        debug_assert!(
-            response.decision() == Decision::Deny
-                || response.diagnostics().reason().next().is_some()
-        );
+        debug_assert!(response.decision() == Decision::Deny || response.diagnostics().reason().next().is_some());
         for policy in response.diagnostics().reason() {
             if let Some((index, rule)) = self.applicable(policy) {
                 let level = match rule {
@@ -312,20 +255,12 @@ impl Asked<'_> {
                     // Taken out again by the ladder and the acceptance.
                     Level::Basis { .. } | Level::Accept { .. } => Effect::Allow,
                 };
-                self.found.push(Found {
-                    level,
-                    told: Told::Rule(index),
-                });
+                self.found.push(Found { level, told: Told::Rule(index) });
             }
         }
-        for cedar_policy::AuthorizationError::PolicyEvaluationError(error) in
-            response.diagnostics().errors()
-        {
+        for cedar_policy::AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
             if let Some((index, _)) = self.applicable(error.policy_id()) {
-                self.found.push(Found {
-                    level: Effect::Deny,
-                    told: Told::Failed(index),
-                });
+                self.found.push(Found { level: Effect::Deny, told: Told::Failed(index) });
             }
         }
     }
@@ -338,10 +273,7 @@ impl Asked<'_> {
     }
 
     fn outcome(self, derived: &Derived, ladder: &Ladder, facts: &Gathered) -> Outcome {
-        let effect = self
-            .found
-            .iter()
-            .fold(Effect::Allow, |effect, found| effect.worse(found.level));
+        let effect = self.found.iter().fold(Effect::Allow, |effect, found| effect.worse(found.level));
         let (rules, told_by) = if effect == Effect::Allow {
             (ladder.basis.clone(), ladder.told_by.clone())
         } else {
@@ -365,15 +297,9 @@ impl Asked<'_> {
             basis: ladder.basis.clone(),
             rules,
             counters_after: if counted {
-                Counters {
-                    persons: derived.persons_year,
-                    sensitive: derived.sensitive_year,
-                }
+                Counters { persons: derived.persons_year, sensitive: derived.sensitive_year }
             } else {
-                Counters {
-                    persons: counters.persons.get(),
-                    sensitive: counters.sensitive.get(),
-                }
+                Counters { persons: counters.persons.get(), sensitive: counters.sensitive.get() }
             },
             told_by,
         }
@@ -381,11 +307,9 @@ impl Asked<'_> {
 
     fn id(&self, told: Told) -> RuleId {
         match told {
-            Told::Rule(index) | Told::Failed(index) => self
-                .rules
-                .rules()
-                .get(index)
-                .map_or_else(|| RuleId::from(NO_BASIS), |rule| rule.id.clone()),
+            Told::Rule(index) | Told::Failed(index) => {
+                self.rules.rules().get(index).map_or_else(|| RuleId::from(NO_BASIS), |rule| rule.id.clone())
+            }
             Told::NoBasis => RuleId::from(NO_BASIS),
         }
     }

@@ -302,17 +302,10 @@ impl Facts {
                 for (index, name) in names.iter().enumerate() {
                     let path = || format!("facts.columns[{index}]");
                     if let Some(first) = seen.insert(name.as_str(), index) {
-                        return Err(FactsError::Repeated {
-                            path: path(),
-                            name: shorten(name),
-                            first,
-                        });
+                        return Err(FactsError::Repeated { path: path(), name: shorten(name), first });
                     }
                     let Some(&column) = position.get(name.as_str()) else {
-                        return Err(FactsError::NoSuchColumn {
-                            path: path(),
-                            name: shorten(name),
-                        });
+                        return Err(FactsError::NoSuchColumn { path: path(), name: shorten(name) });
                     };
                     selected.push(column);
                 }
@@ -320,19 +313,11 @@ impl Facts {
             }
         };
         let mut presence = Presence::default();
-        for class in selected
-            .iter()
-            .filter_map(|i| gathered.dataset.columns.get(*i))
-            .map(|c| c.class)
-        {
+        for class in selected.iter().filter_map(|i| gathered.dataset.columns.get(*i)).map(|c| c.class) {
             presence.personal |= class != ColumnClass::None;
             presence.sensitive |= class == ColumnClass::Sensitive;
         }
-        Ok(Self {
-            gathered,
-            selected,
-            presence,
-        })
+        Ok(Self { gathered, selected, presence })
     }
 
     /// Reads facts from the JSON of the specification, strictly.
@@ -364,9 +349,7 @@ impl Facts {
 
     /// The selected columns in request order.
     pub fn selected(&self) -> impl Iterator<Item = &PolicyColumn> {
-        self.selected
-            .iter()
-            .filter_map(|index| self.gathered.dataset.columns.get(*index))
+        self.selected.iter().filter_map(|index| self.gathered.dataset.columns.get(*index))
     }
 
     /// RFC 8785 canonical JSON: absent members are null, so that equal facts have equal bytes.

@@ -21,15 +21,13 @@ mod word;
 
 pub use calendar::{Calendar, Calendars, Jurisdiction};
 pub use decide::{decide, decide_line, decide_lines};
-pub use decision::{
-    Counters, Decision, Effect, Message, Precondition, Reason, Remedy, Subset, worse,
-};
+pub use decision::{Counters, Decision, Effect, Message, Precondition, Reason, Remedy, Subset, worse};
 pub use evaluate::{Direction, Needed, Outcome, evaluate, is_gba_eligible};
 pub use facts::{
-    Ciio, ColumnClass, Count, CountError, Dataset, DatasetClass, Dpp3, Exemption, ExemptionKind,
-    Exporter, ExporterCounters, FACTS_BYTES_MAX, Facts, FactsError, Gathered, HongKong,
-    ImportantStatus, Mechanism, MechanismKind, Moment, MomentError, PolicyColumn, Preconditions,
-    ReceivedDirection, ReceivedKind, ReceivedUnder, Recipient, Selection, Subjects,
+    Ciio, ColumnClass, Count, CountError, Dataset, DatasetClass, Dpp3, Exemption, ExemptionKind, Exporter,
+    ExporterCounters, FACTS_BYTES_MAX, Facts, FactsError, Gathered, HongKong, ImportantStatus, Mechanism,
+    MechanismKind, Moment, MomentError, PolicyColumn, Preconditions, ReceivedDirection, ReceivedKind, ReceivedUnder,
+    Recipient, Selection, Subjects,
 };
 pub use place::{AccessedFrom, Place, PlaceError};
 pub use rules::{Level, Rule, RuleId, RuleSet, RuleSetError, Sources};

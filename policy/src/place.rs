@@ -28,11 +28,7 @@ impl Place {
                 && code.bytes().all(|b| b.is_ascii_digit())
                 && !["71", "81", "82"].iter().any(|p| code.starts_with(p))
         });
-        if country || city {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(PlaceError(text.chars().take(64).collect()))
-        }
+        if country || city { Ok(Self(text.to_owned())) } else { Err(PlaceError(text.chars().take(64).collect())) }
     }
 
     /// The place as written.
@@ -103,11 +99,7 @@ impl AccessedFrom {
 
     /// Reads a place or `unknown`.
     pub fn parse(text: &str) -> Result<Self, PlaceError> {
-        if text == "unknown" {
-            Ok(Self::Unknown)
-        } else {
-            Place::parse(text).map(Self::Place)
-        }
+        if text == "unknown" { Ok(Self::Unknown) } else { Place::parse(text).map(Self::Place) }
     }
 
     /// The place, if it is known.
@@ -138,17 +130,7 @@ mod tests {
 
     #[test]
     fn only_the_shape_is_checked() {
-        for good in [
-            "HK",
-            "MO",
-            "TW",
-            "CN",
-            "GB",
-            "ZZ",
-            "CN-440300",
-            "CN-000000",
-            "CN-990000",
-        ] {
+        for good in ["HK", "MO", "TW", "CN", "GB", "ZZ", "CN-440300", "CN-000000", "CN-990000"] {
             assert_eq!(Place::parse(good).unwrap().as_str(), good);
         }
         for bad in [

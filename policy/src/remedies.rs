@@ -7,8 +7,8 @@ use crate::calendar::three_years_after;
 use crate::decision::{Effect, Precondition, Remedy, Subset};
 use crate::evaluate::{Direction, Outcome, evaluate_parts};
 use crate::facts::{
-    Ciio, Count, Dataset, DatasetClass, Dpp3, Facts, Gathered, HongKong, ImportantStatus,
-    Mechanism, MechanismKind, Presence, Subjects,
+    Ciio, Count, Dataset, DatasetClass, Dpp3, Facts, Gathered, HongKong, ImportantStatus, Mechanism, MechanismKind,
+    Presence, Subjects,
 };
 use crate::place::AccessedFrom;
 use crate::rules::RuleSet;
@@ -74,17 +74,11 @@ impl Trial {
             exemption: given.exemption.clone(),
             hk: given.hk,
         };
-        Self {
-            facts: light,
-            presence: facts.presence(),
-        }
+        Self { facts: light, presence: facts.presence() }
     }
 
     pub(crate) fn with_presence(&self, presence: Presence) -> Self {
-        Self {
-            facts: self.facts.clone(),
-            presence,
-        }
+        Self { facts: self.facts.clone(), presence }
     }
 
     pub(crate) fn is_allowed(&self, rules: &RuleSet) -> bool {
@@ -107,19 +101,15 @@ impl Trial {
     fn is_open_to(&self, change: Change) -> bool {
         let (facts, personal) = (&self.facts, self.presence.personal);
         match change {
-            Change::ReadFrom => {
-                facts.recipient.accessed_from.place() != Some(&facts.recipient.place)
-            }
+            Change::ReadFrom => facts.recipient.accessed_from.place() != Some(&facts.recipient.place),
             Change::DeclareCiio => facts.exporter.ciio == Ciio::Unknown,
             Change::Attach(_) => true,
             Change::RecordFiling => facts.mechanism.as_ref().is_some_and(|mechanism| {
-                mechanism.filed.is_none()
-                    && matches!(mechanism.kind, MechanismKind::Sc | MechanismKind::GbaSc)
+                mechanism.filed.is_none() && matches!(mechanism.kind, MechanismKind::Sc | MechanismKind::GbaSc)
             }),
             Change::AddPrecondition => personal && !missing_preconditions(facts).is_empty(),
             Change::NameLicence => {
-                facts.dataset.controlled_item
-                    && facts.licence.as_deref().unwrap_or_default().is_empty()
+                facts.dataset.controlled_item && facts.licence.as_deref().unwrap_or_default().is_empty()
             }
             Change::StateSource => !facts.dataset.source_statement,
             Change::RecordBaseline => personal && !facts.exporter.counters.baseline,
@@ -129,10 +119,7 @@ impl Trial {
                     || facts.dataset.important_status == ImportantStatus::Unknown
             }
             Change::AnswerDpp3 => {
-                personal
-                    && facts
-                        .hk
-                        .is_none_or(|hk| matches!(hk.dpp3, Dpp3::Unknown | Dpp3::NewPurpose))
+                personal && facts.hk.is_none_or(|hk| matches!(hk.dpp3, Dpp3::Unknown | Dpp3::NewPurpose))
             }
         }
     }
@@ -161,11 +148,7 @@ impl Trial {
             Change::NameLicence => facts.licence = Some(ANY.to_owned()),
             Change::StateSource => facts.dataset.source_statement = true,
             Change::RecordBaseline => facts.exporter.counters.baseline = true,
-            Change::DeclareSubjects => self.declare(Subset {
-                persons: 0,
-                sensitive: 0,
-                under_14: 0,
-            }),
+            Change::DeclareSubjects => self.declare(Subset { persons: 0, sensitive: 0, under_14: 0 }),
             Change::DeclareClass => {
                 let (class, status) = classified(facts);
                 facts.dataset.class = class;
@@ -223,9 +206,7 @@ impl Trial {
     fn remedy(&self, rules: &RuleSet, change: Change, others: &[Change]) -> Remedy {
         let facts = &self.facts;
         match change {
-            Change::ReadFrom => Remedy::ReadFrom {
-                place: facts.recipient.place.clone(),
-            },
+            Change::ReadFrom => Remedy::ReadFrom { place: facts.recipient.place.clone() },
             Change::DeclareCiio => Remedy::DeclareCiio { ciio: Ciio::No },
             Change::Attach(kind) => Remedy::AttachMechanism { any_of: vec![kind] },
             Change::RecordFiling => match filed_by(rules, facts) {
@@ -233,25 +214,18 @@ impl Trial {
                 // Not reached: without a mechanism the change is not open.
                 None => Remedy::AttachMechanism { any_of: Vec::new() },
             },
-            Change::AddPrecondition => Remedy::AddPrecondition {
-                missing: missing_preconditions(facts),
-            },
+            Change::AddPrecondition => Remedy::AddPrecondition { missing: missing_preconditions(facts) },
             Change::NameLicence => Remedy::NameLicence,
             Change::StateSource => Remedy::StateSource,
             Change::RecordBaseline => Remedy::RecordBaseline,
-            Change::DeclareSubjects => Remedy::DeclareSubjects {
-                at_most: self.with(rules, others).most_subjects(rules),
-            },
+            Change::DeclareSubjects => {
+                Remedy::DeclareSubjects { at_most: self.with(rules, others).most_subjects(rules) }
+            }
             Change::DeclareClass => {
                 let (class, important_status) = classified(facts);
-                Remedy::DeclareClass {
-                    class,
-                    important_status,
-                }
+                Remedy::DeclareClass { class, important_status }
             }
-            Change::AnswerDpp3 => Remedy::AnswerDpp3 {
-                any_of: dpp3_answers(facts).to_vec(),
-            },
+            Change::AnswerDpp3 => Remedy::AnswerDpp3 { any_of: dpp3_answers(facts).to_vec() },
         }
     }
 }
@@ -261,10 +235,7 @@ pub(crate) fn remedies(rules: &RuleSet, trial: &Trial, direction: Direction) -> 
     if direction == Direction::Unsupported {
         return Vec::new();
     }
-    let open: Vec<Change> = CHANGES
-        .into_iter()
-        .filter(|change| trial.is_open_to(*change))
-        .collect();
+    let open: Vec<Change> = CHANGES.into_iter().filter(|change| trial.is_open_to(*change)).collect();
     // Most refusals that nobody can cure end here: what all changes do not cure, no single one does.
     let Some(smallest) = together(rules, trial, &open) else {
         return Vec::new();
@@ -281,18 +252,14 @@ pub(crate) fn remedies(rules: &RuleSet, trial: &Trial, direction: Direction) -> 
     }
     if offered.is_empty() {
         let without = |left_out: Change| -> Vec<Change> {
-            smallest
-                .iter()
-                .copied()
-                .filter(|change| *change != left_out)
-                .collect()
+            smallest.iter().copied().filter(|change| *change != left_out).collect()
         };
         let steps = smallest
             .iter()
             .map(|change| match change {
-                Change::Attach(_) => Remedy::AttachMechanism {
-                    any_of: kinds_that_help(rules, trial, &without(*change)),
-                },
+                Change::Attach(_) => {
+                    Remedy::AttachMechanism { any_of: kinds_that_help(rules, trial, &without(*change)) }
+                }
                 change => trial.remedy(rules, *change, &without(*change)),
             })
             .collect();
@@ -307,22 +274,13 @@ fn kinds_that_help(rules: &RuleSet, trial: &Trial, changes: &[Change]) -> Vec<Me
     let outcome = changed.outcome(rules);
     let mut kinds = match outcome.direction {
         Direction::CnOut => {
-            vec![
-                MechanismKind::Sc,
-                MechanismKind::Cert,
-                MechanismKind::GbaSc,
-                MechanismKind::Sa,
-            ]
+            vec![MechanismKind::Sc, MechanismKind::Cert, MechanismKind::GbaSc, MechanismKind::Sa]
         }
         // Nothing is needed, but a contract that is on file and broken can be renewed.
         Direction::HkOut if changed.facts.mechanism.is_some() => vec![MechanismKind::GbaSc],
         _ => return Vec::new(),
     };
-    kinds.retain(|kind| {
-        changed
-            .with(rules, &[Change::Attach(*kind)])
-            .is_allowed(rules)
-    });
+    kinds.retain(|kind| changed.with(rules, &[Change::Attach(*kind)]).is_allowed(rules));
     // An assessment serves for less as well, but nobody is given one who does not need it.
     if kinds.len() > 1 {
         kinds.retain(|kind| *kind != MechanismKind::Sa);
@@ -342,22 +300,13 @@ fn kinds_that_help(rules: &RuleSet, trial: &Trial, changes: &[Change]) -> Vec<Me
 /// Changes that work together and of which none can be left out, if all the open ones work at all.
 fn together(rules: &RuleSet, trial: &Trial, open: &[Change]) -> Option<Vec<Change>> {
     // Recording a filing and attaching another contract are two ways of mending the same thing.
-    let renewed: Vec<Change> = open
-        .iter()
-        .copied()
-        .filter(|change| *change != Change::RecordFiling)
-        .collect();
+    let renewed: Vec<Change> = open.iter().copied().filter(|change| *change != Change::RecordFiling).collect();
     let attached = || {
         let kind = *kinds_that_help(rules, trial, &renewed).first()?;
         Some([renewed.as_slice(), &[Change::Attach(kind)]].concat())
     };
-    let works =
-        |changes: &[Change]| !changes.is_empty() && trial.with(rules, changes).is_allowed(rules);
-    let mut changes = if works(open) {
-        open.to_vec()
-    } else {
-        attached()?
-    };
+    let works = |changes: &[Change]| !changes.is_empty() && trial.with(rules, changes).is_allowed(rules);
+    let mut changes = if works(open) { open.to_vec() } else { attached()? };
     // The changes asked for last are given up first.
     for position in (0..changes.len()).rev() {
         let mut fewer = changes.clone();
@@ -420,9 +369,7 @@ fn classified(facts: &Gathered) -> (DatasetClass, ImportantStatus) {
 /// The answers to DPP3 that would do: a purpose that is known to be new needs consent.
 fn dpp3_answers(facts: &Gathered) -> &'static [Dpp3] {
     match facts.hk {
-        Some(HongKong {
-            dpp3: Dpp3::NewPurpose,
-        }) => &[Dpp3::Consented, Dpp3::ResearchExempt],
+        Some(HongKong { dpp3: Dpp3::NewPurpose }) => &[Dpp3::Consented, Dpp3::ResearchExempt],
         _ => &[Dpp3::SamePurpose, Dpp3::Consented, Dpp3::ResearchExempt],
     }
 }

@@ -7,8 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use cedar_policy::{
-    Authorizer, Entities, EntityTypeName, EntityUid, PolicyId, PolicySet, Schema, ValidationMode,
-    Validator,
+    Authorizer, Entities, EntityTypeName, EntityUid, PolicyId, PolicySet, Schema, ValidationMode, Validator,
 };
 
 pub use rule::{Level, Rule, RuleId};
@@ -49,9 +48,7 @@ pub enum RuleSetError {
         want: String,
     },
     /// A file declares a template; rules are plain policies.
-    #[error(
-        "rule file `{file}` declares a template; write a policy without `?principal` or `?resource`"
-    )]
+    #[error("rule file `{file}` declares a template; write a policy without `?principal` or `?resource`")]
     Template {
         /// File.
         file: String,
@@ -112,20 +109,14 @@ impl RuleSet {
     /// Parses and validates `sources`. A set that loads can be evaluated: what does not fit the
     /// schema, bears no effect or has no citation is refused here.
     pub fn from_sources(sources: &Sources) -> Result<Self, RuleSetError> {
-        let (schema, _) = Schema::from_cedarschema_str(&sources.schema).map_err(|error| {
-            RuleSetError::Schema {
-                detail: error.to_string(),
-            }
-        })?;
+        let (schema, _) = Schema::from_cedarschema_str(&sources.schema)
+            .map_err(|error| RuleSetError::Schema { detail: error.to_string() })?;
         let mut rules = Vec::new();
         let mut by_policy = HashMap::new();
         let mut all = PolicySet::new();
         let mut questions: [Questions; 4] = Default::default();
         for (file, text) in &sources.rules {
-            let syntax = |detail: String| RuleSetError::Syntax {
-                file: file.clone(),
-                detail,
-            };
+            let syntax = |detail: String| RuleSetError::Syntax { file: file.clone(), detail };
             let set = PolicySet::from_str(text).map_err(|error| syntax(error.to_string()))?;
             if set.templates().next().is_some() {
                 return Err(RuleSetError::Template { file: file.clone() });
@@ -146,8 +137,7 @@ impl RuleSet {
                         Level::Accept { .. } => &mut questions.accept,
                         Level::Deny | Level::Review => &mut questions.export,
                     };
-                    set.add(policy.clone())
-                        .map_err(|error| syntax(error.to_string()))?;
+                    set.add(policy.clone()).map_err(|error| syntax(error.to_string()))?;
                 }
                 all.add(policy).map_err(|error| syntax(error.to_string()))?;
                 by_policy.insert(id, rules.len());
@@ -161,22 +151,15 @@ impl RuleSet {
             .chain(verdict.validation_warnings().map(ToString::to_string))
             .collect();
         if !problems.is_empty() {
-            return Err(RuleSetError::Invalid {
-                detail: problems.join("; "),
-            });
+            return Err(RuleSetError::Invalid { detail: problems.join("; ") });
         }
         let mut calendars = Calendars::default();
         for (file, text) in &sources.calendars {
-            let wrong = |detail| RuleSetError::Calendar {
-                file: file.clone(),
-                detail,
-            };
+            let wrong = |detail| RuleSetError::Calendar { file: file.clone(), detail };
             let calendar = Calendar::parse(text).map_err(wrong)?;
             let year = calendar.year;
             if !calendars.add(calendar) {
-                return Err(wrong(format!(
-                    "`{year}` is there already; state each year once"
-                )));
+                return Err(wrong(format!("`{year}` is there already; state each year once")));
             }
         }
         Ok(Self {
@@ -222,20 +205,14 @@ impl RuleSet {
 
 /// The position that Cedar gave a policy in its file (`policy7`).
 fn number(id: &PolicyId) -> usize {
-    id.to_string()
-        .trim_start_matches("policy")
-        .parse()
-        .unwrap_or(usize::MAX)
+    id.to_string().trim_start_matches("policy").parse().unwrap_or(usize::MAX)
 }
 
 fn names() -> Result<Names, RuleSetError> {
     let invalid = |detail: String| RuleSetError::Invalid { detail };
-    let name =
-        |text: &str| EntityTypeName::from_str(text).map_err(|error| invalid(error.to_string()));
-    let action = |text: &str| {
-        EntityUid::from_str(&format!("Action::\"{text}\""))
-            .map_err(|error| invalid(error.to_string()))
-    };
+    let name = |text: &str| EntityTypeName::from_str(text).map_err(|error| invalid(error.to_string()));
+    let action =
+        |text: &str| EntityUid::from_str(&format!("Action::\"{text}\"")).map_err(|error| invalid(error.to_string()));
     Ok(Names {
         participant: name("Participant")?,
         dataset: name("Dataset")?,
@@ -249,11 +226,7 @@ fn digest(sources: &Sources) -> String {
     // Three texts in maps: writing them cannot fail.
     let canonical = serde_json_canonicalizer::to_vec(sources).unwrap_or_default();
     let hash = ring::digest::digest(&ring::digest::SHA256, &canonical);
-    let hex: Vec<String> = hash
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: Vec<String> = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{}", hex.concat())
 }
 

@@ -1,10 +1,5 @@
 //! Decisions against the worked cases, against an oracle, and against what must hold of them all.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 #[path = "decisions/generator.rs"]
 mod generator;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, GeneralSubtree, IsCa, KeyUsagePurpose,
-    NameConstraints, SerialNumber,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints,
+    SerialNumber,
 };
 
 use super::{AuthorityError, ServerNames, Validity};
@@ -58,8 +58,7 @@ pub(super) fn push_name(params: &mut CertificateParams, kind: DnType, value: &st
 
 pub(super) fn check_server_names(names: &ServerNames) -> Result<&str, AuthorityError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'*');
-    let is_name =
-        |name: &String| !name.is_empty() && name.len() <= 253 && name.bytes().all(allowed);
+    let is_name = |name: &String| !name.is_empty() && name.len() <= 253 && name.bytes().all(allowed);
     match names.dns.first() {
         Some(first) if names.dns.iter().all(is_name) => Ok(first),
         _ => Err(AuthorityError::ServerNames),
@@ -80,10 +79,7 @@ pub(super) fn server_constraints(names: &ServerNames) -> NameConstraints {
     } else {
         Vec::new()
     };
-    NameConstraints {
-        permitted_subtrees: dns.chain(ips).collect(),
-        excluded_subtrees,
-    }
+    NameConstraints { permitted_subtrees: dns.chain(ips).collect(), excluded_subtrees }
 }
 
 pub(super) fn trust_domain_of(ca: &Facts) -> Result<Option<TrustDomain>, AuthorityError> {

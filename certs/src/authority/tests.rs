@@ -34,16 +34,10 @@ fn validity_has_limits() {
     let validity = Validity::starting(now, hour).unwrap();
     assert_eq!(validity.not_before.to_string(), "2026-11-22T07:55:00Z");
     assert_eq!(validity.not_after.to_string(), "2026-11-22T09:00:00Z");
-    for (now, length) in [
-        (now, SignedDuration::ZERO),
-        (now, VALIDITY_MAX + hour),
-        (Timestamp::UNIX_EPOCH, hour),
-        (Timestamp::MAX, hour),
-    ] {
-        assert_eq!(
-            Validity::starting(now, length),
-            Err(AuthorityError::Validity)
-        );
+    for (now, length) in
+        [(now, SignedDuration::ZERO), (now, VALIDITY_MAX + hour), (Timestamp::UNIX_EPOCH, hour), (Timestamp::MAX, hour)]
+    {
+        assert_eq!(Validity::starting(now, length), Err(AuthorityError::Validity));
     }
 }
 
@@ -52,17 +46,11 @@ fn server_authorities_name_no_principals_and_no_other_servers() {
     let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
     let validity = Validity::starting(now, SignedDuration::from_hours(24)).unwrap();
     let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
-    let names = ServerNames {
-        dns: vec!["localhost".to_owned()],
-        ips: Vec::new(),
-    };
+    let names = ServerNames { dns: vec!["localhost".to_owned()], ips: Vec::new() };
     let ca = Ca::self_sign_for_servers(&names, &key, validity).unwrap();
     assert_eq!(ca.trust_domain(), None);
     let alice = "spiffe://hku.hk/researcher/alice".parse().unwrap();
-    assert_eq!(
-        ca.issue_client(&alice, &key, validity),
-        Err(AuthorityError::ServersOnly)
-    );
+    assert_eq!(ca.issue_client(&alice, &key, validity), Err(AuthorityError::ServersOnly));
     let anchors = [webpki::anchor_from_trusted_cert(&ca.certificate).unwrap()];
     let verifies = |names: &ServerNames| {
         let issued = ca.issue_server(names, &key, validity).unwrap();
@@ -83,28 +71,13 @@ fn server_authorities_name_no_principals_and_no_other_servers() {
             .map(|_| ())
     };
     assert_eq!(verifies(&names), Ok(()));
-    let elsewhere = ServerNames {
-        dns: vec!["bank.example".to_owned()],
-        ips: Vec::new(),
-    };
-    let with_address = ServerNames {
-        ips: vec!["127.0.0.1".parse().unwrap()],
-        ..names.clone()
-    };
+    let elsewhere = ServerNames { dns: vec!["bank.example".to_owned()], ips: Vec::new() };
+    let with_address = ServerNames { ips: vec!["127.0.0.1".parse().unwrap()], ..names.clone() };
     for other in [elsewhere, with_address] {
-        assert_eq!(
-            verifies(&other),
-            Err(webpki::Error::NameConstraintViolation)
-        );
+        assert_eq!(verifies(&other), Err(webpki::Error::NameConstraintViolation));
     }
     for bad in [vec![], vec![String::new()], vec!["港大.hk".to_owned()]] {
-        let names = ServerNames {
-            dns: bad,
-            ips: Vec::new(),
-        };
-        assert_eq!(
-            ca.issue_server(&names, &key, validity),
-            Err(AuthorityError::ServerNames)
-        );
+        let names = ServerNames { dns: bad, ips: Vec::new() };
+        assert_eq!(ca.issue_server(&names, &key, validity), Err(AuthorityError::ServerNames));
     }
 }

@@ -95,32 +95,17 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn open(path: &Path) -> Result<Self, RecordError> {
         let failed = |doing| move |source| FileError::io(doing, path, source);
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed("open"))?;
+        let file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(failed("open"))?;
         file.lock().map_err(failed("lock"))?;
         let mut bytes = Vec::new();
-        (&file)
-            .take(RECORD_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed("read"))?;
+        (&file).take(RECORD_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed("read"))?;
         if bytes.len() as u64 > RECORD_BYTES_MAX {
-            return Err(FileError::TooLarge {
-                path: path.to_owned(),
-                max: RECORD_BYTES_MAX,
-            }
-            .into());
+            return Err(FileError::TooLarge { path: path.to_owned(), max: RECORD_BYTES_MAX }.into());
         }
         // A line without its end was cut by a crash before it was synced, so nothing that it
         // tells was done: it goes.
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |last| last + 1);
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         if whole < bytes.len() {
             file.set_len(whole as u64).map_err(failed("shorten"))?;
             file.sync_all().map_err(failed("sync"))?;
@@ -129,13 +114,8 @@ impl Record {
         if whole == 0 {
             files::sync_parent(path)?;
         }
-        let mut record = Self {
-            path: path.to_owned(),
-            file,
-            bytes: whole as u64,
-            events: Vec::new(),
-            issued: BTreeSet::new(),
-        };
+        let mut record =
+            Self { path: path.to_owned(), file, bytes: whole as u64, events: Vec::new(), issued: BTreeSet::new() };
         for (position, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             if line.is_empty() {
                 continue;
@@ -158,10 +138,7 @@ impl Record {
             reason: error.to_string(),
         })?;
         line.push(b'\n');
-        let appended = self
-            .file
-            .write_all(&line)
-            .and_then(|()| self.file.sync_all());
+        let appended = self.file.write_all(&line).and_then(|()| self.file.sync_all());
         if let Err(source) = appended {
             // Half a line would spoil the next one. Should this fail as well, the next
             // opening drops what has no end.
@@ -186,11 +163,9 @@ impl Record {
 
     pub(super) fn revoked(&self) -> impl Iterator<Item = Revocation> + '_ {
         self.events.iter().filter_map(|event| match event {
-            Event::Revoked { at, serial, reason } => Some(Revocation {
-                serial: serial.clone(),
-                at: *at,
-                reason: *reason,
-            }),
+            Event::Revoked { at, serial, reason } => {
+                Some(Revocation { serial: serial.clone(), at: *at, reason: *reason })
+            }
             _ => None,
         })
     }

@@ -42,25 +42,13 @@ pub struct P12Written {
 pub fn make_p12(args: &MakeP12<'_>) -> Result<P12Written, CommandError> {
     let cert = files::read_text(args.certificate, PEM_BYTES_MAX)?;
     let key = files::read_text(args.key, PEM_BYTES_MAX)?;
-    let ca = args
-        .ca
-        .map(|path| files::read_text(path, PEM_BYTES_MAX))
-        .transpose()?;
+    let ca = args.ca.map(|path| files::read_text(path, PEM_BYTES_MAX)).transpose()?;
     let alias = match args.alias {
         Some(alias) => alias.to_owned(),
-        None => args
-            .certificate
-            .file_stem()
-            .map_or_else(|| "kouan".to_owned(), |stem| stem.to_string_lossy().into()),
+        None => args.certificate.file_stem().map_or_else(|| "kouan".to_owned(), |stem| stem.to_string_lossy().into()),
     };
     let bundle = p12::bundle(&cert, &key, ca.as_deref(), &alias, args.password)?;
     files::write_new(args.out, &bundle, 0o600)?;
-    let leaf = pem::certificates(&cert)
-        .ok()
-        .and_then(|certs| Facts::read(certs.first()?).ok());
-    Ok(P12Written {
-        p12: args.out.to_owned(),
-        alias,
-        spiffe_id: leaf.and_then(|leaf| profile::principal(&leaf).ok()),
-    })
+    let leaf = pem::certificates(&cert).ok().and_then(|certs| Facts::read(certs.first()?).ok());
+    Ok(P12Written { p12: args.out.to_owned(), alias, spiffe_id: leaf.and_then(|leaf| profile::principal(&leaf).ok()) })
 }

@@ -115,20 +115,14 @@ pub fn show(path: &Path, now: Timestamp) -> Result<Shown, CommandError> {
     let text = files::read_text(path, CRLS_BYTES_MAX as u64)?;
     let nothing = |error| match error {
         pem::PemError::Empty { .. } => Ok(Vec::new()),
-        error => Err(CommandError::Pem {
-            path: path.to_owned(),
-            error,
-        }),
+        error => Err(CommandError::Pem { path: path.to_owned(), error }),
     };
     let crls = pem::crls(&text)
         .or_else(|error| nothing(error).map(|_| Vec::new()))?
         .iter()
         .map(|der| CrlFacts::read(der).map(|facts| shown_crl(facts, now)))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| CommandError::Crl {
-            path: path.to_owned(),
-            error,
-        })?;
+        .map_err(|error| CommandError::Crl { path: path.to_owned(), error })?;
     let certificates = match pem::certificates(&text) {
         // A file of lists may be larger than any bundle of certificates.
         Err(pem::PemError::TooLarge { .. }) if !crls.is_empty() => Vec::new(),
@@ -138,14 +132,9 @@ pub fn show(path: &Path, now: Timestamp) -> Result<Shown, CommandError> {
         .iter()
         .map(|der| shown_certificate(der, now))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| CommandError::Certificate {
-            path: path.to_owned(),
-            error,
-        })?;
+        .map_err(|error| CommandError::Certificate { path: path.to_owned(), error })?;
     if certificates.is_empty() && crls.is_empty() {
-        return Err(CommandError::NothingToShow {
-            path: path.to_owned(),
-        });
+        return Err(CommandError::NothingToShow { path: path.to_owned() });
     }
     Ok(Shown { certificates, crls })
 }
@@ -154,11 +143,7 @@ fn shown_certificate(der: &[u8], now: Timestamp) -> Result<ShownCertificate, x50
     let cert = x509::parse(der)?;
     let facts = Facts::of(&cert)?;
     let principal = crate::profile::principal(&facts);
-    let refused = principal
-        .as_ref()
-        .err()
-        .cloned()
-        .or_else(|| crate::profile::check_client(&facts, now).err());
+    let refused = principal.as_ref().err().cloned().or_else(|| crate::profile::check_client(&facts, now).err());
     let eku = facts.extended_key_usage;
     let kind = if facts.is_ca() {
         CertificateKind::Authority
@@ -171,9 +156,9 @@ fn shown_certificate(der: &[u8], now: Timestamp) -> Result<ShownCertificate, x50
     };
     let names = facts.names.clone().unwrap_or_default();
     let trust_domain = match names.uris.as_slice() {
-        [uri] if kind == CertificateKind::Authority => uri
-            .strip_prefix("spiffe://")
-            .and_then(|domain| domain.parse().ok()),
+        [uri] if kind == CertificateKind::Authority => {
+            uri.strip_prefix("spiffe://").and_then(|domain| domain.parse().ok())
+        }
         _ => None,
     };
     let is_leaf_for_us = matches!(kind, CertificateKind::Client | CertificateKind::Other);
@@ -192,9 +177,7 @@ fn shown_certificate(der: &[u8], now: Timestamp) -> Result<ShownCertificate, x50
         not_before: facts.not_before,
         not_after: facts.not_after,
         in_validity: facts.not_before <= now && now <= facts.not_after,
-        refused: refused
-            .filter(|_| is_leaf_for_us)
-            .map(|denied| denied.to_string()),
+        refused: refused.filter(|_| is_leaf_for_us).map(|denied| denied.to_string()),
     })
 }
 
@@ -208,18 +191,11 @@ fn shown_crl(facts: CrlFacts, now: Timestamp) -> ShownCrl {
         revoked: facts
             .revoked
             .into_iter()
-            .map(|entry| ShownRevoked {
-                serial: entry.serial,
-                at: entry.at,
-                reason_code: entry.reason,
-            })
+            .map(|entry| ShownRevoked { serial: entry.serial, at: entry.at, reason_code: entry.reason })
             .collect(),
     }
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {
-    <[u8; 4]>::try_from(octets)
-        .map(IpAddr::from)
-        .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
-        .ok()
+    <[u8; 4]>::try_from(octets).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
-use super::{
-    Change, DevAuthority, DevError, DevParticipant, DevPrincipal, LENGTH, PairPaths, RENEW_WITHIN,
-};
+use super::{Change, DevAuthority, DevError, DevParticipant, DevPrincipal, LENGTH, PairPaths, RENEW_WITHIN};
 use crate::authority::{Ca, Issued, ServerNames, Validity};
 use crate::ca_dir::{CaDir, CreateOptions};
 use crate::denied::Denied;
@@ -39,19 +37,13 @@ impl Shop {
         self.changes.push((path, change));
     }
 
-    pub(super) fn participant(
-        &mut self,
-        wanted: &DevParticipant<'_>,
-    ) -> Result<DevAuthority, DevError> {
+    pub(super) fn participant(&mut self, wanted: &DevParticipant<'_>) -> Result<DevAuthority, DevError> {
         let id = wanted.id;
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if id.is_empty() || id.len() > 64 || !id.bytes().all(allowed) {
             return Err(DevError::ParticipantId { id: id.to_owned() });
         }
-        let name = |error| DevError::Name {
-            id: id.to_owned(),
-            error,
-        };
+        let name = |error| DevError::Name { id: id.to_owned(), error };
         let trust_domain: TrustDomain = wanted.trust_domain.parse().map_err(name)?;
         let mut authority = self.authority(id, &trust_domain)?;
         let mut principals = Vec::with_capacity(wanted.principals.len());
@@ -69,19 +61,12 @@ impl Shop {
     }
 
     fn authority(&mut self, id: &str, trust_domain: &TrustDomain) -> Result<CaDir, DevError> {
-        let failed = |error| DevError::Authority {
-            id: id.to_owned(),
-            error,
-        };
+        let failed = |error| DevError::Authority { id: id.to_owned(), error };
         let dir = self.dir.join(id);
         let ca_pem = dir.join("ca.pem");
         let crl_pem = dir.join("crl.pem");
         if !ca_pem.exists() {
-            let options = CreateOptions {
-                algorithm: Algorithm::EcdsaP256,
-                length: LENGTH,
-                crl_length: LENGTH,
-            };
+            let options = CreateOptions { algorithm: Algorithm::EcdsaP256, length: LENGTH, crl_length: LENGTH };
             let made = CaDir::create(&dir, trust_domain, options, self.now).map_err(failed)?;
             self.changed(ca_pem, Change::Created);
             self.changed(crl_pem, Change::Created);
@@ -109,12 +94,7 @@ impl Shop {
         Ok(found)
     }
 
-    fn principal(
-        &mut self,
-        id: &str,
-        authority: &mut CaDir,
-        spiffe: SpiffeId,
-    ) -> Result<DevPrincipal, DevError> {
+    fn principal(&mut self, id: &str, authority: &mut CaDir, spiffe: SpiffeId) -> Result<DevPrincipal, DevError> {
         let stem = format!("{}-{}", spiffe.role(), spiffe.name());
         let paths = PairPaths {
             certificate: authority.dir().join(format!("{stem}.pem")),
@@ -128,20 +108,16 @@ impl Shop {
             Some((der, facts)) => {
                 let judged = self.judge(authority, der)?;
                 match judged {
-                    Ok(named) if named == spiffe => {
-                        self.ends_soon(facts.not_after).then_some(Change::Renewed)
-                    }
+                    Ok(named) if named == spiffe => self.ends_soon(facts.not_after).then_some(Change::Renewed),
                     // Whoever revoked it wants to see it refused.
                     Err(Denied::Revoked) => {
                         revoked = true;
                         None
                     }
                     // The authority was made anew, or it has ended.
-                    Err(
-                        Denied::Expired { .. }
-                        | Denied::UnknownIssuer { .. }
-                        | Denied::BadSignature,
-                    ) => Some(Change::Renewed),
+                    Err(Denied::Expired { .. } | Denied::UnknownIssuer { .. } | Denied::BadSignature) => {
+                        Some(Change::Renewed)
+                    }
                     Ok(_) => {
                         return Err(unusable(&paths.certificate, "it names another principal"));
                     }
@@ -154,30 +130,17 @@ impl Shop {
             (change, _) => {
                 let issued = authority
                     .issue_client(&spiffe, &key, LENGTH, self.now)
-                    .map_err(|error| DevError::Authority {
-                        id: id.to_owned(),
-                        error,
-                    })?;
+                    .map_err(|error| DevError::Authority { id: id.to_owned(), error })?;
                 let change = change.unwrap_or(Change::Created);
                 self.put(&paths.certificate, &issued, change)?;
                 (issued.cert_sha256, issued.validity.not_after)
             }
         };
-        Ok(DevPrincipal {
-            spiffe,
-            paths,
-            cert_sha256,
-            not_after,
-            revoked,
-        })
+        Ok(DevPrincipal { spiffe, paths, cert_sha256, not_after, revoked })
     }
 
     /// What a gateway with this authority and its list would say to the certificate.
-    fn judge(
-        &self,
-        authority: &CaDir,
-        der: &CertificateDer<'_>,
-    ) -> Result<Result<SpiffeId, Denied>, DevError> {
+    fn judge(&self, authority: &CaDir, der: &CertificateDer<'_>) -> Result<Result<SpiffeId, Denied>, DevError> {
         let crl = files::read_text(&authority.dir().join("crl.pem"), CRL_BYTES_MAX)?;
         let mut store = TrustStoreBuilder::new();
         if let Some(trust_domain) = authority.ca().trust_domain() {
@@ -190,16 +153,10 @@ impl Shop {
     pub(super) fn server(&mut self) -> Result<PairPaths, DevError> {
         let names = ServerNames {
             dns: vec!["localhost".to_owned()],
-            ips: vec![
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V6(Ipv6Addr::LOCALHOST),
-            ],
+            ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
         };
         let authority = self.server_authority(&names)?;
-        let paths = PairPaths {
-            certificate: self.dir.join("server.pem"),
-            key: self.dir.join("server.key"),
-        };
+        let paths = PairPaths { certificate: self.dir.join("server.pem"), key: self.dir.join("server.key") };
         let key = key_at(&paths.key)?;
         let change = match certificate_at(&paths.certificate, &key)? {
             None => Some(Change::Created),
@@ -256,10 +213,7 @@ impl Shop {
 }
 
 fn unusable(path: &Path, reason: &str) -> DevError {
-    DevError::Unusable {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    }
+    DevError::Unusable { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 /// The key that is there, or a new one.
@@ -267,8 +221,7 @@ fn key_at(path: &Path) -> Result<PrivateKey, DevError> {
     match files::read_text(path, PEM_BYTES_MAX) {
         Ok(text) => PrivateKey::from_pem(&text).map_err(|error| unusable(path, &error.to_string())),
         Err(FileError::Missing { .. }) => {
-            let key = PrivateKey::generate(Algorithm::EcdsaP256)
-                .map_err(|error| unusable(path, &error.to_string()))?;
+            let key = PrivateKey::generate(Algorithm::EcdsaP256).map_err(|error| unusable(path, &error.to_string()))?;
             files::write_key_file(path, &key.to_pem())?;
             Ok(key)
         }
@@ -285,9 +238,7 @@ fn certificate_at(path: &Path, key: &PrivateKey) -> Result<Option<FoundCertifica
         Err(FileError::Missing { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let der = pem::certificates(&text)
-        .map_err(|error| unusable(path, &error.to_string()))?
-        .swap_remove(0);
+    let der = pem::certificates(&text).map_err(|error| unusable(path, &error.to_string()))?.swap_remove(0);
     let facts = Facts::read(&der).map_err(|error| unusable(path, &error.to_string()))?;
     if facts.key != key.public_key() {
         return Err(unusable(path, "the key beside it is not its key"));
@@ -299,10 +250,8 @@ fn is_signed_by(der: &[u8], authority: &Ca) -> bool {
     let Ok(ca) = pem::certificates(authority.pem()) else {
         return false;
     };
-    let (Ok(cert), Some(Ok(ca))) = (x509::parse(der), ca.first().map(|der| x509::parse(der)))
-    else {
+    let (Ok(cert), Some(Ok(ca))) = (x509::parse(der), ca.first().map(|der| x509::parse(der))) else {
         return false;
     };
-    cert.issuer().as_raw() == ca.subject().as_raw()
-        && cert.verify_signature(Some(ca.public_key())).is_ok()
+    cert.issuer().as_raw() == ca.subject().as_raw() && cert.verify_signature(Some(ca.public_key())).is_ok()
 }

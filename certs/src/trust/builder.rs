@@ -52,20 +52,12 @@ impl TrustStoreBuilder {
         if self.domains.contains_key(&trust_domain) {
             return Err(TrustError::DomainTwice { trust_domain });
         }
-        let ders = pem::certificates(ca_pem).map_err(|error| TrustError::CaPem {
-            trust_domain: trust_domain.clone(),
-            error,
-        })?;
+        let ders = pem::certificates(ca_pem)
+            .map_err(|error| TrustError::CaPem { trust_domain: trust_domain.clone(), error })?;
         let bundle = Bundle::read(&trust_domain, &ders)?;
-        let shared = bundle
-            .members
-            .iter()
-            .find_map(|member| self.owners.get(&member.facts.key));
+        let shared = bundle.members.iter().find_map(|member| self.owners.get(&member.facts.key));
         if let Some(other) = shared {
-            return Err(TrustError::SharedAuthority {
-                trust_domain,
-                other: other.clone(),
-            });
+            return Err(TrustError::SharedAuthority { trust_domain, other: other.clone() });
         }
         let crls = match crl_pem {
             Some(text) => bundle.newest_crls(&trust_domain, text)?,
@@ -75,26 +67,19 @@ impl TrustStoreBuilder {
             if let Some(have) = self.known.get(&crl.issuer_key)
                 && crl.number < *have
             {
-                return Err(TrustError::CrlNotNewer {
-                    trust_domain,
-                    have: *have,
-                    got: crl.number,
-                });
+                return Err(TrustError::CrlNotNewer { trust_domain, have: *have, got: crl.number });
             }
         }
         for member in &bundle.members {
             self.owners.insert(member.facts.key, trust_domain.clone());
         }
-        self.domains
-            .insert(trust_domain, bundle.into_authorities(crls));
+        self.domains.insert(trust_domain, bundle.into_authorities(crls));
         Ok(self)
     }
 
     /// The finished snapshot.
     pub fn build(self) -> TrustStore {
-        TrustStore {
-            domains: self.domains,
-        }
+        TrustStore { domains: self.domains }
     }
 }
 
@@ -111,10 +96,7 @@ struct Member<'a> {
 }
 
 impl<'a> Bundle<'a> {
-    pub(super) fn read(
-        trust_domain: &TrustDomain,
-        ders: &'a [CertificateDer<'static>],
-    ) -> Result<Self, TrustError> {
+    pub(super) fn read(trust_domain: &TrustDomain, ders: &'a [CertificateDer<'static>]) -> Result<Self, TrustError> {
         let mut members = Vec::with_capacity(ders.len());
         for (position, der) in ders.iter().enumerate() {
             let member = Member::read(trust_domain, der).map_err(|error| TrustError::Ca {
@@ -125,9 +107,7 @@ impl<'a> Bundle<'a> {
             members.push(member);
         }
         if members.iter().all(|member| member.anchor.is_none()) {
-            return Err(TrustError::NoRoot {
-                trust_domain: trust_domain.clone(),
-            });
+            return Err(TrustError::NoRoot { trust_domain: trust_domain.clone() });
         }
         Ok(Self { members })
     }
@@ -138,16 +118,10 @@ impl<'a> Bundle<'a> {
         trust_domain: &TrustDomain,
         text: &str,
     ) -> Result<BTreeMap<IssuerKey, Crl>, TrustError> {
-        let ders = pem::crls(text).map_err(|error| TrustError::CrlPem {
-            trust_domain: trust_domain.clone(),
-            error,
-        })?;
+        let ders = pem::crls(text).map_err(|error| TrustError::CrlPem { trust_domain: trust_domain.clone(), error })?;
         let mut newest: BTreeMap<IssuerKey, (Crl, usize)> = BTreeMap::new();
         for (position, der) in ders.iter().enumerate() {
-            let issuers = self
-                .members
-                .iter()
-                .map(|member| (&member.cert, &member.facts));
+            let issuers = self.members.iter().map(|member| (&member.cert, &member.facts));
             let crl = Crl::verify(der, issuers).map_err(|error| TrustError::Crl {
                 trust_domain: trust_domain.clone(),
                 index: position + 1,
@@ -155,10 +129,7 @@ impl<'a> Bundle<'a> {
             })?;
             if let Some((other, at)) = newest.get(&crl.issuer_key) {
                 if crl.number == other.number && ders.get(*at) != Some(der) {
-                    return Err(TrustError::CrlAmbiguous {
-                        trust_domain: trust_domain.clone(),
-                        number: crl.number,
-                    });
+                    return Err(TrustError::CrlAmbiguous { trust_domain: trust_domain.clone(), number: crl.number });
                 }
                 if crl.number <= other.number {
                     continue;
@@ -166,19 +137,12 @@ impl<'a> Bundle<'a> {
             }
             newest.insert(crl.issuer_key, (crl, position));
         }
-        Ok(newest
-            .into_iter()
-            .map(|(key, (crl, _))| (key, crl))
-            .collect())
+        Ok(newest.into_iter().map(|(key, (crl, _))| (key, crl)).collect())
     }
 
     fn into_authorities(self, crls: BTreeMap<IssuerKey, Crl>) -> Authorities {
         let mut authorities = Authorities {
-            bundle: self
-                .members
-                .iter()
-                .map(|member| member.der.clone())
-                .collect(),
+            bundle: self.members.iter().map(|member| member.der.clone()).collect(),
             crls,
             ..Authorities::default()
         };
@@ -198,10 +162,7 @@ impl<'a> Member<'a> {
     fn read(trust_domain: &TrustDomain, der: &'a CertificateDer<'static>) -> Result<Self, CaError> {
         let cert = x509::parse(der)?;
         let facts = Facts::of(&cert)?;
-        let is_ca = facts
-            .basic_constraints
-            .as_ref()
-            .is_some_and(|bc| bc.ca && bc.critical);
+        let is_ca = facts.basic_constraints.as_ref().is_some_and(|bc| bc.ca && bc.critical);
         if !is_ca {
             return Err(CaError::NotCa);
         }
@@ -237,11 +198,6 @@ impl<'a> Member<'a> {
         } else {
             None
         };
-        Ok(Self {
-            der,
-            cert,
-            facts,
-            anchor,
-        })
+        Ok(Self { der, cert, facts, anchor })
     }
 }

@@ -52,10 +52,8 @@ fn path_validation_agrees_with_x509_limbo() {
         return;
     };
     let limbo: Limbo = serde_json::from_str(&text).unwrap();
-    let exceptions: BTreeMap<String, Exception> = serde_json::from_str(
-        &std::fs::read_to_string(root.join("tests/limbo-exceptions.json")).unwrap(),
-    )
-    .unwrap();
+    let exceptions: BTreeMap<String, Exception> =
+        serde_json::from_str(&std::fs::read_to_string(root.join("tests/limbo-exceptions.json")).unwrap()).unwrap();
     assert_eq!(limbo.testcases.len(), 208);
 
     let mut used = 0;
@@ -92,9 +90,7 @@ fn judge(case: &Case) -> Result<(), String> {
     let shown = |error: &dyn std::fmt::Display| error.to_string();
     let time = case.validation_time.as_deref().unwrap_or(DEFAULT_TIME);
     let now = super::whole_second(time.parse().unwrap());
-    let der = |pem: &String| {
-        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string())
-    };
+    let der = |pem: &String| CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string());
     let chain = std::iter::once(&case.peer_certificate)
         .chain(&case.untrusted_intermediates)
         .map(der)
@@ -106,9 +102,7 @@ fn judge(case: &Case) -> Result<(), String> {
     let crls = case.crls.join("\n");
     let crls = (!case.crls.is_empty()).then_some(crls.as_str());
     let mut builder = TrustStoreBuilder::new();
-    builder
-        .add_domain(domain.clone(), &case.trusted_certs.join("\n"), crls)
-        .map_err(|error| shown(&error))?;
+    builder.add_domain(domain.clone(), &case.trusted_certs.join("\n"), crls).map_err(|error| shown(&error))?;
     let store = builder.build();
     let authorities = store.domains.get(&domain).unwrap();
 

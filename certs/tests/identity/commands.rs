@@ -25,13 +25,7 @@ fn create(dir: &Path, trust_domain: &str) -> Result<command::CaCreated, CommandE
 }
 
 fn issue(dir: &Path, uri: &str) -> Result<command::CertificateIssued, CommandError> {
-    let args = Issue {
-        dir,
-        out: dir,
-        stem: None,
-        algorithm: Algorithm::Ed25519,
-        length: days(90),
-    };
+    let args = Issue { dir, out: dir, stem: None, algorithm: Algorithm::Ed25519, length: days(90) };
     command::issue(&args, &uri.parse().unwrap(), now())
 }
 
@@ -40,8 +34,7 @@ fn read(dir: &Path, name: &str) -> String {
 }
 
 fn verify(dir: &Path, leaf: &Path) -> Result<SpiffeId, Denied> {
-    let chain =
-        certs::trust::certificates_from_pem(&std::fs::read_to_string(leaf).unwrap()).unwrap();
+    let chain = certs::trust::certificates_from_pem(&std::fs::read_to_string(leaf).unwrap()).unwrap();
     hku(&read(dir, "ca.pem"), Some(&read(dir, "crl.pem")))
         .verify(&chain, now())
         .map(|verified| verified.spiffe().clone())
@@ -74,10 +67,7 @@ fn from_authority_to_revocation() {
     assert!(verify(dir, &bob.certificate).is_ok());
 
     let again = command::revoke(dir, &by_file, reason, days(30), now()).unwrap_err();
-    assert!(matches!(
-        again,
-        CommandError::CaDir(CaDirError::AlreadyRevoked(_))
-    ));
+    assert!(matches!(again, CommandError::CaDir(CaDirError::AlreadyRevoked(_))));
     let by_serial = Target::Serial(bob.serial.to_string().parse().unwrap());
     command::revoke(dir, &by_serial, reason, days(30), now()).unwrap();
     assert_eq!(verify(dir, &bob.certificate), Err(Denied::Revoked));
@@ -143,10 +133,7 @@ fn processes_wait_for_each_other() {
     let mut numbers: Vec<_> = std::thread::scope(|scope| {
         let sign = || command::sign_crl(dir, days(30), now()).unwrap().crl_number;
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(sign)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     numbers.sort();
     let want: Vec<certs::CrlNumber> = (2..10_u64).map(Into::into).collect();
@@ -160,30 +147,19 @@ fn what_is_refused_changes_nothing() {
     create(dir, "hku.hk").unwrap();
     let ca = read(dir, "ca.pem");
     let again = create(dir, "hku.hk").unwrap_err();
-    assert!(matches!(
-        again,
-        CommandError::CaDir(CaDirError::Taken { .. })
-    ));
+    assert!(matches!(again, CommandError::CaDir(CaDirError::Taken { .. })));
     assert_eq!(read(dir, "ca.pem"), ca);
 
     let foreign = issue(dir, "spiffe://cuhk.edu.hk/researcher/bob").unwrap_err();
     assert!(
-        matches!(
-            foreign,
-            CommandError::CaDir(CaDirError::Authority(
-                AuthorityError::ForeignTrustDomain { .. }
-            ))
-        ),
+        matches!(foreign, CommandError::CaDir(CaDirError::Authority(AuthorityError::ForeignTrustDomain { .. }))),
         "{foreign}"
     );
     issue(dir, ALICE).unwrap();
     let key = read(dir, "researcher-alice.key");
     let record = read(dir, "issued.jsonl");
     let twice = issue(dir, ALICE).unwrap_err();
-    assert!(matches!(
-        twice,
-        CommandError::File(FileError::Exists { .. })
-    ));
+    assert!(matches!(twice, CommandError::File(FileError::Exists { .. })));
     assert_eq!(read(dir, "researcher-alice.key"), key);
     assert_eq!(read(dir, "issued.jsonl"), record);
 
@@ -196,13 +172,7 @@ fn what_is_refused_changes_nothing() {
     create(other.path(), "hku.hk").unwrap();
     std::fs::copy(other.path().join("ca.key"), dir.join("ca.key")).unwrap();
     let mismatch = command::sign_crl(dir, days(30), now()).unwrap_err();
-    assert!(
-        matches!(
-            mismatch,
-            CommandError::CaDir(CaDirError::Authority(AuthorityError::KeyMismatch))
-        ),
-        "{mismatch}"
-    );
+    assert!(matches!(mismatch, CommandError::CaDir(CaDirError::Authority(AuthorityError::KeyMismatch))), "{mismatch}");
     for length in [days(0), days(-1), days(365 * 60)] {
         let refused = command::sign_crl(other.path(), length, now());
         assert!(refused.is_err(), "{length:?}");
@@ -232,20 +202,10 @@ fn showing() {
         dns: vec!["gw.hku.hk".to_owned()],
         ips: vec!["10.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
     };
-    let args = Issue {
-        dir,
-        out: dir,
-        stem: None,
-        algorithm: Algorithm::EcdsaP256,
-        length: days(3650),
-    };
+    let args = Issue { dir, out: dir, stem: None, algorithm: Algorithm::EcdsaP256, length: days(3650) };
     let server = command::issue_server(&args, &names, now()).unwrap();
     assert!(server.certificate.ends_with("server.pem"));
-    assert_eq!(
-        server.not_after,
-        now() + days(365),
-        "cut to the authority's end"
-    );
+    assert_eq!(server.not_after, now() + days(365), "cut to the authority's end");
     let target = Target::Serial(alice.serial.clone());
     let reason = RevocationReason::KeyCompromise;
     command::revoke(dir, &target, reason, days(30), now()).unwrap();
@@ -264,13 +224,7 @@ fn showing() {
     assert_eq!((shown.dns, shown.ips), (names.dns, names.ips));
     let late = command::show(&alice.certificate, now() + days(100)).unwrap();
     assert!(!late.certificates[0].in_validity);
-    assert!(
-        late.certificates[0]
-            .refused
-            .as_ref()
-            .unwrap()
-            .contains("expired")
-    );
+    assert!(late.certificates[0].refused.as_ref().unwrap().contains("expired"));
 
     let shown = command::show(&dir.join("crl.pem"), now()).unwrap();
     assert!(shown.certificates.is_empty());
@@ -299,14 +253,7 @@ fn bundles_need_a_password_and_the_right_key() {
     let bob = issue(dir, "spiffe://hku.hk/researcher/bob").unwrap();
     let out = dir.join("alice.p12");
     let make = |key: &Path, password: &str| {
-        command::make_p12(&MakeP12 {
-            certificate: &alice.certificate,
-            key,
-            ca: None,
-            out: &out,
-            alias: None,
-            password,
-        })
+        command::make_p12(&MakeP12 { certificate: &alice.certificate, key, ca: None, out: &out, alias: None, password })
     };
     assert!(make(&bob.key, "x").is_err());
     assert!(make(&alice.key, "").is_err());

@@ -13,16 +13,8 @@ use jiff::Timestamp;
 use crate::pki::{days, now};
 
 const PARTICIPANTS: [DevParticipant<'_>; 4] = [
-    DevParticipant {
-        id: "hku",
-        trust_domain: "hku.hk",
-        principals: &[(Role::Researcher, "alice")],
-    },
-    DevParticipant {
-        id: "cuhk",
-        trust_domain: "cuhk.edu.hk",
-        principals: &[(Role::Researcher, "bob")],
-    },
+    DevParticipant { id: "hku", trust_domain: "hku.hk", principals: &[(Role::Researcher, "alice")] },
+    DevParticipant { id: "cuhk", trust_domain: "cuhk.edu.hk", principals: &[(Role::Researcher, "bob")] },
     DevParticipant {
         id: "qianhai",
         trust_domain: "qianhai-compute.cn",
@@ -57,13 +49,7 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 fn trust(pki: &DevPki) -> TrustStore {
     let mut builder = TrustStoreBuilder::new();
     for authority in &pki.participants {
-        builder
-            .add_domain(
-                authority.trust_domain.clone(),
-                &read(&authority.ca),
-                Some(&read(&authority.crl)),
-            )
-            .unwrap();
+        builder.add_domain(authority.trust_domain.clone(), &read(&authority.ca), Some(&read(&authority.crl))).unwrap();
     }
     builder.build()
 }
@@ -72,18 +58,12 @@ fn trust(pki: &DevPki) -> TrustStore {
 fn assert_usable(pki: &DevPki, at: Timestamp) {
     let store = trust(pki);
     for principal in pki.participants.iter().flat_map(|p| &p.principals) {
-        let chain =
-            certs::trust::certificates_from_pem(&read(&principal.paths.certificate)).unwrap();
+        let chain = certs::trust::certificates_from_pem(&read(&principal.paths.certificate)).unwrap();
         let verified = store.verify(&chain, at).unwrap();
         assert_eq!(*verified.spiffe(), principal.spiffe);
         assert_eq!(verified.cert_sha256(), principal.cert_sha256);
-        client_config(
-            &read(&pki.trust),
-            &read(&principal.paths.certificate),
-            &read(&principal.paths.key),
-            &[],
-        )
-        .unwrap();
+        client_config(&read(&pki.trust), &read(&principal.paths.certificate), &read(&principal.paths.key), &[])
+            .unwrap();
     }
     ServerIdentity::from_pem(&read(&pki.server.certificate), &read(&pki.server.key)).unwrap();
 }
@@ -93,9 +73,7 @@ fn leaves_behind_what_the_contract_lists() {
     let dir = tempfile::tempdir().unwrap();
     let pki = dev::ensure(dir.path(), now(), &PARTICIPANTS).unwrap();
     assert_usable(&pki, now());
-    let mut wanted: Vec<String> = ["server.pem", "server.key", "trust.pem"]
-        .map(str::to_owned)
-        .into();
+    let mut wanted: Vec<String> = ["server.pem", "server.key", "trust.pem"].map(str::to_owned).into();
     for id in ["hku", "cuhk", "qianhai", "regulator"] {
         wanted.extend(["ca.pem", "ca.key", "crl.pem"].map(|name| format!("{id}/{name}")));
     }
@@ -111,10 +89,7 @@ fn leaves_behind_what_the_contract_lists() {
     }
     for name in wanted {
         let path = dir.path().join("pki").join(&name);
-        let mode = std::fs::metadata(&path)
-            .unwrap_or_else(|error| panic!("{name}: {error}"))
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(&path).unwrap_or_else(|error| panic!("{name}: {error}")).permissions().mode();
         let is_key = path.extension().is_some_and(|ending| ending == "key");
         let want = if is_key { 0o600 } else { 0o644 };
         assert_eq!(mode & 0o777, want, "{name}");
@@ -138,10 +113,7 @@ fn a_second_run_changes_nothing_and_a_later_one_renews_for_the_same_keys() {
         assert_eq!(files(dir.path()), before);
     }
     let keys = |files: Vec<(PathBuf, Vec<u8>)>| -> Vec<(PathBuf, Vec<u8>)> {
-        files
-            .into_iter()
-            .filter(|(path, _)| path.extension().is_some_and(|ending| ending == "key"))
-            .collect()
+        files.into_iter().filter(|(path, _)| path.extension().is_some_and(|ending| ending == "key")).collect()
     };
     // Soon to end, and long ended.
     for later in [now() + days(80), now() + days(1000)] {
@@ -209,10 +181,7 @@ fn what_does_not_belong_there_is_named_and_left_alone() {
         let before = files(dir.path());
         let error = dev::ensure(dir.path(), now(), &PARTICIPANTS).unwrap_err();
         assert_eq!(files(dir.path()), before, "{what}");
-        assert!(
-            matches!(&error, DevError::Unusable { path, .. } if path.ends_with(what)),
-            "{error}"
-        );
+        assert!(matches!(&error, DevError::Unusable { path, .. } if path.ends_with(what)), "{error}");
     };
     let kept = read(&alice);
     std::fs::write(&alice, "garbage").unwrap();
@@ -234,19 +203,12 @@ fn what_does_not_belong_there_is_named_and_left_alone() {
 fn names_that_would_leave_the_folder_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     for id in ["", "..", "a/b", "HKU", &"a".repeat(65)] {
-        let participant = DevParticipant {
-            id,
-            trust_domain: "hku.hk",
-            principals: &[],
-        };
+        let participant = DevParticipant { id, trust_domain: "hku.hk", principals: &[] };
         let error = dev::ensure(dir.path(), now(), &[participant]).unwrap_err();
         assert!(matches!(error, DevError::ParticipantId { .. }), "{error}");
     }
-    let participant = DevParticipant {
-        id: "hku",
-        trust_domain: "hku.hk",
-        principals: &[(Role::Researcher, "../alice")],
-    };
+    let participant =
+        DevParticipant { id: "hku", trust_domain: "hku.hk", principals: &[(Role::Researcher, "../alice")] };
     let error = dev::ensure(dir.path(), now(), &[participant]).unwrap_err();
     assert!(matches!(error, DevError::Name { .. }), "{error}");
 }

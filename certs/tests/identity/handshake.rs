@@ -10,8 +10,8 @@ use certs::{Denied, TrustStore, TrustStoreBuilder};
 use rustls::crypto::ring;
 use rustls::time_provider::TimeProvider;
 use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, Connection, HandshakeKind, ProtocolVersion,
-    RootCertStore, ServerConfig, ServerConnection,
+    CipherSuite, ClientConfig, ClientConnection, Connection, HandshakeKind, ProtocolVersion, RootCertStore,
+    ServerConfig, ServerConnection,
 };
 use rustls_pki_types::UnixTime;
 
@@ -23,9 +23,7 @@ struct Fixed;
 impl TimeProvider for Fixed {
     fn current_time(&self) -> Option<UnixTime> {
         let seconds = u64::try_from(now().as_second()).unwrap();
-        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
-            seconds,
-        )))
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
     }
 }
 
@@ -43,26 +41,19 @@ fn validity() -> Validity {
 }
 
 fn localhost() -> ServerNames {
-    ServerNames {
-        dns: vec!["localhost".to_owned()],
-        ips: vec![[127, 0, 0, 1].into()],
-    }
+    ServerNames { dns: vec!["localhost".to_owned()], ips: vec![[127, 0, 0, 1].into()] }
 }
 
 fn server_pair(servers: &Ca, algorithm: Algorithm) -> (String, String) {
     let key = PrivateKey::generate(algorithm).unwrap();
-    let issued = servers
-        .issue_server(&localhost(), &key, validity())
-        .unwrap();
+    let issued = servers.issue_server(&localhost(), &key, validity()).unwrap();
     (issued.pem, key.to_pem())
 }
 
 fn store(ca: &Ca, number: u64, revoked: &[certs::authority::Revocation]) -> TrustStore {
     let crl = ca.sign_crl(number.into(), validity(), revoked).unwrap();
     let mut builder = TrustStoreBuilder::new();
-    builder
-        .add_domain(domain("hku.hk"), ca.pem(), Some(&crl))
-        .unwrap();
+    builder.add_domain(domain("hku.hk"), ca.pem(), Some(&crl)).unwrap();
     builder.build()
 }
 
@@ -74,9 +65,7 @@ impl World {
         let (cert, key) = server_pair(&servers, algorithm);
         let identity = ServerIdentity::from_pem(&cert, &key).unwrap();
         let client_key = PrivateKey::generate(algorithm).unwrap();
-        let issued = ca
-            .issue_client(&ALICE.parse().unwrap(), &client_key, validity())
-            .unwrap();
+        let issued = ca.issue_client(&ALICE.parse().unwrap(), &client_key, validity()).unwrap();
         Self {
             trust: SharedTrust::new(store(&ca, 1, &[])),
             ca,
@@ -156,10 +145,7 @@ fn both_algorithms_make_a_tls_13_connection_and_a_principal() {
         let (client, server) = shake(world.client(), world.server()).unwrap();
         assert_eq!(server.protocol_version(), Some(ProtocolVersion::TLSv1_3));
         assert_eq!(server.alpn_protocol(), Some(&b"h2"[..]));
-        assert_eq!(
-            client.negotiated_cipher_suite().unwrap().suite(),
-            CipherSuite::TLS13_AES_128_GCM_SHA256
-        );
+        assert_eq!(client.negotiated_cipher_suite().unwrap().suite(), CipherSuite::TLS13_AES_128_GCM_SHA256);
         let verified = world.trust.peer(server.peer_certificates(), now()).unwrap();
         assert_eq!(verified.spiffe().to_string(), ALICE);
         assert_eq!(verified.issuer_key(), world.ca.issuer_key());
@@ -180,10 +166,7 @@ fn the_server_prefers_aes_128_whatever_the_client_puts_first() {
         .unwrap();
     config.time_provider = Arc::new(Fixed);
     let (client, _) = shake(Arc::new(config), world.server()).unwrap();
-    assert_eq!(
-        client.negotiated_cipher_suite().unwrap().suite(),
-        CipherSuite::TLS13_AES_128_GCM_SHA256
-    );
+    assert_eq!(client.negotiated_cipher_suite().unwrap().suite(), CipherSuite::TLS13_AES_128_GCM_SHA256);
 }
 
 #[test]
@@ -212,10 +195,7 @@ fn tls_12_is_refused() {
         .unwrap();
     config.time_provider = Arc::new(Fixed);
     let error = refused(Arc::new(config), &world);
-    assert!(
-        matches!(error, rustls::Error::PeerIncompatible(_)),
-        "{error:?}"
-    );
+    assert!(matches!(error, rustls::Error::PeerIncompatible(_)), "{error:?}");
     assert_eq!(refusal_code(&error), None);
 }
 
@@ -228,9 +208,7 @@ fn nothing_is_resumed_even_if_the_client_would() {
     for _ in 0..3 {
         let (client, server) = shake(config.clone(), server.clone()).unwrap();
         assert_eq!(server.handshake_kind(), Some(HandshakeKind::Full));
-        let Connection::Client(client) = client else {
-            panic!("not a client")
-        };
+        let Connection::Client(client) = client else { panic!("not a client") };
         assert_eq!(client.tls13_tickets_received(), 0);
     }
 }
@@ -251,14 +229,9 @@ fn revocation_reaches_the_next_handshake_and_the_live_session() {
             reason: certs::authority::RevocationReason::KeyCompromise,
         }],
     ));
-    let error = shake(world.client(), server_config)
-        .map(|_| ())
-        .unwrap_err();
+    let error = shake(world.client(), server_config).map(|_| ()).unwrap_err();
     assert_eq!(refusal_code(&error), Some("revoked"));
-    assert_eq!(
-        world.trust.peer(server.peer_certificates(), now()),
-        Err(Denied::Revoked)
-    );
+    assert_eq!(world.trust.peer(server.peer_certificates(), now()), Err(Denied::Revoked));
     assert_eq!(world.trust.peer(None, now()), Err(Denied::NoCertificate));
 }
 
@@ -273,9 +246,7 @@ fn refusals_reach_the_log_with_their_code() {
     // Another participant's authority.
     let (foreign, _) = Ca::create(&domain("hku.hk"), Algorithm::EcdsaP256, validity()).unwrap();
     let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
-    let issued = foreign
-        .issue_client(&ALICE.parse().unwrap(), &key, validity())
-        .unwrap();
+    let issued = foreign.issue_client(&ALICE.parse().unwrap(), &key, validity()).unwrap();
     let error = refused(world.client_with(&issued.pem, &key.to_pem()), &world);
     assert_eq!(refusal_code(&error), Some("bad-signature"));
 
@@ -289,9 +260,7 @@ fn refusals_reach_the_log_with_their_code() {
         )
         .unwrap();
         world.trust.store(store(&ca, 1, &[]));
-        let issued = ca
-            .issue_client(&ALICE.parse().unwrap(), &key, when)
-            .unwrap();
+        let issued = ca.issue_client(&ALICE.parse().unwrap(), &key, when).unwrap();
         let error = refused(world.client_with(&issued.pem, &key.to_pem()), &world);
         assert_eq!(refusal_code(&error), Some(code));
     }
@@ -300,14 +269,9 @@ fn refusals_reach_the_log_with_their_code() {
     let crl_validity = Validity::starting(now() - days(3), days(2)).unwrap();
     let crl = world.ca.sign_crl(1.into(), crl_validity, &[]).unwrap();
     let mut builder = TrustStoreBuilder::new();
-    builder
-        .add_domain(domain("hku.hk"), world.ca.pem(), Some(&crl))
-        .unwrap();
+    builder.add_domain(domain("hku.hk"), world.ca.pem(), Some(&crl)).unwrap();
     world.trust.store(builder.build());
-    assert_eq!(
-        refusal_code(&refused(world.client(), &world)),
-        Some("crl-stale")
-    );
+    assert_eq!(refusal_code(&refused(world.client(), &world)), Some("crl-stale"));
 }
 
 #[test]
@@ -322,10 +286,7 @@ fn the_server_certificate_is_exchanged_without_a_new_listener() {
     let (cert, key) = server_pair(&world.servers, Algorithm::Ed25519);
     let (_, other_key) = server_pair(&world.servers, Algorithm::Ed25519);
     let mismatch = world.identity.replace(&cert, &other_key);
-    assert!(
-        matches!(mismatch, Err(TlsError::Unusable(_))),
-        "{mismatch:?}"
-    );
+    assert!(matches!(mismatch, Err(TlsError::Unusable(_))), "{mismatch:?}");
     assert_eq!(shown(&server_config), before, "the old one stays");
     world.identity.replace(&cert, &key).unwrap();
     assert_ne!(shown(&server_config), before);
@@ -339,9 +300,8 @@ fn our_client_refuses_a_server_of_another_authority() {
     let config = client_config(others.pem(), &world.client.0, &world.client.1, &[]).unwrap();
     let mut config = ClientConfig::clone(&config);
     config.time_provider = Arc::new(Fixed);
-    let mut client = Connection::Client(
-        ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap(),
-    );
+    let mut client =
+        Connection::Client(ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap());
     let mut server = Connection::Server(ServerConnection::new(world.server()).unwrap());
     flow(&mut client, &mut server).unwrap();
     let error = flow(&mut server, &mut client).unwrap_err();
@@ -357,11 +317,7 @@ fn inputs_that_make_no_configuration() {
         ("", cert.as_str(), key.as_str()),
         (trust, "", key),
         (trust, cert, ""),
-        (
-            trust,
-            cert,
-            &PrivateKey::generate(Algorithm::EcdsaP256).unwrap().to_pem(),
-        ),
+        (trust, cert, &PrivateKey::generate(Algorithm::EcdsaP256).unwrap().to_pem()),
     ] {
         assert!(client_config(trust, cert, key, &[]).is_err());
     }

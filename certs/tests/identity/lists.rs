@@ -17,12 +17,7 @@ const DELTA_INDICATOR: &[u8] = &[0x55, 0x1d, 0x1b];
 const NOBODY_KNOWS: &[u8] = &[0x2a, 0x03, 0x04];
 
 /// What rcgen would not write: a list with these extensions, signed with this algorithm's name.
-fn hand_made(
-    ca: &Authority,
-    algorithm: &[u8],
-    next_update: bool,
-    extensions: &[Extension<'_>],
-) -> String {
+fn hand_made(ca: &Authority, algorithm: &[u8], next_update: bool, extensions: &[Extension<'_>]) -> String {
     let algorithm = der(0x30, &der(0x06, algorithm));
     let common_name = [der(0x06, &[0x55, 4, 3]), der(0x0c, b"HKU")].concat();
     let mut body = der(0x02, &[1]);
@@ -70,24 +65,9 @@ fn lists_that_rfc_5280_forbids() {
     let cases: [(&[u8], bool, &[Extension<'_>], CrlError); 8] = [
         (ECDSA_SHA1, true, &[number], CrlError::SignatureAlgorithm),
         (ECDSA_SHA256, false, &[number], CrlError::NoNextUpdate),
-        (
-            ECDSA_SHA256,
-            true,
-            &[(NOBODY_KNOWS, false, &[5, 0])],
-            CrlError::NoNumber,
-        ),
-        (
-            ECDSA_SHA256,
-            true,
-            &[(CRL_NUMBER, true, &[2, 1, 7])],
-            CrlError::NumberCritical,
-        ),
-        (
-            ECDSA_SHA256,
-            true,
-            &[(CRL_NUMBER, false, &[2, 1, 0xff])],
-            CrlError::Malformed,
-        ),
+        (ECDSA_SHA256, true, &[(NOBODY_KNOWS, false, &[5, 0])], CrlError::NoNumber),
+        (ECDSA_SHA256, true, &[(CRL_NUMBER, true, &[2, 1, 7])], CrlError::NumberCritical),
+        (ECDSA_SHA256, true, &[(CRL_NUMBER, false, &[2, 1, 0xff])], CrlError::Malformed),
         (ECDSA_SHA256, true, &[number, number], CrlError::Malformed),
         (
             ECDSA_SHA256,
@@ -111,17 +91,9 @@ fn lists_that_rfc_5280_forbids() {
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     });
     let list = hand_made(&may_not, ECDSA_SHA256, true, &[number]);
-    assert!(matches!(
-        add(&may_not.pem(), Some(&list)),
-        Err(TrustError::Crl {
-            error: CrlError::IssuerMayNotSign,
-            ..
-        })
-    ));
+    assert!(matches!(add(&may_not.pem(), Some(&list)), Err(TrustError::Crl { error: CrlError::IssuerMayNotSign, .. })));
 }
 
 fn add(ca_pem: &str, crl_pem: Option<&str>) -> Result<(), TrustError> {
-    TrustStoreBuilder::new()
-        .add_domain(domain("hku.hk"), ca_pem, crl_pem)
-        .map(|_| ())
+    TrustStoreBuilder::new().add_domain(domain("hku.hk"), ca_pem, crl_pem).map(|_| ())
 }

@@ -1,12 +1,7 @@
 //! The identity profile from outside: what is refused and why, in the store, in a real
 //! handshake, on disk, and in the eyes of OpenSSL.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod bundles;
 mod commands;

@@ -30,21 +30,9 @@ fn text(output: &Output) -> String {
 
 fn issue_alice(dir: &Path, algorithm: Algorithm, now: Timestamp) -> command::CertificateIssued {
     let hku_hk = domain("hku.hk");
-    let create = CreateCa {
-        dir,
-        trust_domain: &hku_hk,
-        algorithm,
-        length: days(365),
-        crl_length: days(30),
-    };
+    let create = CreateCa { dir, trust_domain: &hku_hk, algorithm, length: days(365), crl_length: days(30) };
     command::create_ca(&create, now).unwrap();
-    let issue = Issue {
-        dir,
-        out: dir,
-        stem: None,
-        algorithm,
-        length: days(90),
-    };
+    let issue = Issue { dir, out: dir, stem: None, algorithm, length: days(90) };
     command::issue(&issue, &ALICE.parse().unwrap(), now).unwrap()
 }
 
@@ -76,11 +64,7 @@ fn verifies_our_chains_and_believes_our_revocations() {
 
         // The key is readable and fits.
         let key = openssl(dir, &["pkey", "-in", "researcher-alice.key", "-pubout"]).unwrap();
-        let cert = openssl(
-            dir,
-            &["x509", "-in", "researcher-alice.pem", "-noout", "-pubkey"],
-        )
-        .unwrap();
+        let cert = openssl(dir, &["x509", "-in", "researcher-alice.pem", "-noout", "-pubkey"]).unwrap();
         assert!(key.status.success(), "{}", text(&key));
         assert_eq!(key.stdout, cert.stdout);
 
@@ -119,11 +103,7 @@ fn sees_exactly_the_profile_in_our_leaves() {
     }
     let ca = openssl(dir, &["x509", "-in", "ca.pem", "-noout", "-text"]).unwrap();
     let ca = text(&ca);
-    for want in [
-        "CA:TRUE, pathlen:0",
-        "Certificate Sign, CRL Sign\n",
-        "URI:spiffe://hku.hk\n",
-    ] {
+    for want in ["CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign\n", "URI:spiffe://hku.hk\n"] {
         assert!(ca.contains(want), "{want} is not in {ca}");
     }
 }
@@ -146,18 +126,7 @@ fn opens_our_pkcs12_bundles() {
     assert_eq!(written.spiffe_id.unwrap().to_string(), ALICE);
     let open = |password: &str| {
         let password = format!("pass:{password}");
-        openssl(
-            dir,
-            &[
-                "pkcs12",
-                "-in",
-                "alice.p12",
-                "-nodes",
-                "-info",
-                "-passin",
-                &password,
-            ],
-        )
+        openssl(dir, &["pkcs12", "-in", "alice.p12", "-nodes", "-info", "-passin", &password])
     };
     let Some(output) = open("quick start") else {
         return;
@@ -189,10 +158,8 @@ fn weak_certificates_by_another_hand_are_refused() {
         ("rsa:2048", "-sha1", Err("weak-signature")),
         ("rsa:2048", "-sha256", Ok(())),
     ] {
-        let request = [
-            "req", "-new", "-newkey", bits, "-nodes", "-keyout", "weak.key", "-subj", "/CN=weak",
-            "-out", "weak.csr",
-        ];
+        let request =
+            ["req", "-new", "-newkey", bits, "-nodes", "-keyout", "weak.key", "-subj", "/CN=weak", "-out", "weak.csr"];
         let Some(output) = openssl(dir, &request) else {
             return;
         };
@@ -226,25 +193,13 @@ fn weak_certificates_by_another_hand_are_refused() {
         command::sign_crl(dir, days(30), later).unwrap();
         let store = hku(&read("ca.pem"), Some(&read("crl.pem")));
         let outcome = store.verify(&chain, later);
-        assert_eq!(
-            outcome.map(|_| ()).map_err(|denied| denied.code()),
-            want,
-            "{bits} {digest}"
-        );
+        assert_eq!(outcome.map(|_| ()).map_err(|denied| denied.code()), want, "{bits} {digest}");
     }
     // The synthetic RSA keys of the other tests are what OpenSSL takes for RSA keys too.
     let ca = crate::pki::root("HKU");
     let leaf = ca.leaf_for(&RsaPublicKey::of_bits(1024), ALICE, |_| {});
     std::fs::write(dir.join("synthetic.der"), &leaf).unwrap();
-    let args = [
-        "x509",
-        "-inform",
-        "DER",
-        "-in",
-        "synthetic.der",
-        "-noout",
-        "-text",
-    ];
+    let args = ["x509", "-inform", "DER", "-in", "synthetic.der", "-noout", "-text"];
     let shown = text(&openssl(dir, &args).unwrap());
     assert!(shown.contains("Public-Key: (1024 bit)"), "{shown}");
 }
@@ -283,13 +238,7 @@ fn an_authority_made_by_openssl_can_be_used() {
     assert!(output.status.success(), "{}", text(&output));
     let now = Timestamp::now() + days(1);
     command::sign_crl(dir, days(30), now).unwrap();
-    let issue = Issue {
-        dir,
-        out: dir,
-        stem: Some("alice"),
-        algorithm: Algorithm::EcdsaP256,
-        length: days(30),
-    };
+    let issue = Issue { dir, out: dir, stem: Some("alice"), algorithm: Algorithm::EcdsaP256, length: days(30) };
     let issued = command::issue(&issue, &ALICE.parse().unwrap(), now).unwrap();
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
     let chain = certs::trust::certificates_from_pem(&read("alice.pem")).unwrap();
@@ -325,13 +274,7 @@ fn a_weak_root_made_by_openssl_is_not_taken() {
         let pem = std::fs::read_to_string(dir.join("ca.pem")).unwrap();
         let mut builder = certs::TrustStoreBuilder::new();
         let outcome = builder.add_domain(domain("hku.hk"), &pem, None).map(|_| ());
-        let refused = matches!(
-            outcome,
-            Err(TrustError::Ca {
-                error: CaError::WeakKey,
-                ..
-            })
-        );
+        let refused = matches!(outcome, Err(TrustError::Ca { error: CaError::WeakKey, .. }));
         assert_eq!(refused, weak, "{bits}: {outcome:?}");
         assert_eq!(outcome.is_ok(), !weak, "{bits}: {outcome:?}");
     }

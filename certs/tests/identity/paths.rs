@@ -12,25 +12,17 @@ fn one_participants_authority_cannot_name_another() {
     let cuhk_ca = root("CUHK");
     let mut builder = certs::TrustStoreBuilder::new();
     for (name, ca) in [("hku.hk", &hku_ca), ("cuhk.edu.hk", &cuhk_ca)] {
-        builder
-            .add_domain(domain(name), &ca.pem(), Some(&ca.crl(1, &[])))
-            .unwrap();
+        builder.add_domain(domain(name), &ca.pem(), Some(&ca.crl(1, &[]))).unwrap();
     }
     let store = builder.build();
     let forged = cuhk_ca.leaf(ALICE, |_| {});
-    let want = Denied::ForeignCa {
-        trust_domain: domain("hku.hk"),
-        vouched_by: domain("cuhk.edu.hk"),
-    };
+    let want = Denied::ForeignCa { trust_domain: domain("hku.hk"), vouched_by: domain("cuhk.edu.hk") };
     // Sending the foreign authority along does not help.
     for chain in [vec![forged.clone()], vec![forged.clone(), cuhk_ca.der()]] {
         assert_eq!(store.verify(&chain, now()), Err(want.clone()));
     }
     let stranger = root("stranger").leaf(ALICE, |_| {});
-    assert_eq!(
-        store.verify(&[stranger], now()).unwrap_err().code(),
-        "unknown-issuer"
-    );
+    assert_eq!(store.verify(&[stranger], now()).unwrap_err().code(), "unknown-issuer");
     for (name, ca) in [("hku.hk", &hku_ca), ("cuhk.edu.hk", &cuhk_ca)] {
         let own = ca.leaf(&format!("spiffe://{name}/researcher/x"), |_| {});
         assert!(store.verify(&[own], now()).is_ok(), "{name}");
@@ -42,14 +34,8 @@ fn an_authority_of_the_same_name_with_another_key() {
     let ca = root("HKU");
     let twin = root("HKU");
     let leaf = twin.leaf(ALICE, |_| {});
-    assert_eq!(
-        judge_chain(&ca, std::slice::from_ref(&leaf)),
-        Err(Denied::BadSignature)
-    );
-    assert_eq!(
-        judge_chain(&ca, &[leaf, twin.der()]),
-        Err(Denied::BadSignature)
-    );
+    assert_eq!(judge_chain(&ca, std::slice::from_ref(&leaf)), Err(Denied::BadSignature));
+    assert_eq!(judge_chain(&ca, &[leaf, twin.der()]), Err(Denied::BadSignature));
 }
 
 #[test]
@@ -65,17 +51,9 @@ fn intermediates() {
     assert!(store.verify(&[leaf.clone(), issuing.der()], now()).is_ok());
 
     // Missing.
-    assert_eq!(
-        judge_chain(&ca, std::slice::from_ref(&leaf))
-            .unwrap_err()
-            .code(),
-        "unknown-issuer"
-    );
+    assert_eq!(judge_chain(&ca, std::slice::from_ref(&leaf)).unwrap_err().code(), "unknown-issuer");
     // Sent, but the gateway has no list of it: its leaves' status is unknown.
-    assert_eq!(
-        judge_chain(&ca, &[leaf, issuing.der()]),
-        Err(Denied::CrlMissing)
-    );
+    assert_eq!(judge_chain(&ca, &[leaf, issuing.der()]), Err(Denied::CrlMissing));
 
     // Expired.
     let ended = ca.sub("HKU ended", |params| {
@@ -91,35 +69,23 @@ fn intermediates() {
         params.key_usages = vec![KeyUsagePurpose::CrlSign];
     });
     let leaf = clerk.leaf(ALICE, |_| {});
-    assert_eq!(
-        judge_chain(&ca, &[leaf, clerk.der()]),
-        Err(Denied::NotAnIssuer)
-    );
+    assert_eq!(judge_chain(&ca, &[leaf, clerk.der()]), Err(Denied::NotAnIssuer));
     // No authority at all.
     let leaf_as_ca = ca.sub("HKU leaf", |params| params.is_ca = IsCa::ExplicitNoCa);
     let leaf = leaf_as_ca.leaf(ALICE, |_| {});
-    assert_eq!(
-        judge_chain(&ca, &[leaf, leaf_as_ca.der()]),
-        Err(Denied::NotAnIssuer)
-    );
+    assert_eq!(judge_chain(&ca, &[leaf, leaf_as_ca.der()]), Err(Denied::NotAnIssuer));
     // For servers only.
     let servers = ca.sub("HKU servers", |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     });
     let leaf = servers.leaf(ALICE, |_| {});
-    assert_eq!(
-        judge_chain(&ca, &[leaf, servers.der()]),
-        Err(Denied::NotAnIssuer)
-    );
+    assert_eq!(judge_chain(&ca, &[leaf, servers.der()]), Err(Denied::NotAnIssuer));
     // With a critical extension that nobody knows.
     let odd = ca.sub("HKU odd", |params| {
         params.custom_extensions = vec![critical(&[1, 3, 6, 1, 4, 1, 99999, 2])];
     });
     let leaf = odd.leaf(ALICE, |_| {});
-    assert_eq!(
-        judge_chain(&ca, &[leaf, odd.der()]),
-        Err(Denied::UnknownCriticalExtension)
-    );
+    assert_eq!(judge_chain(&ca, &[leaf, odd.der()]), Err(Denied::UnknownCriticalExtension));
 }
 
 #[test]
@@ -130,10 +96,7 @@ fn path_length_of_root_and_intermediate() {
     });
     let below = short.sub("below", |_| {});
     let leaf = below.leaf(ALICE, |_| {});
-    assert_eq!(
-        judge_chain(&short, &[leaf, below.der()]),
-        Err(Denied::PathTooLong)
-    );
+    assert_eq!(judge_chain(&short, &[leaf, below.der()]), Err(Denied::PathTooLong));
     let direct = short.leaf(ALICE, |_| {});
     assert_eq!(judge_chain(&short, &[direct]), Ok(()));
 
@@ -143,10 +106,7 @@ fn path_length_of_root_and_intermediate() {
     });
     let under = narrow.sub("under", |_| {});
     let leaf = under.leaf(ALICE, |_| {});
-    assert_eq!(
-        judge_chain(&ca, &[leaf, under.der(), narrow.der()]),
-        Err(Denied::PathTooLong)
-    );
+    assert_eq!(judge_chain(&ca, &[leaf, under.der(), narrow.der()]), Err(Denied::PathTooLong));
 }
 
 /// webpki cannot evaluate constraints on URIs and refuses whatever is below one, ours as well
@@ -163,11 +123,7 @@ fn name_constraints_on_uris_fail_closed() {
             params.custom_extensions = vec![extension];
         });
         let leaf = constrained.leaf(ALICE, |_| {});
-        assert_eq!(
-            judge_chain(&constrained, &[leaf]),
-            Err(Denied::NameConstraint),
-            "{host}"
-        );
+        assert_eq!(judge_chain(&constrained, &[leaf]), Err(Denied::NameConstraint), "{host}");
     }
 }
 

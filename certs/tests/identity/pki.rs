@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
-    RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm, SigningKey as _,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, RevokedCertParams, SanType, SerialNumber,
+    SignatureAlgorithm, SigningKey as _,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -40,10 +40,7 @@ pub fn root_with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Aut
     change(&mut params);
     let key = KeyPair::generate().unwrap();
     let cert = params.self_signed(&key).unwrap();
-    Authority {
-        cert,
-        issuer: Issuer::new(params, key),
-    }
+    Authority { cert, issuer: Issuer::new(params, key) }
 }
 
 impl Authority {
@@ -53,10 +50,7 @@ impl Authority {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
-        Self {
-            cert,
-            issuer: Issuer::new(params, key),
-        }
+        Self { cert, issuer: Issuer::new(params, key) }
     }
 
     /// A second name for this authority's key.
@@ -64,10 +58,7 @@ impl Authority {
         let params = ca_params(name);
         let key = KeyPair::try_from(self.issuer.key().serialized_der()).unwrap();
         let cert = params.self_signed(&key).unwrap();
-        Self {
-            cert,
-            issuer: Issuer::new(params, key),
-        }
+        Self { cert, issuer: Issuer::new(params, key) }
     }
 
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
@@ -83,11 +74,7 @@ impl Authority {
     }
 
     /// A client certificate of the profile for `uri`, changed by `change`.
-    pub fn leaf(
-        &self,
-        uri: &str,
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> CertificateDer<'static> {
+    pub fn leaf(&self, uri: &str, change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
         self.leaf_for(&KeyPair::generate().unwrap(), uri, change)
     }
 
@@ -165,9 +152,7 @@ pub fn uri_san(uri: &str) -> SanType {
 /// A store in which `hku.hk` has this bundle and these lists.
 pub fn hku(ca_pem: &str, crl_pem: Option<&str>) -> TrustStore {
     let mut builder = TrustStoreBuilder::new();
-    builder
-        .add_domain(domain("hku.hk"), ca_pem, crl_pem)
-        .unwrap();
+    builder.add_domain(domain("hku.hk"), ca_pem, crl_pem).unwrap();
     builder.build()
 }
 

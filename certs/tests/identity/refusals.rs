@@ -2,8 +2,8 @@
 
 use certs::Denied;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    SanType, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -17,9 +17,7 @@ fn judge(change: impl FnOnce(&mut CertificateParams)) -> Result<(), Denied> {
 }
 
 pub fn judge_chain(ca: &Authority, chain: &[CertificateDer<'_>]) -> Result<(), Denied> {
-    hku(&ca.pem(), Some(&ca.crl(1, &[])))
-        .verify(chain, now())
-        .map(|_| ())
+    hku(&ca.pem(), Some(&ca.crl(1, &[]))).verify(chain, now()).map(|_| ())
 }
 
 pub fn critical(oid: &[u64]) -> CustomExtension {
@@ -38,10 +36,7 @@ fn the_profile_itself_is_accepted() {
     assert_eq!(verified.cert_sha256(), certs::CertSha256::of(&leaf));
     assert_eq!(verified.serial().to_string(), "41010203");
     assert_eq!(verified.not_after().to_string(), "2027-06-01T00:00:00Z");
-    assert_eq!(
-        verified.crl_next_update().to_string(),
-        "2026-12-01T00:00:00Z"
-    );
+    assert_eq!(verified.crl_next_update().to_string(), "2026-12-01T00:00:00Z");
     assert_eq!(verified.valid_until(), verified.crl_next_update());
     let crl = store.crls().next().unwrap();
     assert_eq!(crl.issuer_key, verified.issuer_key());
@@ -167,10 +162,7 @@ fn every_flipped_byte_is_refused() {
 
 #[test]
 fn names() {
-    assert_eq!(
-        judge(|params| params.subject_alt_names = vec![dns()]),
-        Err(Denied::NoUriSan)
-    );
+    assert_eq!(judge(|params| params.subject_alt_names = vec![dns()]), Err(Denied::NoUriSan));
     for other in [
         dns(),
         SanType::IpAddress([127, 0, 0, 1].into()),
@@ -183,10 +175,7 @@ fn names() {
     let same_twice = judge(|params| params.subject_alt_names.push(uri_san(ALICE)));
     assert_eq!(same_twice, Err(Denied::TwoUriSans));
     // A trust domain that merely looks alike, or contains ours.
-    for uri in [
-        "spiffe://hku.hk.evil.example/researcher/alice",
-        "spiffe://cuhk.edu.hk/researcher/alice",
-    ] {
+    for uri in ["spiffe://hku.hk.evil.example/researcher/alice", "spiffe://cuhk.edu.hk/researcher/alice"] {
         let denied = judge(|params| params.subject_alt_names = vec![uri_san(uri)]);
         assert_eq!(denied.unwrap_err().code(), "unknown-trust-domain");
     }
@@ -197,22 +186,12 @@ fn usages() {
     use ExtendedKeyUsagePurpose as Extended;
     use KeyUsagePurpose as Usage;
 
-    for usages in [
-        vec![],
-        vec![Usage::KeyAgreement],
-        vec![Usage::KeyEncipherment],
-    ] {
-        assert_eq!(
-            judge(|params| params.key_usages = usages),
-            Err(Denied::KeyUsage)
-        );
+    for usages in [vec![], vec![Usage::KeyAgreement], vec![Usage::KeyEncipherment]] {
+        assert_eq!(judge(|params| params.key_usages = usages), Err(Denied::KeyUsage));
     }
     for sign in [Usage::KeyCertSign, Usage::CrlSign] {
         let usages = vec![Usage::DigitalSignature, sign];
-        assert_eq!(
-            judge(|params| params.key_usages = usages),
-            Err(Denied::CaAsClient)
-        );
+        assert_eq!(judge(|params| params.key_usages = usages), Err(Denied::CaAsClient));
     }
     for (usages, want) in [
         (vec![], Denied::NoEku),
@@ -221,10 +200,7 @@ fn usages() {
         (vec![Extended::Any], Denied::WrongEku),
         (vec![Extended::ClientAuth, Extended::Any], Denied::WrongEku),
     ] {
-        assert_eq!(
-            judge(|params| params.extended_key_usages = usages),
-            Err(want)
-        );
+        assert_eq!(judge(|params| params.extended_key_usages = usages), Err(want));
     }
     // SPIRE issues certificates for both ends; as a client's that is enough.
     let both = vec![Extended::ServerAuth, Extended::ClientAuth];
@@ -255,11 +231,7 @@ fn weak_keys() {
         let leaf = ca.leaf_for(&RsaPublicKey::of_bits(bits), ALICE, |_| {});
         assert_eq!(judge_chain(&ca, &[leaf]), want, "RSA-{bits}");
     }
-    for algorithm in [
-        &rcgen::PKCS_ECDSA_P256_SHA256,
-        &rcgen::PKCS_ECDSA_P384_SHA384,
-        &rcgen::PKCS_ED25519,
-    ] {
+    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let leaf = ca.leaf_for(&key, ALICE, |_| {});
         assert_eq!(judge_chain(&ca, &[leaf]), Ok(()), "{algorithm:?}");
@@ -275,10 +247,7 @@ fn validity_is_checked_to_the_second() {
     });
     let store = hku(&ca.pem(), Some(&ca.crl(1, &[])));
     let at = |time: &str| {
-        store
-            .verify(std::slice::from_ref(&leaf), time.parse().unwrap())
-            .map(|_| ())
-            .map_err(|denied| denied.code())
+        store.verify(std::slice::from_ref(&leaf), time.parse().unwrap()).map(|_| ()).map_err(|denied| denied.code())
     };
     assert_eq!(at("2026-11-09T23:59:59Z"), Err("not-yet-valid"));
     assert_eq!(at("2026-11-10T00:00:00Z"), Ok(()));

@@ -40,10 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut batch = Vec::new();
     for index in 0..entries {
         // As on a busy day: a thousand distinct facts in use at a time.
-        let facts = format!(
-            "{{\"purpose\":\"academic-research\",\"request\":{}}}",
-            index % 1000
-        );
+        let facts = format!("{{\"purpose\":\"academic-research\",\"request\":{}}}", index % 1000);
         let digest = digest_text(facts.as_bytes());
         if let Some(path) = facts_path(&digest) {
             files.insert(path, facts.into_bytes());
@@ -60,12 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let signer = Ed25519Signer::from_seed(ORIGIN, &[1; 32])?;
     let (size, root) = (builder.size(), builder.root());
-    let checkpoint = Checkpoint {
-        origin: ORIGIN.into(),
-        size,
-        root,
-    }
-    .sign(&[&signer])?;
+    let checkpoint = Checkpoint { origin: ORIGIN.into(), size, root }.sign(&[&signer])?;
     files.insert("checkpoint".into(), checkpoint.to_text().into_bytes());
     println!(
         "built    {entries} entries of {} bytes in {:.2} s",
@@ -74,10 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     let files = Memory(files);
-    let options = VerifyOptions {
-        key: Some(signer.verifier()),
-        since: None,
-    };
+    let options = VerifyOptions { key: Some(signer.verifier()), since: None };
     for _ in 0..passes {
         let start = cpu_seconds();
         let report = verify_log(&files, &options, &mut |_, _| ())?;
@@ -107,8 +96,7 @@ fn cpu_seconds() -> f64 {
 }
 
 fn decision(index: u64, facts: &str) -> Result<Vec<u8>, Box<dyn Error>> {
-    let at =
-        Timestamp::from_second(1_795_000_000)? + SignedDuration::from_millis(i64::try_from(index)?);
+    let at = Timestamp::from_second(1_795_000_000)? + SignedDuration::from_millis(i64::try_from(index)?);
     let salt = *gateway_audit::tree::sha256(&index.to_be_bytes()).as_bytes();
     let built = LeafDraft::new(LeafKind::Decision, at)
         .participant("hku")

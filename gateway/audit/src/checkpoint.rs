@@ -55,8 +55,7 @@ impl FromStr for Checkpoint {
             return fault("it does not end with a newline");
         };
         let mut lines = body.split('\n');
-        let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next())
-        else {
+        let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
             return fault("it has fewer than three lines");
         };
         if origin.is_empty() || lines.any(str::is_empty) {
@@ -68,11 +67,7 @@ impl FromStr for Checkpoint {
         let Ok(root) = root.parse() else {
             return fault("the third line is not the base64 of a 32-byte root");
         };
-        Ok(Self {
-            origin: origin.to_owned(),
-            size,
-            root,
-        })
+        Ok(Self { origin: origin.to_owned(), size, root })
     }
 }
 

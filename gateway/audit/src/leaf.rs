@@ -88,15 +88,9 @@ impl Leaf {
     /// members. An unknown `kind` or member is accepted: the log outlives its readers.
     pub fn parse(bytes: &[u8]) -> Result<Self, LeafError> {
         let at = LeafHead::read(bytes)?.at;
-        let members = serde_json::from_slice(bytes).map_err(|error| LeafError::NotCanonical {
-            at: error.column(),
-            why: "JSON",
-        })?;
-        Ok(Self {
-            bytes: bytes.to_vec(),
-            members,
-            at,
-        })
+        let members = serde_json::from_slice(bytes)
+            .map_err(|error| LeafError::NotCanonical { at: error.column(), why: "JSON" })?;
+        Ok(Self { bytes: bytes.to_vec(), members, at })
     }
 
     /// The entry as it is, or will be, in the log.
@@ -146,12 +140,8 @@ impl Serialize for Leaf {
 /// Whether `text` is the form of a SHA-256 digest in our JSON: `sha256:` and 64 lower-case
 /// hexadecimal digits.
 pub fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64
-            && hex
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
+    text.strip_prefix("sha256:")
+        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 /// The name, relative to the log's folder, of the facts blob that a leaf's `facts` names:

@@ -24,9 +24,7 @@ pub const NOTE_SIGNATURES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     /// The note is longer than [`NOTE_BYTES_MAX`] or has more than [`NOTE_SIGNATURES_MAX`] lines.
-    #[error(
-        "the note is too large: at most {NOTE_BYTES_MAX} bytes and {NOTE_SIGNATURES_MAX} signatures"
-    )]
+    #[error("the note is too large: at most {NOTE_BYTES_MAX} bytes and {NOTE_SIGNATURES_MAX} signatures")]
     TooLarge,
     /// The note does not have the form of a signed note.
     #[error("not a signed note: {0}")]
@@ -58,9 +56,7 @@ pub enum NoteError {
     #[error("not a signing key: {0}; expected `PRIVATE+KEY+<name>+<8 hex>+<base64>`")]
     SigningKey(&'static str),
     /// A name that a key cannot have.
-    #[error(
-        "`{0}` cannot be a key's name: it must not be empty nor have spaces, `+` or control characters"
-    )]
+    #[error("`{0}` cannot be a key's name: it must not be empty nor have spaces, `+` or control characters")]
     KeyName(String),
     /// The signer could not sign.
     #[error("the signer failed: {0}")]
@@ -100,17 +96,10 @@ impl Note {
         let signatures = signers.iter().map(|signer| {
             let key = signer.verifier();
             let signature = signer.sign(text.as_bytes())?;
-            Ok(NoteSignature {
-                name: key.name().to_owned(),
-                id: key.id(),
-                signature,
-            })
+            Ok(NoteSignature { name: key.name().to_owned(), id: key.id(), signature })
         });
         let signatures = signatures.collect::<Result<_, _>>()?;
-        Ok(Self {
-            text: text.to_owned(),
-            signatures,
-        })
+        Ok(Self { text: text.to_owned(), signatures })
     }
 
     /// Reads a signed note.
@@ -124,24 +113,17 @@ impl Note {
             return Err(NoteError::TooLarge);
         }
         let note = std::str::from_utf8(bytes).map_err(|_| NoteError::Note("it is not UTF-8"))?;
-        let blank = note
-            .rfind("\n\n")
-            .ok_or(NoteError::Note("there is no blank line"))?;
+        let blank = note.rfind("\n\n").ok_or(NoteError::Note("there is no blank line"))?;
         let (text, lines) = note.split_at_checked(blank + 1).unwrap_or((note, ""));
         check_text(text)?;
-        let lines = lines
-            .strip_prefix('\n')
-            .and_then(|lines| lines.strip_suffix('\n'));
+        let lines = lines.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n'));
         let lines = lines.ok_or(NoteError::Note("it does not end with a signature line"))?;
         let signatures = lines.split('\n').map(signature_line);
         if signatures.clone().count() > NOTE_SIGNATURES_MAX {
             return Err(NoteError::TooLarge);
         }
         let signatures = signatures.collect::<Result<_, _>>()?;
-        Ok(Self {
-            text: text.to_owned(),
-            signatures,
-        })
+        Ok(Self { text: text.to_owned(), signatures })
     }
 
     /// The text, with its final newline.
@@ -201,11 +183,7 @@ fn signature_line(line: &str) -> Result<NoteSignature, NoteError> {
         let bytes = STANDARD.decode(encoded).ok()?;
         let (id, signature) = bytes.split_first_chunk::<4>()?;
         let (name, signature) = (name.to_owned(), signature.to_vec());
-        (!signature.is_empty()).then_some(NoteSignature {
-            name,
-            id: KeyId(*id),
-            signature,
-        })
+        (!signature.is_empty()).then_some(NoteSignature { name, id: KeyId(*id), signature })
     };
     parse().ok_or_else(|| NoteError::SignatureLine(shorten(line)))
 }

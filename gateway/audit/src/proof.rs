@@ -79,24 +79,18 @@ impl LogProof {
             return Err(fault(1, "a smaller file"));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| fault(1, "UTF-8"))?;
-        let (head, checkpoint) = text
-            .split_once("\n\n")
-            .ok_or(fault(1, "an empty line before the checkpoint"))?;
+        let (head, checkpoint) = text.split_once("\n\n").ok_or(fault(1, "an empty line before the checkpoint"))?;
         let mut lines = head.split('\n').zip(1..).peekable();
         if lines.next().is_none_or(|(first, _)| first != HEADER) {
             return Err(fault(1, "`c2sp.org/tlog-proof@v1`"));
         }
-        let extra = lines
-            .peek()
-            .and_then(|(line, _)| line.strip_prefix("extra "));
+        let extra = lines.peek().and_then(|(line, _)| line.strip_prefix("extra "));
         let extra = extra.map(|extra| STANDARD.decode(extra)).transpose();
         let extra = extra.map_err(|_| fault(2, "`extra` and base64"))?;
         if extra.is_some() {
             lines.next();
         }
-        let index = lines
-            .next()
-            .and_then(|(line, _)| parse_decimal(line.strip_prefix("index ")?));
+        let index = lines.next().and_then(|(line, _)| parse_decimal(line.strip_prefix("index ")?));
         let line = 2 + usize::from(extra.is_some());
         let index = index.ok_or(fault(line, "`index` and a decimal number"))?;
         let mut hashes = Vec::new();
@@ -104,18 +98,10 @@ impl LogProof {
             if hashes.len() >= PROOF_HASHES_MAX {
                 return Err(fault(line, "fewer hashes"));
             }
-            hashes.push(
-                hash.parse()
-                    .map_err(|_| fault(line, "the base64 of a 32-byte hash"))?,
-            );
+            hashes.push(hash.parse().map_err(|_| fault(line, "the base64 of a 32-byte hash"))?);
         }
         let checkpoint = SignedCheckpoint::parse(checkpoint.as_bytes())?;
-        Ok(Self {
-            extra,
-            index,
-            hashes,
-            checkpoint,
-        })
+        Ok(Self { extra, index, hashes, checkpoint })
     }
 
     /// Checks, without a network, that `entry` is in the log at [`LogProof::index`], and gives
@@ -126,27 +112,14 @@ impl LogProof {
     ///
     /// [`LogProofError::Checkpoint`] if `key` did not sign the checkpoint,
     /// [`LogProofError::Entry`] if it does not cover the entry.
-    pub fn verify(
-        &self,
-        entry: &[u8],
-        key: Option<&VerifierKey>,
-    ) -> Result<&Checkpoint, LogProofError> {
+    pub fn verify(&self, entry: &[u8], key: Option<&VerifierKey>) -> Result<&Checkpoint, LogProofError> {
         let checkpoint = match key {
             Some(key) => self.checkpoint.verify(key)?,
             None => self.checkpoint.checkpoint(),
         };
         let leaf = leaf_hash(entry);
-        verify_inclusion(
-            &leaf,
-            self.index,
-            checkpoint.size,
-            &self.hashes,
-            &checkpoint.root,
-        )
-        .map_err(|source| LogProofError::Entry {
-            index: self.index,
-            source,
-        })?;
+        verify_inclusion(&leaf, self.index, checkpoint.size, &self.hashes, &checkpoint.root)
+            .map_err(|source| LogProofError::Entry { index: self.index, source })?;
         Ok(checkpoint)
     }
 }

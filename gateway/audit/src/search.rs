@@ -30,24 +30,15 @@ pub struct LeafFilter {
 impl LeafFilter {
     /// Whether `leaf` meets every condition.
     pub fn matches(&self, leaf: &Leaf) -> bool {
-        let text = |member, wanted: &Option<String>| {
-            wanted
-                .as_deref()
-                .is_none_or(|wanted| leaf.text(member) == Some(wanted))
-        };
+        let text =
+            |member, wanted: &Option<String>| wanted.as_deref().is_none_or(|wanted| leaf.text(member) == Some(wanted));
         self.from.is_none_or(|from| from <= leaf.at())
             && self.to.is_none_or(|to| leaf.at() < to)
             && text("kind", &self.kind)
             && text("dataset", &self.dataset)
             && text("effect", &self.effect)
-            && self
-                .rule
-                .as_deref()
-                .is_none_or(|rule| leaf.list("rules").any(|id| id == rule))
-            && self
-                .participant
-                .as_deref()
-                .is_none_or(|id| parties(leaf).contains(&id))
+            && self.rule.as_deref().is_none_or(|rule| leaf.list("rules").any(|id| id == rule))
+            && self.participant.as_deref().is_none_or(|id| parties(leaf).contains(&id))
     }
 }
 

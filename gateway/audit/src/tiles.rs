@@ -29,9 +29,7 @@ pub const TILE_LEVELS: u8 = 8;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TileError {
     /// Not a tile path of the specification.
-    #[error(
-        "`{0}` is not a tile path; expected tile/<L>/<N> or tile/entries/<N>, with .p/<W> when partial"
-    )]
+    #[error("`{0}` is not a tile path; expected tile/<L>/<N> or tile/entries/<N>, with .p/<W> when partial")]
     Path(String),
     /// A file that has to exist does not.
     #[error("{0} is missing")]
@@ -84,11 +82,7 @@ pub enum TileError {
 pub fn tile_hashes(path: &TilePath, bytes: &[u8]) -> Result<Vec<NodeHash>, TileError> {
     let expected = usize::from(path.width()) * 32;
     if bytes.len() != expected {
-        return Err(TileError::Bytes {
-            path: *path,
-            expected,
-            got: bytes.len(),
-        });
+        return Err(TileError::Bytes { path: *path, expected, got: bytes.len() });
     }
     let (hashes, _) = bytes.as_chunks::<32>();
     Ok(hashes.iter().copied().map(NodeHash::from_bytes).collect())
@@ -96,11 +90,7 @@ pub fn tile_hashes(path: &TilePath, bytes: &[u8]) -> Result<Vec<NodeHash>, TileE
 
 /// The bytes of a hash tile.
 pub fn tile_bytes(hashes: &[NodeHash]) -> Vec<u8> {
-    hashes
-        .iter()
-        .flat_map(NodeHash::as_bytes)
-        .copied()
-        .collect()
+    hashes.iter().flat_map(NodeHash::as_bytes).copied().collect()
 }
 
 #[cfg(test)]

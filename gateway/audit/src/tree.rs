@@ -11,12 +11,9 @@ use ring::digest;
 mod check;
 mod generate;
 
-pub use check::{
-    verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
-};
+pub use check::{verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion};
 pub use generate::{
-    HashReader, Node, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion,
-    tree_root,
+    HashReader, Node, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion, tree_root,
 };
 
 /// Most hashes a proof can hold: the height of a tree of 2^64 entries, and the extra node
@@ -31,8 +28,8 @@ pub struct NodeHash([u8; 32]);
 
 /// The root of the empty tree: SHA-256 of nothing (RFC 6962 §2.1).
 pub const EMPTY_ROOT: NodeHash = NodeHash([
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
-    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
+    0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ]);
 
 /// Why a proof was not accepted, or could not be asked for.
@@ -229,9 +226,7 @@ impl Frontier {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         for nibble in [byte >> 4, byte & 15] {

@@ -131,16 +131,11 @@ fn run<F: LogFiles>(
 }
 
 fn read<F: LogFiles>(files: &F, path: &str) -> Result<Option<Vec<u8>>, Stop> {
-    files
-        .read(path)
-        .map_err(|why| unreadable(path.to_owned(), &why))
+    files.read(path).map_err(|why| unreadable(path.to_owned(), &why))
 }
 
 fn unreadable(path: String, why: &dyn Display) -> Stop {
-    Stop::Read(VerifyError::Read {
-        path,
-        why: why.to_string(),
-    })
+    Stop::Read(VerifyError::Read { path, why: why.to_string() })
 }
 
 /// Parses a checkpoint and, if there is a key, checks its signature.
@@ -151,46 +146,26 @@ fn open(file: &str, bytes: &[u8], key: Option<&VerifierKey>) -> Result<Checkpoin
     });
     opened.map_err(|error| {
         let fault = match error {
-            NoteError::Origin { .. } | NoteError::Unsigned(_) | NoteError::Signature(_) => {
-                Fault::Signature
-            }
+            NoteError::Origin { .. } | NoteError::Unsigned(_) | NoteError::Signature(_) => Fault::Signature,
             _ => Fault::Malformed,
         };
         let expected = match key {
             Some(key) => format!("a checkpoint signed by {key}"),
             None => "a checkpoint".to_owned(),
         };
-        Stop::Found(Found::new(
-            fault,
-            file.to_owned(),
-            None,
-            expected,
-            error.to_string(),
-        ))
+        Stop::Found(Found::new(fault, file.to_owned(), None, expected, error.to_string()))
     })
 }
 
 fn check_since(old: &Checkpoint, head: &Checkpoint) -> Result<(), Stop> {
     let finding = |expected: String, got: String| {
-        Err(Stop::Found(Found::new(
-            Fault::Since,
-            SINCE_FILE.to_owned(),
-            None,
-            expected,
-            got,
-        )))
+        Err(Stop::Found(Found::new(Fault::Since, SINCE_FILE.to_owned(), None, expected, got)))
     };
     if old.origin != head.origin {
-        return finding(
-            format!("origin {}", head.origin),
-            format!("origin {}", old.origin),
-        );
+        return finding(format!("origin {}", head.origin), format!("origin {}", old.origin));
     }
     if old.size > head.size {
-        return finding(
-            format!("at most {} entries", head.size),
-            format!("{} entries: the log has shrunk", old.size),
-        );
+        return finding(format!("at most {} entries", head.size), format!("{} entries: the log has shrunk", old.size));
     }
     Ok(())
 }

@@ -1,11 +1,6 @@
 //! The audit core from outside: public vectors, tampering with every byte, and properties.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod audit {
     pub mod memory_log;

@@ -111,9 +111,7 @@ pub async fn get(
         return Ok(response);
     }
     // How long the stream will be is not known; a grant covers a window of it.
-    let plan = |_: &[String]| -> Result<GrantPlan, Problem> {
-        Ok(GrantPlan::open(format.media_type().to_owned()))
-    };
+    let plan = |_: &[String]| -> Result<GrantPlan, Problem> { Ok(GrantPlan::open(format.media_type().to_owned())) };
     let (admission, admitted) = admit(&gateway, &caller.principal, &resolved, query.redact, plan).await?;
     let gate = Gate::open(Arc::clone(&gateway), admitted);
 

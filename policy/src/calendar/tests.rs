@@ -30,31 +30,15 @@ fn every_weekday_is_known_and_make_up_days_count() {
     let calendars = builtin();
     let worked = |place, d: Date| calendars.is_working_day(place, d);
     // 2026-10-10 is a Saturday that is worked in the mainland only.
-    assert_eq!(
-        worked(Jurisdiction::Mainland, date(2026, 10, 10)),
-        Some(true)
-    );
-    assert_eq!(
-        worked(Jurisdiction::HongKong, date(2026, 10, 10)),
-        Some(false)
-    );
-    assert_eq!(
-        worked(Jurisdiction::Mainland, date(2026, 10, 2)),
-        Some(false)
-    );
-    assert_eq!(
-        worked(Jurisdiction::HongKong, date(2026, 10, 2)),
-        Some(true)
-    );
-    assert_eq!(
-        worked(Jurisdiction::HongKong, date(2026, 10, 19)),
-        Some(false)
-    );
+    assert_eq!(worked(Jurisdiction::Mainland, date(2026, 10, 10)), Some(true));
+    assert_eq!(worked(Jurisdiction::HongKong, date(2026, 10, 10)), Some(false));
+    assert_eq!(worked(Jurisdiction::Mainland, date(2026, 10, 2)), Some(false));
+    assert_eq!(worked(Jurisdiction::HongKong, date(2026, 10, 2)), Some(true));
+    assert_eq!(worked(Jurisdiction::HongKong, date(2026, 10, 19)), Some(false));
     // Working days of each year, counted from the notices (mainland) and the ordinance (Hong Kong).
-    for (place, counts) in [
-        (Jurisdiction::Mainland, [249, 251, 248, 248]),
-        (Jurisdiction::HongKong, [246, 247, 246, 247]),
-    ] {
+    for (place, counts) in
+        [(Jurisdiction::Mainland, [249, 251, 248, 248]), (Jurisdiction::HongKong, [246, 247, 246, 247])]
+    {
         for (year, count) in (2023..).zip(counts) {
             let mut day = date(year, 1, 1);
             let mut found = 0;
@@ -73,25 +57,13 @@ fn every_weekday_is_known_and_make_up_days_count() {
 fn the_earlier_calendar_sets_the_deadline() {
     let calendars = builtin();
     // No holiday in either: two weeks.
-    assert_eq!(
-        calendars.filing_deadline(date(2026, 11, 2)),
-        Some(date(2026, 11, 16))
-    );
+    assert_eq!(calendars.filing_deadline(date(2026, 11, 2)), Some(date(2026, 11, 16)));
     // Effective on 2026-10-01: Hong Kong works from the 2nd, the mainland from the 8th.
-    assert_eq!(
-        calendars.filing_deadline(date(2026, 10, 1)),
-        Some(date(2026, 10, 15))
-    );
+    assert_eq!(calendars.filing_deadline(date(2026, 10, 1)), Some(date(2026, 10, 15)));
     // Over Lunar New Year 2025 Hong Kong is back first.
-    assert_eq!(
-        calendars.filing_deadline(date(2025, 1, 27)),
-        Some(date(2025, 2, 13))
-    );
+    assert_eq!(calendars.filing_deadline(date(2025, 1, 27)), Some(date(2025, 2, 13)));
     // Easter 2026 is no mainland holiday.
-    assert_eq!(
-        calendars.filing_deadline(date(2026, 4, 1)),
-        Some(date(2026, 4, 16))
-    );
+    assert_eq!(calendars.filing_deadline(date(2026, 4, 1)), Some(date(2026, 4, 16)));
 }
 
 #[test]
@@ -100,10 +72,7 @@ fn a_missing_year_is_never_guessed() {
     // The tenth working day is 2026-12-25 in the mainland, but Hong Kong's count passes the 28th.
     assert_eq!(calendars.filing_deadline(date(2026, 12, 11)), None);
     // Both counts end before the 28th.
-    assert_eq!(
-        calendars.filing_deadline(date(2026, 12, 10)),
-        Some(date(2026, 12, 24))
-    );
+    assert_eq!(calendars.filing_deadline(date(2026, 12, 10)), Some(date(2026, 12, 24)));
     assert_eq!(calendars.filing_deadline(date(2027, 3, 1)), None);
     // 2022-12-31 belongs to 2022 as well, which is missing; the day after it does not.
     assert_eq!(calendars.filing_deadline(date(2022, 12, 30)), None);
@@ -122,26 +91,10 @@ fn a_wrong_file_says_why() {
     };
     assert!(Calendar::parse(&file("", "")).is_ok());
     for (off, worked, why) in [
-        (
-            "{ name = \"x\", first = \"2026-02-03\", last = \"2026-02-01\" }",
-            "",
-            "in order",
-        ),
-        (
-            "{ name = \"x\", first = \"2025-12-01\", last = \"2025-12-02\" }",
-            "",
-            "in `2026`",
-        ),
-        (
-            "{ name = \"x\", first = \"2026-02-01\", last = \"2026-02-01\" }",
-            "\"2026-02-01\"",
-            "both",
-        ),
-        (
-            "{ first = \"2026-02-01\", last = \"2026-02-01\" }",
-            "",
-            "name",
-        ),
+        ("{ name = \"x\", first = \"2026-02-03\", last = \"2026-02-01\" }", "", "in order"),
+        ("{ name = \"x\", first = \"2025-12-01\", last = \"2025-12-02\" }", "", "in `2026`"),
+        ("{ name = \"x\", first = \"2026-02-01\", last = \"2026-02-01\" }", "\"2026-02-01\"", "both"),
+        ("{ first = \"2026-02-01\", last = \"2026-02-01\" }", "", "name"),
     ] {
         let error = Calendar::parse(&file(off, worked)).unwrap_err();
         assert!(error.contains(why), "{error}");

@@ -15,13 +15,7 @@ pub(crate) struct Ladder {
 
 impl Default for Ladder {
     fn default() -> Self {
-        Self {
-            basis: Vec::new(),
-            step: 0,
-            needed: Needed::None,
-            counted: false,
-            told_by: Vec::new(),
-        }
+        Self { basis: Vec::new(), step: 0, needed: Needed::None, counted: false, told_by: Vec::new() }
     }
 }
 
@@ -31,8 +25,7 @@ impl Ladder {
         let mut ladder = Self::default();
         let mut steps: Vec<(u8, &RuleId, usize)> = Vec::new();
         found.retain(|found| match found.told {
-            Told::Rule(index) => match rules.rules().get(index).map(|rule| (&rule.level, &rule.id))
-            {
+            Told::Rule(index) => match rules.rules().get(index).map(|rule| (&rule.level, &rule.id)) {
                 Some((Level::Basis { step, .. }, id)) => {
                     steps.push((*step, id, index));
                     false
@@ -45,10 +38,7 @@ impl Ladder {
         let Some((first, _, index)) = steps.first().copied() else {
             return ladder;
         };
-        if let Some(Level::Basis {
-            needed, counted, ..
-        }) = rules.rules().get(index).map(|r| &r.level)
-        {
+        if let Some(Level::Basis { needed, counted, .. }) = rules.rules().get(index).map(|r| &r.level) {
             (ladder.step, ladder.needed, ladder.counted) = (first, *needed, *counted);
         }
         for (_, id, index) in steps.into_iter().take_while(|(step, ..)| *step == first) {
@@ -77,8 +67,7 @@ impl Acceptance {
             let Told::Rule(index) = found.told else {
                 return true;
             };
-            let Some(Level::Accept { contested }) = rules.rules().get(index).map(|r| &r.level)
-            else {
+            let Some(Level::Accept { contested }) = rules.rules().get(index).map(|r| &r.level) else {
                 return true;
             };
             match (acceptance, contested) {

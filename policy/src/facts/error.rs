@@ -60,9 +60,7 @@ pub enum FactsError {
         first: usize,
     },
     /// A selected column that the dataset lacks.
-    #[error(
-        "`{path}` selects `{name}`, which is not in `facts.dataset.columns`; select columns that are"
-    )]
+    #[error("`{path}` selects `{name}`, which is not in `facts.dataset.columns`; select columns that are")]
     NoSuchColumn {
         /// Path.
         path: String,

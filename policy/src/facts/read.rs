@@ -7,10 +7,9 @@ use jiff::civil::Date;
 
 use super::json::Value;
 use super::{
-    Ciio, ColumnClass, Count, Dataset, DatasetClass, Dpp3, Exemption, ExemptionKind, Exporter,
-    ExporterCounters, FactsError, Gathered, HongKong, ImportantStatus, Mechanism, MechanismKind,
-    Moment, PolicyColumn, Preconditions, ReceivedDirection, ReceivedKind, ReceivedUnder, Recipient,
-    Selection, Subjects, time,
+    Ciio, ColumnClass, Count, Dataset, DatasetClass, Dpp3, Exemption, ExemptionKind, Exporter, ExporterCounters,
+    FactsError, Gathered, HongKong, ImportantStatus, Mechanism, MechanismKind, Moment, PolicyColumn, Preconditions,
+    ReceivedDirection, ReceivedKind, ReceivedUnder, Recipient, Selection, Subjects, time,
 };
 use crate::place::{AccessedFrom, Place, WANT as WANT_PLACE};
 
@@ -28,13 +27,9 @@ pub(super) fn gathered(json: &str) -> Read<Gathered> {
     if json.len() > FACTS_BYTES_MAX {
         return Err(FactsError::TooLong { bytes: json.len() });
     }
-    let value: Value = serde_json::from_str(json).map_err(|error| FactsError::NotJson {
-        detail: super::shorten(&error.to_string()),
-    })?;
-    let root = Path {
-        parent: None,
-        step: Step::Root,
-    };
+    let value: Value = serde_json::from_str(json)
+        .map_err(|error| FactsError::NotJson { detail: super::shorten(&error.to_string()) })?;
+    let root = Path { parent: None, step: Step::Root };
     let facts = Object::of(
         &value,
         &root,
@@ -85,21 +80,14 @@ fn exporter(value: &Value, path: &Path<'_>) -> Read<Exporter> {
 }
 
 fn recipient(value: &Value, path: &Path<'_>) -> Read<Recipient> {
-    let known = [
-        "id",
-        "place",
-        "accessed_from",
-        "restricted",
-        "foreign_authority_request",
-    ];
+    let known = ["id", "place", "accessed_from", "restricted", "foreign_authority_request"];
     let recipient = Object::of(value, path, &known)?;
     let want = format!("{WANT_PLACE}; or `unknown`");
     Ok(Recipient {
         id: recipient.text("id")?,
         place: recipient.read("place", WANT_PLACE, place)?,
-        accessed_from: recipient.read("accessed_from", &want, |value| {
-            text(value).and_then(|text| AccessedFrom::parse(text).ok())
-        })?,
+        accessed_from: recipient
+            .read("accessed_from", &want, |value| text(value).and_then(|text| AccessedFrom::parse(text).ok()))?,
         restricted: recipient.flag("restricted")?,
         foreign_authority_request: recipient.flag("foreign_authority_request")?,
     })
@@ -130,11 +118,7 @@ fn dataset(value: &Value, path: &Path<'_>) -> Read<Dataset> {
         id: dataset.text("id")?,
         version: dataset.text("version")?,
         class: dataset.word("class", DatasetClass::ALL, DatasetClass::as_str)?,
-        important_status: dataset.word(
-            "important_status",
-            ImportantStatus::ALL,
-            ImportantStatus::as_str,
-        )?,
+        important_status: dataset.word("important_status", ImportantStatus::ALL, ImportantStatus::as_str)?,
         state_secret: dataset.flag("state_secret")?,
         controlled_item: dataset.flag("controlled_item")?,
         genetic_resource: dataset.flag("genetic_resource")?,
@@ -163,11 +147,7 @@ fn dataset(value: &Value, path: &Path<'_>) -> Read<Dataset> {
             let received = Object::of(value, path, &["kind", "direction"])?;
             Ok(ReceivedUnder {
                 kind: received.word("kind", ReceivedKind::ALL, ReceivedKind::as_str)?,
-                direction: received.word(
-                    "direction",
-                    ReceivedDirection::ALL,
-                    ReceivedDirection::as_str,
-                )?,
+                direction: received.word("direction", ReceivedDirection::ALL, ReceivedDirection::as_str)?,
             })
         })?,
     })
@@ -177,29 +157,14 @@ fn mechanism(value: &Value, path: &Path<'_>) -> Read<Mechanism> {
     let mechanism = Object::of(
         value,
         path,
-        &[
-            "kind",
-            "reference",
-            "effective",
-            "filed",
-            "expires",
-            "datasets",
-            "purposes",
-            "persons_max",
-        ],
+        &["kind", "reference", "effective", "filed", "expires", "datasets", "purposes", "persons_max"],
     )?;
     let texts = |name, want| {
-        mechanism.list(name, want, |value, path| {
-            text(value)
-                .map(str::to_owned)
-                .ok_or_else(|| wrong(value, path, "a text"))
-        })
+        mechanism
+            .list(name, want, |value, path| text(value).map(str::to_owned).ok_or_else(|| wrong(value, path, "a text")))
     };
-    let optional_date = |name| {
-        mechanism.optional(name, |value, path| {
-            date(value).ok_or_else(|| wrong(value, path, WANT_DATE))
-        })
-    };
+    let optional_date =
+        |name| mechanism.optional(name, |value, path| date(value).ok_or_else(|| wrong(value, path, WANT_DATE)));
     Ok(Mechanism {
         kind: mechanism.word("kind", MechanismKind::ALL, MechanismKind::as_str)?,
         reference: mechanism.text("reference")?,
@@ -208,9 +173,8 @@ fn mechanism(value: &Value, path: &Path<'_>) -> Read<Mechanism> {
         expires: optional_date("expires")?,
         datasets: texts("datasets", "a list of dataset ids, or of `*`")?,
         purposes: texts("purposes", "a list of purposes, or of `*`")?,
-        persons_max: mechanism.optional("persons_max", |value, path| {
-            count(value).ok_or_else(|| wrong(value, path, WANT_COUNT))
-        })?,
+        persons_max: mechanism
+            .optional("persons_max", |value, path| count(value).ok_or_else(|| wrong(value, path, WANT_COUNT)))?,
     })
 }
 
@@ -233,9 +197,7 @@ fn exemption(value: &Value, path: &Path<'_>) -> Read<Exemption> {
 
 fn hong_kong(value: &Value, path: &Path<'_>) -> Read<HongKong> {
     let hk = Object::of(value, path, &["dpp3"])?;
-    Ok(HongKong {
-        dpp3: hk.word("dpp3", Dpp3::ALL, Dpp3::as_str)?,
-    })
+    Ok(HongKong { dpp3: hk.word("dpp3", Dpp3::ALL, Dpp3::as_str)? })
 }
 
 fn moment(value: &Value) -> Option<Moment> {
@@ -263,9 +225,7 @@ fn selection(facts: &Object<'_>) -> Read<Selection> {
         Value::Text(text) if text == "*" => Ok(Selection::All),
         Value::List(_) => facts
             .list("columns", WANT, |value, path| {
-                text(value)
-                    .map(str::to_owned)
-                    .ok_or_else(|| wrong(value, path, "a text"))
+                text(value).map(str::to_owned).ok_or_else(|| wrong(value, path, "a text"))
             })
             .map(Selection::Named),
         other => Err(wrong(other, &facts.path.member("columns"), WANT)),
@@ -280,11 +240,7 @@ fn text(value: &Value) -> Option<&str> {
 }
 
 fn wrong(value: &Value, path: &Path<'_>, want: &str) -> FactsError {
-    FactsError::Wrong {
-        path: path.to_string(),
-        found: value.describe(),
-        want: want.to_owned(),
-    }
+    FactsError::Wrong { path: path.to_string(), found: value.describe(), want: want.to_owned() }
 }
 
 /// Where the walk is; written out only when something is wrong.
@@ -301,10 +257,7 @@ enum Step<'a> {
 
 impl<'a> Path<'a> {
     fn member(&'a self, name: &'a str) -> Path<'a> {
-        Path {
-            parent: Some(self),
-            step: Step::Member(name),
-        }
+        Path { parent: Some(self), step: Step::Member(name) }
     }
 }
 
@@ -335,33 +288,23 @@ impl<'a> Object<'a> {
         let mut seen = HashSet::with_capacity(members.len());
         for (name, _) in members {
             if !seen.insert(name.as_str()) {
-                return Err(FactsError::Duplicate {
-                    path: path.member(name).to_string(),
-                });
+                return Err(FactsError::Duplicate { path: path.member(name).to_string() });
             }
             if !known.contains(&name.as_str()) {
                 let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-                return Err(FactsError::Unknown {
-                    path: path.member(name).to_string(),
-                    known: known.join(", "),
-                });
+                return Err(FactsError::Unknown { path: path.member(name).to_string(), known: known.join(", ") });
             }
         }
         Ok(Self { members, path })
     }
 
     fn find(&self, name: &str) -> Option<&'a Value> {
-        self.members
-            .iter()
-            .find(|(member, _)| member == name)
-            .map(|(_, value)| value)
+        self.members.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
     fn required(&self, name: &str, want: &str) -> Read<&'a Value> {
-        self.find(name).ok_or_else(|| FactsError::Missing {
-            path: self.path.member(name).to_string(),
-            want: want.to_owned(),
-        })
+        self.find(name)
+            .ok_or_else(|| FactsError::Missing { path: self.path.member(name).to_string(), want: want.to_owned() })
     }
 
     /// A scalar: `parse` says whether the value is one.
@@ -382,10 +325,7 @@ impl<'a> Object<'a> {
     }
 
     fn word<T: Copy>(&self, name: &str, all: &[T], as_str: impl Fn(T) -> &'static str) -> Read<T> {
-        let words: Vec<_> = all
-            .iter()
-            .map(|word| format!("`{}`", as_str(*word)))
-            .collect();
+        let words: Vec<_> = all.iter().map(|word| format!("`{}`", as_str(*word))).collect();
         let want = match words.as_slice() {
             [only] => only.clone(),
             _ => format!("one of {}", words.join(", ")),
@@ -402,11 +342,7 @@ impl<'a> Object<'a> {
     }
 
     /// A member that may be absent or null.
-    fn optional<T>(
-        &self,
-        name: &str,
-        read: impl Fn(&'a Value, &Path<'_>) -> Read<T>,
-    ) -> Read<Option<T>> {
+    fn optional<T>(&self, name: &str, read: impl Fn(&'a Value, &Path<'_>) -> Read<T>) -> Read<Option<T>> {
         match self.find(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => read(value, &self.path.member(name)).map(Some),
@@ -415,18 +351,11 @@ impl<'a> Object<'a> {
 
     fn optional_text(&self, name: &str) -> Read<Option<String>> {
         self.optional(name, |value, path| {
-            text(value)
-                .map(str::to_owned)
-                .ok_or_else(|| wrong(value, path, "a text or null"))
+            text(value).map(str::to_owned).ok_or_else(|| wrong(value, path, "a text or null"))
         })
     }
 
-    fn list<T>(
-        &self,
-        name: &str,
-        want: &str,
-        read: impl Fn(&'a Value, &Path<'_>) -> Read<T>,
-    ) -> Read<Vec<T>> {
+    fn list<T>(&self, name: &str, want: &str, read: impl Fn(&'a Value, &Path<'_>) -> Read<T>) -> Read<Vec<T>> {
         let value = self.required(name, want)?;
         let path = self.path.member(name);
         let Value::List(items) = value else {
@@ -435,15 +364,7 @@ impl<'a> Object<'a> {
         items
             .iter()
             .enumerate()
-            .map(|(index, item)| {
-                read(
-                    item,
-                    &Path {
-                        parent: Some(&path),
-                        step: Step::Item(index),
-                    },
-                )
-            })
+            .map(|(index, item)| read(item, &Path { parent: Some(&path), step: Step::Item(index) }))
             .collect()
     }
 }

@@ -1,10 +1,5 @@
 //! What is not input, and how it is told.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use serde_json::{Value, json};
 
@@ -38,10 +33,7 @@ fn full() -> Value {
 }
 
 fn error(text: &str) -> String {
-    Facts::parse(text)
-        .map(|facts| facts.canonical())
-        .expect_err(text)
-        .to_string()
+    Facts::parse(text).map(|facts| facts.canonical()).expect_err(text).to_string()
 }
 
 /// The pointers of every member, and of no list item.
@@ -79,18 +71,9 @@ fn what_is_written_is_what_is_read() {
     let facts = Facts::parse(&full().to_string()).unwrap();
     let written: Value = serde_json::from_str(&facts.canonical()).unwrap();
     assert_eq!(written, full());
-    let names: Vec<_> = facts
-        .selected()
-        .map(|column| column.name.as_str())
-        .collect();
+    let names: Vec<_> = facts.selected().map(|column| column.name.as_str()).collect();
     assert_eq!(names, ["c", "a"]);
-    assert_eq!(
-        facts.presence(),
-        Presence {
-            personal: true,
-            sensitive: true
-        }
-    );
+    assert_eq!(facts.presence(), Presence { personal: true, sensitive: true });
 }
 
 #[test]
@@ -101,32 +84,17 @@ fn each_member_must_be_there_unless_marked() {
     for pointer in pointers {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         let mut without = full();
-        without
-            .pointer_mut(parent)
-            .unwrap()
-            .as_object_mut()
-            .unwrap()
-            .remove(name);
+        without.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
         let mut null = full();
         *null.pointer_mut(&pointer).unwrap() = Value::Null;
         if OPTIONAL.contains(&pointer.as_str()) {
             let absent = Facts::parse(&without.to_string()).unwrap();
-            assert_eq!(
-                absent,
-                Facts::parse(&null.to_string()).unwrap(),
-                "{pointer}"
-            );
+            assert_eq!(absent, Facts::parse(&null.to_string()).unwrap(), "{pointer}");
         } else {
             let missing = error(&without.to_string());
-            assert!(
-                missing.contains(&format!("`{}` is missing; it must be ", path(&pointer))),
-                "{missing}"
-            );
+            assert!(missing.contains(&format!("`{}` is missing; it must be ", path(&pointer))), "{missing}");
             let null = error(&null.to_string());
-            assert!(
-                null.contains(&format!("`{}` is null; it must be ", path(&pointer))),
-                "{null}"
-            );
+            assert!(null.contains(&format!("`{}` is null; it must be ", path(&pointer))), "{null}");
         }
     }
 }
@@ -139,27 +107,17 @@ fn no_member_may_be_unknown_or_repeated_at_any_depth() {
     for pointer in pointers {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         let mut unknown = full();
-        let object = unknown
-            .pointer_mut(parent)
-            .unwrap()
-            .as_object_mut()
-            .unwrap();
+        let object = unknown.pointer_mut(parent).unwrap().as_object_mut().unwrap();
         object.insert("extra".to_owned(), json!(1));
         let message = error(&unknown.to_string());
-        assert!(
-            message.contains(&format!("`{}.extra` is not a known member", path(parent))),
-            "{message}"
-        );
+        assert!(message.contains(&format!("`{}.extra` is not a known member", path(parent))), "{message}");
         assert!(message.contains(&format!("`{name}`")), "{message}");
         // The whole object once more, with the member written twice.
         let object = full().pointer(parent).unwrap().to_string();
         let value = full().pointer(&pointer).unwrap().to_string();
         let doubled = object.replacen('{', &format!("{{\"{name}\":{value},"), 1);
         let message = error(&text.replacen(&object, &doubled, 1));
-        assert_eq!(
-            message,
-            format!("`{}` occurs more than once; state it once", path(&pointer))
-        );
+        assert_eq!(message, format!("`{}` occurs more than once; state it once", path(&pointer)));
     }
     let class = r#""class":"none""#;
     let twice = text.replacen(class, &format!("{class},{class}"), 1);
@@ -178,9 +136,7 @@ fn each_value_must_be_of_its_kind() {
         "/dataset/subjects/under_14",
         "/mechanism/persons_max",
     ];
-    let most = full()
-        .to_string()
-        .replace("\"persons\":0", "\"persons\":9007199254740991");
+    let most = full().to_string().replace("\"persons\":0", "\"persons\":9007199254740991");
     assert!(Facts::parse(&most).is_ok());
     for pointer in counts {
         for bad in [
@@ -204,105 +160,34 @@ fn each_value_must_be_of_its_kind() {
                 assert!(message.contains("not JSON"), "{message}");
                 continue;
             }
-            assert!(
-                message.starts_with(&format!("`{}` is ", path(pointer))),
-                "{message}"
-            );
-            assert!(
-                message.ends_with("it must be a whole number from 0 to 9007199254740991"),
-                "{message}"
-            );
+            assert!(message.starts_with(&format!("`{}` is ", path(pointer))), "{message}");
+            assert!(message.ends_with("it must be a whole number from 0 to 9007199254740991"), "{message}");
         }
     }
     let cases = [
-        (
-            "/now",
-            json!("2026-11-22 10:00:00"),
-            "facts.now",
-            "RFC 3339",
-        ),
+        ("/now", json!("2026-11-22 10:00:00"), "facts.now", "RFC 3339"),
         ("/now", json!("2026-11-22"), "facts.now", "RFC 3339"),
         ("/now", json!(1_763_777_000), "facts.now", "RFC 3339"),
         ("/purpose", json!(1), "facts.purpose", "a text"),
         ("/exporter", json!([]), "facts.exporter", "an object"),
-        (
-            "/exporter/place",
-            json!("CN-810000"),
-            "facts.exporter.place",
-            "71, 81 or 82",
-        ),
-        (
-            "/exporter/place",
-            json!("unknown"),
-            "facts.exporter.place",
-            "71, 81 or 82",
-        ),
-        (
-            "/recipient/place",
-            json!("Hk"),
-            "facts.recipient.place",
-            "capitals",
-        ),
-        (
-            "/recipient/accessed_from",
-            json!("nowhere"),
-            "facts.recipient.accessed_from",
-            "`unknown`",
-        ),
-        (
-            "/recipient/restricted",
-            json!("false"),
-            "facts.recipient.restricted",
-            "`true` or `false`",
-        ),
-        (
-            "/exporter/ciio",
-            json!(false),
-            "facts.exporter.ciio",
-            "`yes`, `no`, `unknown`",
-        ),
-        (
-            "/dataset/class",
-            json!("secret"),
-            "facts.dataset.class",
-            "`core`, `important`, `general`, `unknown`",
-        ),
-        (
-            "/dataset/important_status",
-            json!("self-suspected"),
-            "facts.dataset.important_status",
-            "`self_suspected`",
-        ),
-        (
-            "/dataset/collected_in",
-            json!("CN"),
-            "facts.dataset.collected_in",
-            "a list of places",
-        ),
-        (
-            "/dataset/collected_in",
-            json!(["HK", "unknown"]),
-            "facts.dataset.collected_in[1]",
-            "ISO 3166-1",
-        ),
-        (
-            "/dataset/columns",
-            json!({}),
-            "facts.dataset.columns",
-            "a list of columns",
-        ),
+        ("/exporter/place", json!("CN-810000"), "facts.exporter.place", "71, 81 or 82"),
+        ("/exporter/place", json!("unknown"), "facts.exporter.place", "71, 81 or 82"),
+        ("/recipient/place", json!("Hk"), "facts.recipient.place", "capitals"),
+        ("/recipient/accessed_from", json!("nowhere"), "facts.recipient.accessed_from", "`unknown`"),
+        ("/recipient/restricted", json!("false"), "facts.recipient.restricted", "`true` or `false`"),
+        ("/exporter/ciio", json!(false), "facts.exporter.ciio", "`yes`, `no`, `unknown`"),
+        ("/dataset/class", json!("secret"), "facts.dataset.class", "`core`, `important`, `general`, `unknown`"),
+        ("/dataset/important_status", json!("self-suspected"), "facts.dataset.important_status", "`self_suspected`"),
+        ("/dataset/collected_in", json!("CN"), "facts.dataset.collected_in", "a list of places"),
+        ("/dataset/collected_in", json!(["HK", "unknown"]), "facts.dataset.collected_in[1]", "ISO 3166-1"),
+        ("/dataset/columns", json!({}), "facts.dataset.columns", "a list of columns"),
         (
             "/dataset/columns/2/class",
             json!("secret"),
             "facts.dataset.columns[2].class",
             "`none`, `personal`, `sensitive`",
         ),
-        (
-            "/dataset/received_under/kind",
-            json!("sc"),
-            "facts.dataset.received_under.kind",
-            "`gba_sc`",
-        ),
+        ("/dataset/received_under/kind", json!("sc"), "facts.dataset.received_under.kind", "`gba_sc`"),
         (
             "/dataset/received_under/direction",
             json!("CN-HK"),
@@ -312,64 +197,21 @@ fn each_value_must_be_of_its_kind() {
         ("/columns", json!("a"), "facts.columns", "`*` or a list"),
         ("/columns", json!([1]), "facts.columns[0]", "a text"),
         ("/licence", json!(1), "facts.licence", "a text or null"),
-        (
-            "/mechanism/kind",
-            json!("bcr"),
-            "facts.mechanism.kind",
-            "`gba_sc`, `sc`, `cert`, `sa`",
-        ),
-        (
-            "/mechanism/effective",
-            json!("2026-10-01T00:00:00Z"),
-            "facts.mechanism.effective",
-            "a date",
-        ),
-        (
-            "/mechanism/filed",
-            json!("2026-02-30"),
-            "facts.mechanism.filed",
-            "a date",
-        ),
-        (
-            "/mechanism/expires",
-            json!(""),
-            "facts.mechanism.expires",
-            "a date",
-        ),
-        (
-            "/mechanism/datasets",
-            json!("*"),
-            "facts.mechanism.datasets",
-            "a list of dataset ids",
-        ),
-        (
-            "/mechanism/purposes",
-            json!([null]),
-            "facts.mechanism.purposes[0]",
-            "a text",
-        ),
-        (
-            "/exemption/kind",
-            json!("research"),
-            "facts.exemption.kind",
-            "`transit`",
-        ),
-        (
-            "/exemption/evidence",
-            json!([]),
-            "facts.exemption.evidence",
-            "a text or null",
-        ),
+        ("/mechanism/kind", json!("bcr"), "facts.mechanism.kind", "`gba_sc`, `sc`, `cert`, `sa`"),
+        ("/mechanism/effective", json!("2026-10-01T00:00:00Z"), "facts.mechanism.effective", "a date"),
+        ("/mechanism/filed", json!("2026-02-30"), "facts.mechanism.filed", "a date"),
+        ("/mechanism/expires", json!(""), "facts.mechanism.expires", "a date"),
+        ("/mechanism/datasets", json!("*"), "facts.mechanism.datasets", "a list of dataset ids"),
+        ("/mechanism/purposes", json!([null]), "facts.mechanism.purposes[0]", "a text"),
+        ("/exemption/kind", json!("research"), "facts.exemption.kind", "`transit`"),
+        ("/exemption/evidence", json!([]), "facts.exemption.evidence", "a text or null"),
         ("/hk/dpp3", json!("same"), "facts.hk.dpp3", "`same-purpose`"),
     ];
     for (pointer, value, at, want) in cases {
         let mut facts = full();
         *facts.pointer_mut(pointer).unwrap() = value;
         let message = error(&facts.to_string());
-        assert!(
-            message.starts_with(&format!("`{at}` is ")) && message.contains(want),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("`{at}` is ")) && message.contains(want), "{message}");
     }
 }
 
@@ -390,30 +232,15 @@ fn columns_are_unique_and_a_selection_exists() {
     facts["columns"] = json!(["*"]);
     assert!(error(&facts.to_string()).starts_with("`facts.columns[0]` selects `*`"));
     facts["columns"] = json!([]);
-    assert_eq!(
-        Facts::parse(&facts.to_string()).unwrap().selected().count(),
-        0
-    );
+    assert_eq!(Facts::parse(&facts.to_string()).unwrap().selected().count(), 0);
     facts["dataset"]["columns"] = json!([]);
     facts["columns"] = json!("*");
-    assert_eq!(
-        Facts::parse(&facts.to_string()).unwrap().selected().count(),
-        0
-    );
+    assert_eq!(Facts::parse(&facts.to_string()).unwrap().selected().count(), 0);
 }
 
 #[test]
 fn what_is_not_one_json_object_is_told_so() {
-    for text in [
-        "",
-        "{",
-        "null null",
-        "{}{}",
-        "{\"a\":1,}",
-        "{'a':1}",
-        "\u{feff}{}",
-        "{\"a\":\"\\ud800\"}",
-    ] {
+    for text in ["", "{", "null null", "{}{}", "{\"a\":1,}", "{'a':1}", "\u{feff}{}", "{\"a\":\"\\ud800\"}"] {
         assert!(error(text).starts_with("`facts` is not JSON: "), "{text}");
     }
     for text in ["null", "[]", "1", "\"x\""] {
@@ -421,10 +248,7 @@ fn what_is_not_one_json_object_is_told_so() {
     }
     assert!(error(&"[".repeat(100_000)).contains("recursion limit"));
     let long = " ".repeat(FACTS_BYTES_MAX + 1);
-    assert!(matches!(
-        Facts::parse(&long),
-        Err(FactsError::TooLong { .. })
-    ));
+    assert!(matches!(Facts::parse(&long), Err(FactsError::TooLong { .. })));
 }
 
 #[test]
@@ -445,12 +269,8 @@ fn canonical_facts_are_rfc_8785() {
         object.remove(name);
     }
     let canonical = Facts::parse(&absent.to_string()).unwrap().canonical();
-    assert!(canonical.starts_with(
-        r#"{"columns":["c","a"],"dataset":{"class":"general","collected_in":["CN"],"#
-    ));
-    assert!(canonical.contains(
-        r#""hk":null,"licence":null,"mechanism":null,"now":"2026-11-22T10:00:00+08:00""#
-    ));
+    assert!(canonical.starts_with(r#"{"columns":["c","a"],"dataset":{"class":"general","collected_in":["CN"],"#));
+    assert!(canonical.contains(r#""hk":null,"licence":null,"mechanism":null,"now":"2026-11-22T10:00:00+08:00""#));
     assert!(!canonical.contains(' '));
 }
 

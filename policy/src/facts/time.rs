@@ -23,10 +23,7 @@ impl Moment {
     /// Reads `YYYY-MM-DDThh:mm:ss[.f]` with `Z` or `±hh:mm` (RFC 3339 §5.6; `t` and `z` too).
     pub fn parse(text: &str) -> Result<Self, MomentError> {
         instant(text)
-            .map(|at| Self {
-                text: text.to_owned(),
-                at,
-            })
+            .map(|at| Self { text: text.to_owned(), at })
             .ok_or_else(|| MomentError(text.chars().take(64).collect()))
     }
 
@@ -43,18 +40,14 @@ impl Moment {
     /// The calendar day in Asia/Shanghai, by which every date of the rules is read.
     pub fn today(&self) -> Date {
         // The zone is compiled in. Were it not, UTC+8 is what it has been since 1991.
-        let zone =
-            TimeZone::get("Asia/Shanghai").unwrap_or_else(|_| TimeZone::fixed(Offset::constant(8)));
+        let zone = TimeZone::get("Asia/Shanghai").unwrap_or_else(|_| TimeZone::fixed(Offset::constant(8)));
         zone.to_datetime(self.at).date()
     }
 }
 
 impl From<Timestamp> for Moment {
     fn from(at: Timestamp) -> Self {
-        Self {
-            text: at.to_string(),
-            at,
-        }
+        Self { text: at.to_string(), at }
     }
 }
 
@@ -170,23 +163,13 @@ mod tests {
         assert_eq!(day("2026-11-22T15:59:59.999Z"), "2026-11-22");
         assert_eq!(day("2026-11-22T16:00:00Z"), "2026-11-23");
         assert_eq!(day("2026-11-22T23:00:00-12:00"), "2026-11-23");
-        assert_eq!(
-            Moment::from(Timestamp::UNIX_EPOCH).as_str(),
-            "1970-01-01T00:00:00Z"
-        );
+        assert_eq!(Moment::from(Timestamp::UNIX_EPOCH).as_str(), "1970-01-01T00:00:00Z");
     }
 
     #[test]
     fn a_date_is_ten_characters() {
         assert!(date("2026-10-01").is_some());
-        for bad in [
-            "2026-1-01",
-            "20261001",
-            "2026-10-01T00:00:00Z",
-            "2026-02-30",
-            "2026/10/01",
-            "",
-        ] {
+        for bad in ["2026-1-01", "20261001", "2026-10-01T00:00:00Z", "2026-02-30", "2026/10/01", ""] {
             assert!(date(bad).is_none(), "{bad}");
         }
     }

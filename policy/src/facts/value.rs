@@ -33,11 +33,7 @@ impl TryFrom<u64> for Count {
     type Error = CountError;
 
     fn try_from(value: u64) -> Result<Self, CountError> {
-        if value <= Self::MAX.0 {
-            Ok(Self(value))
-        } else {
-            Err(CountError(value))
-        }
+        if value <= Self::MAX.0 { Ok(Self(value)) } else { Err(CountError(value)) }
     }
 }
 

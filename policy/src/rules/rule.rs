@@ -87,32 +87,21 @@ pub struct Rule {
 impl Rule {
     /// Whether the rule applies on `today`.
     pub fn applies_on(&self, today: Date) -> bool {
-        self.effective_from.is_none_or(|from| from <= today)
-            && self.effective_to.is_none_or(|to| today <= to)
+        self.effective_from.is_none_or(|from| from <= today) && self.effective_to.is_none_or(|to| today <= to)
     }
 
     /// Reads the annotations of `policy`, the `number`-th of `file`.
     pub(super) fn read(policy: &Policy, file: &str, number: usize) -> Result<Self, RuleSetError> {
-        let name = policy
-            .annotation("id")
-            .map_or_else(|| format!("policy {number}"), str::to_owned);
-        let notes = Notes {
-            policy,
-            file,
-            rule: &name,
-        };
+        let name = policy.annotation("id").map_or_else(|| format!("policy {number}"), str::to_owned);
+        let notes = Notes { policy, file, rule: &name };
         let id = RuleId::from(notes.required("id", "a rule id such as `CN-06`")?);
         let level = notes.level()?;
         let silent = matches!(level, Level::Accept { .. });
         notes.only_known(&level)?;
         Ok(Self {
             directions: notes.directions()?,
-            citation: notes
-                .required("citation", "the law that the rule states")?
-                .to_owned(),
-            in_force: notes
-                .date("in_force")?
-                .ok_or_else(|| notes.missing("in_force", WANT_DATE))?,
+            citation: notes.required("citation", "the law that the rule states")?.to_owned(),
+            in_force: notes.date("in_force")?.ok_or_else(|| notes.missing("in_force", WANT_DATE))?,
             effective_from: notes.date("effective_from")?,
             effective_to: notes.date("effective_to")?,
             message: if silent { None } else { Some(notes.message()?) },
@@ -136,45 +125,31 @@ struct Notes<'a> {
 impl<'a> Notes<'a> {
     fn level(&self) -> Result<Level, RuleSetError> {
         let ActionConstraint::Eq(action) = self.policy.action_constraint() else {
-            return Err(self.wrong(
-                "action",
-                "any",
-                "one action, as `action == Action::\"export\"`",
-            ));
+            return Err(self.wrong("action", "any", "one action, as `action == Action::\"export\"`"));
         };
         let action = action.id().unescaped().to_owned();
         match (action.as_str(), self.policy.effect()) {
             ("basis", Effect::Permit) => Ok(Level::Basis {
                 step: self.parse("step", "a number from 0 to 255", |text| text.parse().ok())?,
-                needed: self.parse(
-                    "needed",
-                    "`none`, `exempt`, `sc_or_cert` or `sa`",
-                    Needed::parse,
-                )?,
+                needed: self.parse("needed", "`none`, `exempt`, `sc_or_cert` or `sa`", Needed::parse)?,
                 counted: match self.policy.annotation("counted") {
                     None => true,
                     Some("no") => false,
                     Some(other) => return Err(self.wrong("counted", other, "`no`, or left out")),
                 },
             }),
-            ("accept", Effect::Permit) => {
-                Ok(Level::Accept {
-                    contested: self.parse("acceptance", "`accepted` or `contested`", |text| {
-                        match text {
-                            "accepted" => Some(false),
-                            "contested" => Some(true),
-                            _ => None,
-                        }
-                    })?,
-                })
-            }
-            ("export", Effect::Forbid) => {
-                self.parse("level", "`deny` or `review`", |text| match text {
-                    "deny" => Some(Level::Deny),
-                    "review" => Some(Level::Review),
+            ("accept", Effect::Permit) => Ok(Level::Accept {
+                contested: self.parse("acceptance", "`accepted` or `contested`", |text| match text {
+                    "accepted" => Some(false),
+                    "contested" => Some(true),
                     _ => None,
-                })
-            }
+                })?,
+            }),
+            ("export", Effect::Forbid) => self.parse("level", "`deny` or `review`", |text| match text {
+                "deny" => Some(Level::Deny),
+                "review" => Some(Level::Review),
+                _ => None,
+            }),
             // A permit for an export could only ever widen: there is nothing it could mean.
             (action, effect) => Err(self.wrong(
                 "action",
@@ -186,34 +161,14 @@ impl<'a> Notes<'a> {
 
     fn only_known(&self, level: &Level) -> Result<(), RuleSetError> {
         let own: &[&str] = match level {
-            Level::Deny | Level::Review => {
-                &["level", "message_en", "message_zh_hans", "message_zh_hant"]
-            }
-            Level::Basis { .. } => &[
-                "step",
-                "needed",
-                "counted",
-                "message_en",
-                "message_zh_hans",
-                "message_zh_hant",
-            ],
+            Level::Deny | Level::Review => &["level", "message_en", "message_zh_hans", "message_zh_hant"],
+            Level::Basis { .. } => &["step", "needed", "counted", "message_en", "message_zh_hans", "message_zh_hant"],
             Level::Accept { .. } => &["acceptance"],
         };
-        let all = [
-            "id",
-            "direction",
-            "citation",
-            "in_force",
-            "effective_from",
-            "effective_to",
-        ];
+        let all = ["id", "direction", "citation", "in_force", "effective_from", "effective_to"];
         for (key, value) in self.policy.annotations() {
             if !all.contains(&key) && !own.contains(&key) {
-                return Err(self.wrong(
-                    key,
-                    value,
-                    "left out: a rule of this kind has no such annotation",
-                ));
+                return Err(self.wrong(key, value, "left out: a rule of this kind has no such annotation"));
             }
         }
         Ok(())
@@ -221,41 +176,22 @@ impl<'a> Notes<'a> {
 
     fn directions(&self) -> Result<BTreeSet<Direction>, RuleSetError> {
         const WANT: &str = "`CN-OUT`, `HK-OUT`, `DOMESTIC`, `UNSUPPORTED`, separated by commas";
-        self.parse("direction", WANT, |text| {
-            text.split(',')
-                .map(|word| Direction::parse(word.trim()))
-                .collect()
-        })
+        self.parse("direction", WANT, |text| text.split(',').map(|word| Direction::parse(word.trim())).collect())
     }
 
     fn message(&self) -> Result<Message, RuleSetError> {
-        let text = |key| {
-            self.required(key, "a sentence for the person asking")
-                .map(str::to_owned)
-        };
-        Ok(Message {
-            en: text("message_en")?,
-            zh_hans: text("message_zh_hans")?,
-            zh_hant: text("message_zh_hant")?,
-        })
+        let text = |key| self.required(key, "a sentence for the person asking").map(str::to_owned);
+        Ok(Message { en: text("message_en")?, zh_hans: text("message_zh_hans")?, zh_hant: text("message_zh_hant")? })
     }
 
     fn date(&self, key: &str) -> Result<Option<Date>, RuleSetError> {
         match self.policy.annotation(key) {
             None => Ok(None),
-            Some(text) => text
-                .parse()
-                .map(Some)
-                .map_err(|_| self.wrong(key, text, WANT_DATE)),
+            Some(text) => text.parse().map(Some).map_err(|_| self.wrong(key, text, WANT_DATE)),
         }
     }
 
-    fn parse<T>(
-        &self,
-        key: &str,
-        want: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, RuleSetError> {
+    fn parse<T>(&self, key: &str, want: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, RuleSetError> {
         let text = self.required(key, want)?;
         parse(text).ok_or_else(|| self.wrong(key, text, want))
     }

@@ -24,12 +24,8 @@ macro_rules! files {
 impl Sources {
     /// The rules, schema and calendars of this release.
     pub fn builtin() -> Self {
-        let texts = |files: &[(&str, &str)]| {
-            files
-                .iter()
-                .map(|(name, text)| ((*name).to_owned(), lines(text)))
-                .collect()
-        };
+        let texts =
+            |files: &[(&str, &str)]| files.iter().map(|(name, text)| ((*name).to_owned(), lines(text))).collect();
         Self {
             schema: lines(include_str!("../../rules/schema.cedarschema")),
             rules: texts(&files!("rules":

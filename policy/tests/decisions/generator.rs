@@ -93,21 +93,15 @@ pub fn facts(random: &mut Random) -> Value {
         }
         json!({ "kind": "gba_sc", "direction": random.pick(&["CN->HK", "HK->CN"]) })
     });
-    optional(random, &mut facts, "licence", |random| {
-        json!(random.pick(&["", "LIC-9"]))
-    });
-    optional(random, &mut facts, "mechanism", |random| {
-        mechanism(random, effective)
-    });
+    optional(random, &mut facts, "licence", |random| json!(random.pick(&["", "LIC-9"])));
+    optional(random, &mut facts, "mechanism", |random| mechanism(random, effective));
     optional(random, &mut facts, "exemption", |random| {
         if random.one_in(2) {
             return Value::Null;
         }
         let kind = random.pick(&["transit", "individual-contract", "hr", "emergency"]);
         let mut exemption = json!({ "kind": kind });
-        optional(random, &mut exemption, "evidence", |random| {
-            json!(random.pick(&["sha256:aa", "sha256:aa", ""]))
-        });
+        optional(random, &mut exemption, "evidence", |random| json!(random.pick(&["sha256:aa", "sha256:aa", ""])));
         exemption
     });
     optional(
@@ -127,20 +121,14 @@ fn faultless(facts: &mut Value) {
     for member in ["restricted", "foreign_authority_request"] {
         facts["recipient"][member] = json!(false);
     }
-    for member in [
-        "state_secret",
-        "controlled_item",
-        "genetic_resource",
-        "geospatial",
-    ] {
+    for member in ["state_secret", "controlled_item", "genetic_resource", "geospatial"] {
         facts["dataset"][member] = json!(false);
     }
     facts["dataset"]["source_statement"] = json!(true);
     facts["dataset"]["class"] = json!("general");
     facts["dataset"]["important_status"] = json!("no");
     facts["dataset"]["received_under"] = Value::Null;
-    facts["preconditions"] =
-        json!({ "notice": true, "separate_consent": true, "pipia": "PIPIA-1" });
+    facts["preconditions"] = json!({ "notice": true, "separate_consent": true, "pipia": "PIPIA-1" });
     facts["exporter"]["counters"]["baseline"] = json!(true);
     if let Some(mechanism) = facts["mechanism"].as_object_mut() {
         mechanism.insert("datasets".to_owned(), json!(["*"]));
@@ -148,12 +136,7 @@ fn faultless(facts: &mut Value) {
 }
 
 /// Sets a member four times out of five; else it is null or absent.
-fn optional(
-    random: &mut Random,
-    object: &mut Value,
-    name: &str,
-    make: impl Fn(&mut Random) -> Value,
-) {
+fn optional(random: &mut Random, object: &mut Value, name: &str, make: impl Fn(&mut Random) -> Value) {
     match random.below(10) {
         0 => {}
         1 => object[name] = Value::Null,
@@ -165,17 +148,9 @@ fn parties(random: &mut Random) -> (&'static str, &'static str, &'static str) {
     match random.below(10) {
         // The main road, out of Shenzhen into Hong Kong.
         0..5 => ("CN-440300", "HK", "HK"),
-        5 | 6 => (
-            "HK",
-            random.pick(&["CN-440300", "HK", "CN-110000"]),
-            random.pick(&["HK", "CN-440300", "unknown"]),
-        ),
+        5 | 6 => ("HK", random.pick(&["CN-440300", "HK", "CN-110000"]), random.pick(&["HK", "CN-440300", "unknown"])),
         _ => {
-            let accessed = if random.one_in(8) {
-                "unknown"
-            } else {
-                random.pick(PLACES)
-            };
+            let accessed = if random.one_in(8) { "unknown" } else { random.pick(PLACES) };
             (random.pick(PLACES), random.pick(PLACES), accessed)
         }
     }
@@ -184,11 +159,7 @@ fn parties(random: &mut Random) -> (&'static str, &'static str, &'static str) {
 fn counters(random: &mut Random) -> Value {
     let near = |random: &mut Random, marks: &[u64]| {
         let mark = random.pick(marks);
-        if random.one_in(3) {
-            random.below(mark + 10)
-        } else {
-            (mark + random.below(4)).saturating_sub(2)
-        }
+        if random.one_in(3) { random.below(mark + 10) } else { (mark + random.below(4)).saturating_sub(2) }
     };
     json!({
         "persons": near(random, &[0, 0, 88_000, 99_000, 100_000, 988_000, 999_000, 1_000_000, (1u64 << 53) - 3]),
@@ -198,19 +169,7 @@ fn counters(random: &mut Random) -> Value {
 }
 
 fn subjects(random: &mut Random) -> Value {
-    let persons = random.pick(&[
-        0,
-        1,
-        200,
-        300,
-        1_000,
-        12_000,
-        12_000,
-        12_000,
-        100_000,
-        1_000_000,
-        (1u64 << 53) - 1,
-    ]);
+    let persons = random.pick(&[0, 1, 200, 300, 1_000, 12_000, 12_000, 12_000, 100_000, 1_000_000, (1u64 << 53) - 1]);
     let sensitive = random.pick(&[0, 0, 1, 10, 300, 300, 10_000, (1u64 << 53) - 1]);
     json!({ "persons": persons, "sensitive": sensitive, "under_14": random.pick(&[0, 0, 0, 0, 1, 3, (1u64 << 53) - 1]) })
 }
@@ -277,18 +236,10 @@ fn mechanism(random: &mut Random, effective: Date) -> Value {
         "purposes": random.pick(&[json!(["academic-research"]), json!(["*"]), json!(["academic-research", "marketing"]), json!([])]),
     });
     optional(random, &mut mechanism, "filed", |random| {
-        json!(
-            effective
-                .saturating_add(random.days(-3, 25).days())
-                .to_string()
-        )
+        json!(effective.saturating_add(random.days(-3, 25).days()).to_string())
     });
     optional(random, &mut mechanism, "expires", |random| {
-        json!(
-            effective
-                .saturating_add(random.pick(&[0, 5, 20, 365, 1_096]).days())
-                .to_string()
-        )
+        json!(effective.saturating_add(random.pick(&[0, 5, 20, 365, 1_096]).days()).to_string())
     });
     optional(random, &mut mechanism, "persons_max", |random| {
         json!(random.pick(&[0, 11_999, 12_000, 50_000, (1u64 << 53) - 1]))

@@ -19,11 +19,7 @@ pub struct Oracle {
 
 impl Oracle {
     pub fn new() -> Self {
-        let mut oracle = Self {
-            off: BTreeSet::new(),
-            worked: BTreeSet::new(),
-            years: BTreeSet::new(),
-        };
+        let mut oracle = Self { off: BTreeSet::new(), worked: BTreeSet::new(), years: BTreeSet::new() };
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/calendar");
         for entry in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
@@ -40,9 +36,7 @@ impl Oracle {
                 }
             }
             for day in file["worked"].as_array().unwrap() {
-                oracle
-                    .worked
-                    .insert((place.clone(), day.as_str().unwrap().parse().unwrap()));
+                oracle.worked.insert((place.clone(), day.as_str().unwrap().parse().unwrap()));
             }
         }
         oracle
@@ -60,10 +54,7 @@ impl Oracle {
                 if day.month() == 12 && day.day() >= 28 {
                     years.push(day.year() + 1);
                 }
-                if years
-                    .iter()
-                    .any(|year| !self.years.contains(&(place.to_owned(), *year)))
-                {
+                if years.iter().any(|year| !self.years.contains(&(place.to_owned(), *year))) {
                     return None;
                 }
                 let key = (place.to_owned(), day);
@@ -86,36 +77,15 @@ impl Oracle {
             .map(|c| (c["name"].as_str().unwrap(), c["class"].as_str().unwrap()))
             .collect();
         let selected: Vec<&str> = match &facts["columns"] {
-            Value::String(_) => facts["dataset"]["columns"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|c| c["name"].as_str().unwrap())
-                .collect(),
-            names => names
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|n| n.as_str().unwrap())
-                .collect(),
+            Value::String(_) => {
+                facts["dataset"]["columns"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect()
+            }
+            names => names.as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect(),
         };
-        let of = |names: &[&str]| {
-            names
-                .iter()
-                .map(|n| classes[n].to_owned())
-                .collect::<Vec<_>>()
-        };
+        let of = |names: &[&str]| names.iter().map(|n| classes[n].to_owned()).collect::<Vec<_>>();
         let mut decision = self.outcome(facts, &of(&selected));
-        let unsensitive: Vec<&str> = selected
-            .iter()
-            .copied()
-            .filter(|n| classes[n] != "sensitive")
-            .collect();
-        let impersonal: Vec<&str> = selected
-            .iter()
-            .copied()
-            .filter(|n| classes[n] == "none")
-            .collect();
+        let unsensitive: Vec<&str> = selected.iter().copied().filter(|n| classes[n] != "sensitive").collect();
+        let impersonal: Vec<&str> = selected.iter().copied().filter(|n| classes[n] == "none").collect();
         decision["columns_allowed"] = [selected, unsensitive, impersonal]
             .iter()
             .find(|names| self.outcome(facts, &of(names))["effect"] == "allow")
@@ -124,38 +94,28 @@ impl Oracle {
     }
 
     fn outcome(&self, facts: &Value, classes: &[String]) -> Value {
-        let (exporter, recipient, dataset) =
-            (&facts["exporter"], &facts["recipient"], &facts["dataset"]);
+        let (exporter, recipient, dataset) = (&facts["exporter"], &facts["recipient"], &facts["dataset"]);
         let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
         let number = |value: &Value| value.as_u64().unwrap();
         let yes = |value: &Value| value.as_bool().unwrap();
         let mainland = |place: &str| place == "CN" || place.starts_with("CN-");
         let gba = |place: &str| {
-            [
-                "4401", "4403", "4404", "4406", "4407", "4412", "4413", "4419", "4420",
-            ]
-            .iter()
-            .any(|city| place.starts_with(&format!("CN-{city}")))
+            ["4401", "4403", "4404", "4406", "4407", "4412", "4413", "4419", "4420"]
+                .iter()
+                .any(|city| place.starts_with(&format!("CN-{city}")))
         };
 
         let from = text(&exporter["place"]);
         let to = [text(&recipient["place"]), text(&recipient["accessed_from"])];
         let direction = if mainland(&from) {
-            if to.iter().all(|p| mainland(p)) {
-                "DOMESTIC"
-            } else {
-                "CN-OUT"
-            }
+            if to.iter().all(|p| mainland(p)) { "DOMESTIC" } else { "CN-OUT" }
         } else if from == "HK" {
-            if to.iter().all(|p| p == "HK") {
-                "DOMESTIC"
-            } else {
-                "HK-OUT"
-            }
+            if to.iter().all(|p| p == "HK") { "DOMESTIC" } else { "HK-OUT" }
         } else {
             "UNSUPPORTED"
         };
-        let before = json!({ "persons": exporter["counters"]["persons"], "sensitive": exporter["counters"]["sensitive"] });
+        let before =
+            json!({ "persons": exporter["counters"]["persons"], "sensitive": exporter["counters"]["sensitive"] });
         if direction == "UNSUPPORTED" {
             return json!({
                 "effect": "deny", "direction": direction, "needed": "none", "basis": [],
@@ -199,48 +159,19 @@ impl Oracle {
         };
 
         if direction != "DOMESTIC" {
-            add(
-                &mut deny,
-                "CN-01",
-                yes(&dataset["state_secret"]) || class == "core",
-            );
+            add(&mut deny, "CN-01", yes(&dataset["state_secret"]) || class == "core");
             add(&mut deny, "CN-20", yes(&recipient["restricted"]));
-            add(
-                &mut deny,
-                "CN-21",
-                direction == "CN-OUT" && yes(&recipient["foreign_authority_request"]),
-            );
+            add(&mut deny, "CN-21", direction == "CN-OUT" && yes(&recipient["foreign_authority_request"]));
             let controlled = yes(&dataset["controlled_item"]) && text(&facts["licence"]).is_empty();
-            add(
-                &mut deny,
-                if direction == "CN-OUT" {
-                    "CN-24"
-                } else {
-                    "HK-11"
-                },
-                controlled,
-            );
+            add(&mut deny, if direction == "CN-OUT" { "CN-24" } else { "HK-11" }, controlled);
             add(&mut deny, "DS-1", !yes(&dataset["source_statement"]));
         }
         let received = text(&dataset["received_under"]["direction"]);
-        add(
-            &mut deny,
-            "GBA-09",
-            received == "CN->HK" && has_personal && to.iter().any(|p| p != "HK"),
-        );
-        add(
-            &mut deny,
-            "GBA-10",
-            received == "HK->CN" && has_personal && to.iter().any(|p| !gba(p)),
-        );
+        add(&mut deny, "GBA-09", received == "CN->HK" && has_personal && to.iter().any(|p| p != "HK"));
+        add(&mut deny, "GBA-10", received == "HK->CN" && has_personal && to.iter().any(|p| !gba(p)));
 
         let kind = text(&facts["exemption"]["kind"]);
-        let collected: Vec<String> = dataset["collected_in"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(text)
-            .collect();
+        let collected: Vec<String> = dataset["collected_in"].as_array().unwrap().iter().map(text).collect();
         let valid = !text(&facts["exemption"]["evidence"]).is_empty()
             && has_personal
             && !important
@@ -277,37 +208,16 @@ impl Oracle {
         let mut tested = false;
         let mut accepted = false;
         if direction == "CN-OUT" {
-            add(
-                &mut review,
-                "UNK-CLASS",
-                class == "unknown" || status == "unknown",
-            );
-            add(
-                &mut review,
-                "A8",
-                status == "self_suspected" || yes(&dataset["geospatial"]),
-            );
+            add(&mut review, "UNK-CLASS", class == "unknown" || status == "unknown");
+            add(&mut review, "A8", status == "self_suspected" || yes(&dataset["geospatial"]));
             add(&mut review, "HG-2", yes(&dataset["genetic_resource"]));
-            add(
-                &mut review,
-                "UNK-SUBJECTS",
-                has_personal && subjects.is_null(),
-            );
-            add(
-                &mut review,
-                "A3",
-                has_personal && !yes(&exporter["counters"]["baseline"]),
-            );
-            add(
-                &mut review,
-                "A10",
-                valid && (kind == "individual-contract" || kind == "hr") && ciio,
-            );
+            add(&mut review, "UNK-SUBJECTS", has_personal && subjects.is_null());
+            add(&mut review, "A3", has_personal && !yes(&exporter["counters"]["baseline"]));
+            add(&mut review, "A10", valid && (kind == "individual-contract" || kind == "hr") && ciio);
             add(&mut review, "A23", valid && kind == "emergency");
             let given = &facts["preconditions"];
-            let complete = yes(&given["notice"])
-                && yes(&given["separate_consent"])
-                && !text(&given["pipia"]).is_empty();
+            let complete =
+                yes(&given["notice"]) && yes(&given["separate_consent"]) && !text(&given["pipia"]).is_empty();
             add(&mut deny, "CN-16", has_personal && !complete);
 
             if needed == "sa" || needed == "sc_or_cert" {
@@ -318,9 +228,7 @@ impl Oracle {
                     "gba_sc" => needed == "sc_or_cert" && eligible,
                     _ => false,
                 };
-                let a1 = instrument == "gba_sc"
-                    && eligible
-                    && basis.iter().any(|b| ["CN-04", "CN-05"].contains(b));
+                let a1 = instrument == "gba_sc" && eligible && basis.iter().any(|b| ["CN-04", "CN-05"].contains(b));
                 add(&mut review, "A1", a1);
                 tested = accepted || a1;
                 if !tested {
@@ -332,11 +240,7 @@ impl Oracle {
         if direction == "HK-OUT" {
             let dpp3 = text(&facts["hk"]["dpp3"]);
             add(&mut deny, "HK-01", has_personal && dpp3 == "new-purpose");
-            add(
-                &mut review,
-                "HK-01",
-                has_personal && (dpp3.is_empty() || dpp3 == "unknown"),
-            );
+            add(&mut review, "HK-01", has_personal && (dpp3.is_empty() || dpp3 == "unknown"));
             tested = has_personal && instrument == "gba_sc";
         }
         if direction != "DOMESTIC" {
@@ -348,16 +252,11 @@ impl Oracle {
             let expires = day(&mechanism["expires"]);
             let filed = day(&mechanism["filed"]);
             let issued = instrument == "cert" || instrument == "sa";
-            let outside = today < effective
-                || expires.is_some_and(|last| today > last)
-                || (issued && expires.is_none());
+            let outside =
+                today < effective || expires.is_some_and(|last| today > last) || (issued && expires.is_none());
             add(&mut deny, "MECH-DATE", outside);
             let lists = |member: &str, wanted: &Value| {
-                mechanism[member]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .any(|item| item == "*" || item == wanted)
+                mechanism[member].as_array().unwrap().iter().any(|item| item == "*" || item == wanted)
             };
             let covered = lists("datasets", &dataset["id"]) && lists("purposes", &facts["purpose"]);
             add(&mut deny, "MECH-SCOPE", !covered);
@@ -371,9 +270,7 @@ impl Oracle {
                     add(&mut deny, "MECH-CALENDAR", doubtful);
                 }
             }
-            let over = mechanism["persons_max"]
-                .as_u64()
-                .is_some_and(|most| p > most);
+            let over = mechanism["persons_max"].as_u64().is_some_and(|most| p > most);
             add(&mut deny, "CN-23", accepted && instrument == "sa" && over);
         }
 
@@ -385,11 +282,7 @@ impl Oracle {
             ("allow", basis.iter().map(|b| (*b).to_owned()).collect())
         };
         let uncounted = ["CN-10", "CN-11", "CN-12", "CN-13"].contains(&basis[0]);
-        let after = if direction == "CN-OUT" && !uncounted {
-            json!({ "persons": n, "sensitive": s })
-        } else {
-            before
-        };
+        let after = if direction == "CN-OUT" && !uncounted { json!({ "persons": n, "sensitive": s }) } else { before };
         json!({
             "effect": effect, "direction": direction, "needed": needed, "basis": basis,
             "rules": rules, "counters_after": after,
@@ -413,8 +306,7 @@ fn a_naive_oracle_agrees_on_100_000_random_facts() {
                 scope.spawn(move || {
                     let mut seen = BTreeMap::new();
                     for case in (worker..CASES).step_by(usize::try_from(WORKERS).unwrap()) {
-                        let mut random =
-                            Random(seed.wrapping_add(case.wrapping_mul(0x2545_F491_4F6C_DD1D)));
+                        let mut random = Random(seed.wrapping_add(case.wrapping_mul(0x2545_F491_4F6C_DD1D)));
                         let facts = generator::facts(&mut random);
                         let expected = oracle.decide(&facts);
                         let parsed = policy::Facts::parse(&facts.to_string()).unwrap();
@@ -451,10 +343,7 @@ fn a_naive_oracle_agrees_on_100_000_random_facts() {
                 })
             })
             .collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap())
-            .collect()
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
     });
     let mut total: BTreeMap<String, u32> = BTreeMap::new();
     for (key, count) in seen.into_iter().flatten() {
@@ -476,17 +365,11 @@ fn a_naive_oracle_agrees_on_100_000_random_facts() {
             policy::Level::Accept { .. } => continue,
         };
         let key = format!("{effect} {}", rule.id);
-        assert!(
-            total.get(&key).is_some_and(|count| *count >= 20),
-            "`{key}` was hardly reached"
-        );
+        assert!(total.get(&key).is_some_and(|count| *count >= 20), "`{key}` was hardly reached");
     }
 }
 
 /// The seed of this run: another each time the variable says so, the same otherwise.
 pub fn seed() -> u64 {
-    std::env::var("POLICY_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(20_261_122)
+    std::env::var("POLICY_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_122)
 }

@@ -26,10 +26,7 @@ fn parse(facts: &serde_json::Value) -> Facts {
 fn dropping_a_column_never_makes_a_decision_worse() {
     let rules = RuleSet::builtin().unwrap();
     each(|random, facts| {
-        let names: Vec<_> = parse(facts)
-            .selected()
-            .map(|column| column.name.clone())
-            .collect();
+        let names: Vec<_> = parse(facts).selected().map(|column| column.name.clone()).collect();
         if names.is_empty() {
             return;
         }
@@ -37,15 +34,8 @@ fn dropping_a_column_never_makes_a_decision_worse() {
         fewer.remove(usize::try_from(random.below(names.len() as u64)).unwrap());
         let mut smaller = facts.clone();
         smaller["columns"] = json!(fewer);
-        let (before, after) = (
-            evaluate(&rules, &parse(facts)),
-            evaluate(&rules, &parse(&smaller)),
-        );
-        assert!(
-            after.effect <= before.effect,
-            "seed {}\n{facts:#}\n{before:?}\n{after:?}",
-            seed()
-        );
+        let (before, after) = (evaluate(&rules, &parse(facts)), evaluate(&rules, &parse(&smaller)));
+        assert!(after.effect <= before.effect, "seed {}\n{facts:#}\n{before:?}\n{after:?}", seed());
     });
 }
 
@@ -62,10 +52,7 @@ fn the_same_facts_give_the_same_decision_and_the_same_bytes() {
         assert_eq!(decide(&rules, &facts), decide(&again, &replayed));
         let outcome = evaluate(&rules, &facts);
         let decision = decide(&rules, &facts);
-        assert_eq!(
-            (outcome.effect, outcome.rules),
-            (decision.effect, decision.rules)
-        );
+        assert_eq!((outcome.effect, outcome.rules), (decision.effect, decision.rules));
         let written: policy::Decision =
             serde_json::from_str(&serde_json::to_string(&decide(&rules, &facts)).unwrap()).unwrap();
         assert_eq!(written, decide(&rules, &facts));
@@ -109,10 +96,7 @@ fn adding_a_forbid_never_makes_a_decision_milder() {
         let narrower = &sets[usize::try_from(random.below(sets.len() as u64)).unwrap()];
         let (law, own) = (evaluate(&rules, &facts), evaluate(narrower, &facts));
         assert!(own.effect >= law.effect, "{law:?}\n{own:?}");
-        assert_eq!(
-            (law.basis, law.needed, law.counters_after),
-            (own.basis, own.needed, own.counters_after)
-        );
+        assert_eq!((law.basis, law.needed, law.counters_after), (own.basis, own.needed, own.counters_after));
     });
 }
 

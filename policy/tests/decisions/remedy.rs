@@ -9,16 +9,13 @@ pub fn check(rules: &RuleSet, facts: &Value, answer: &Value) {
     assert!(answer["effect"] != "allow" || remedies.is_empty());
     for remedy in remedies {
         for cured in carry_out(facts, remedy) {
-            let after: Value =
-                serde_json::from_str(&decide_line(rules, &cured.to_string())).unwrap();
+            let after: Value = serde_json::from_str(&decide_line(rules, &cured.to_string())).unwrap();
             assert_eq!(after["effect"], "allow", "{remedy:#}\n{facts:#}\n{after:#}");
         }
     }
     let allowed = answer["columns_allowed"].as_array().unwrap();
     if answer["effect"] != "allow" {
-        let dropped = remedies
-            .iter()
-            .find(|remedy| remedy["kind"] == "drop-columns");
+        let dropped = remedies.iter().find(|remedy| remedy["kind"] == "drop-columns");
         assert_eq!(dropped.is_some(), !allowed.is_empty());
     }
 }
@@ -31,27 +28,17 @@ fn carry_out(facts: &Value, remedy: &Value) -> Vec<Value> {
             let dropped = remedy["columns"].as_array().unwrap();
             assert!(!dropped.is_empty());
             let names: Vec<Value> = match &facts["columns"] {
-                Value::String(_) => facts["dataset"]["columns"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|c| c["name"].clone())
-                    .collect(),
+                Value::String(_) => {
+                    facts["dataset"]["columns"].as_array().unwrap().iter().map(|c| c["name"].clone()).collect()
+                }
                 names => names.as_array().unwrap().clone(),
             };
-            cured["columns"] = json!(
-                names
-                    .into_iter()
-                    .filter(|n| !dropped.contains(n))
-                    .collect::<Vec<_>>()
-            );
+            cured["columns"] = json!(names.into_iter().filter(|n| !dropped.contains(n)).collect::<Vec<_>>());
         }
         "attach-mechanism" => {
             let kinds = remedy["any_of"].as_array().unwrap();
             assert!(!kinds.is_empty());
-            let today = policy::Moment::parse(facts["now"].as_str().unwrap())
-                .unwrap()
-                .today();
+            let today = policy::Moment::parse(facts["now"].as_str().unwrap()).unwrap().today();
             return kinds
                 .iter()
                 .map(|kind| {
@@ -67,11 +54,7 @@ fn carry_out(facts: &Value, remedy: &Value) -> Vec<Value> {
         "record-filing" => cured["mechanism"]["filed"] = remedy["filed_by"].clone(),
         "add-precondition" => {
             for missing in remedy["missing"].as_array().unwrap() {
-                let value = if missing == "pipia" {
-                    json!("PIPIA-9")
-                } else {
-                    json!(true)
-                };
+                let value = if missing == "pipia" { json!("PIPIA-9") } else { json!(true) };
                 cured["preconditions"][missing.as_str().unwrap()] = value;
             }
         }
@@ -112,10 +95,7 @@ fn carry_out(facts: &Value, remedy: &Value) -> Vec<Value> {
             assert!(steps.len() > 1);
             let mut ways = vec![cured];
             for step in steps {
-                ways = ways
-                    .iter()
-                    .flat_map(|facts| carry_out(facts, step))
-                    .collect();
+                ways = ways.iter().flat_map(|facts| carry_out(facts, step)).collect();
             }
             return ways;
         }
@@ -143,38 +123,14 @@ fn each_kind_is_offered_where_it_helps() {
     };
     let cases: Vec<(Vec<Edit>, Vec<&str>)> = vec![
         (vec![], vec![]),
-        (
-            vec![("/preconditions/pipia", json!(null))],
-            vec!["drop-columns", "add-precondition"],
-        ),
-        (
-            vec![("/exporter/counters/baseline", json!(false))],
-            vec!["drop-columns", "record-baseline"],
-        ),
-        (
-            vec![("/dataset/subjects", json!(null))],
-            vec!["drop-columns", "declare-subjects"],
-        ),
-        (
-            vec![("/dataset/class", json!("unknown"))],
-            vec!["declare-class"],
-        ),
-        (
-            vec![("/dataset/source_statement", json!(false))],
-            vec!["state-source"],
-        ),
-        (
-            vec![("/dataset/controlled_item", json!(true))],
-            vec!["name-licence"],
-        ),
-        (
-            vec![("/exporter/ciio", json!("unknown"))],
-            vec!["drop-columns", "attach-mechanism", "declare-ciio"],
-        ),
-        (
-            vec![("/recipient/accessed_from", json!("unknown"))],
-            vec!["read-from"],
-        ),
+        (vec![("/preconditions/pipia", json!(null))], vec!["drop-columns", "add-precondition"]),
+        (vec![("/exporter/counters/baseline", json!(false))], vec!["drop-columns", "record-baseline"]),
+        (vec![("/dataset/subjects", json!(null))], vec!["drop-columns", "declare-subjects"]),
+        (vec![("/dataset/class", json!("unknown"))], vec!["declare-class"]),
+        (vec![("/dataset/source_statement", json!(false))], vec!["state-source"]),
+        (vec![("/dataset/controlled_item", json!(true))], vec!["name-licence"]),
+        (vec![("/exporter/ciio", json!("unknown"))], vec!["drop-columns", "attach-mechanism", "declare-ciio"]),
+        (vec![("/recipient/accessed_from", json!("unknown"))], vec!["read-from"]),
         (
             vec![("/columns", json!("*")), ("/mechanism", gba(json!(null)))],
             vec!["drop-columns", "attach-mechanism", "record-filing"],
@@ -185,13 +141,7 @@ fn each_kind_is_offered_where_it_helps() {
         (vec![("/dataset/genetic_resource", json!(true))], vec![]),
         (vec![("/exporter/place", json!("MO"))], vec![]),
         // Two faults at once: one remedy of two steps.
-        (
-            vec![
-                ("/preconditions/notice", json!(false)),
-                ("/columns", json!("*")),
-            ],
-            vec!["drop-columns", "all-of"],
-        ),
+        (vec![("/preconditions/notice", json!(false)), ("/columns", json!("*"))], vec!["drop-columns", "all-of"]),
         (
             vec![
                 ("/exporter/place", json!("HK")),
@@ -207,16 +157,9 @@ fn each_kind_is_offered_where_it_helps() {
             *facts.pointer_mut(pointer).unwrap() = value.clone();
         }
         let answer: Value = serde_json::from_str(&decide_line(&rules, &facts.to_string())).unwrap();
-        let kinds: Vec<&str> = answer["remedies"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|r| r["kind"].as_str().unwrap())
-            .collect();
-        if edits
-            .iter()
-            .any(|(pointer, _)| *pointer == "/preconditions/notice")
-        {
+        let kinds: Vec<&str> =
+            answer["remedies"].as_array().unwrap().iter().map(|r| r["kind"].as_str().unwrap()).collect();
+        if edits.iter().any(|(pointer, _)| *pointer == "/preconditions/notice") {
             // Without its sensitive columns the selection still lacks the notice.
             assert_eq!(answer["columns_allowed"], json!(["text"]));
         }
@@ -233,12 +176,8 @@ fn the_most_that_may_be_declared_is_told_to_the_person() {
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .find(|case| case["name"] == "subjects not known")
         .unwrap();
-    let answer: Value =
-        serde_json::from_str(&decide_line(&rules, &case["facts"].to_string())).unwrap();
+    let answer: Value = serde_json::from_str(&decide_line(&rules, &case["facts"].to_string())).unwrap();
     let declared = &answer["remedies"][1];
     assert_eq!(declared["kind"], "declare-subjects");
-    assert_eq!(
-        declared["at_most"],
-        json!({ "persons": 99_999, "sensitive": 0, "under_14": 0 })
-    );
+    assert_eq!(declared["at_most"], json!({ "persons": 99_999, "sensitive": 0, "under_14": 0 }));
 }

@@ -11,14 +11,9 @@ fn every_worked_case_comes_out_as_written() {
     let mut cases = 0;
     for line in VECTORS.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
-        let answer: Value =
-            serde_json::from_str(&decide_line(&rules, &case["facts"].to_string())).unwrap();
+        let answer: Value = serde_json::from_str(&decide_line(&rules, &case["facts"].to_string())).unwrap();
         for (member, expected) in case["decision"].as_object().unwrap() {
-            assert_eq!(
-                &answer[member], expected,
-                "{}: {member}\n{answer:#}",
-                case["name"]
-            );
+            assert_eq!(&answer[member], expected, "{}: {member}\n{answer:#}", case["name"]);
         }
         cases += 1;
     }
@@ -44,9 +39,7 @@ fn a_decision_has_the_members_of_the_specification_in_order() {
     ];
     let mut rest = answer.as_str();
     for member in members {
-        let at = rest
-            .find(&format!("\"{member}\":"))
-            .unwrap_or_else(|| panic!("{member} in {answer}"));
+        let at = rest.find(&format!("\"{member}\":")).unwrap_or_else(|| panic!("{member} in {answer}"));
         rest = &rest[at + 1..];
     }
     let value: Value = serde_json::from_str(&answer).unwrap();
@@ -59,12 +52,7 @@ fn a_decision_has_the_members_of_the_specification_in_order() {
         ])
     );
     assert_eq!(value["policy"], rules.digest());
-    for (reason, rule) in value["reasons"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .zip(value["rules"].as_array().unwrap())
-    {
+    for (reason, rule) in value["reasons"].as_array().unwrap().iter().zip(value["rules"].as_array().unwrap()) {
         assert_eq!(&reason["rule"], rule);
         for script in ["en", "zh-Hans", "zh-Hant"] {
             assert!(!reason["message"][script].as_str().unwrap().is_empty());
@@ -85,12 +73,7 @@ fn a_batch_answers_each_line() {
     assert_eq!(answers[0], answers[3]);
     for bad in &answers[1..3] {
         assert_eq!(bad["error"]["code"], "bad_input");
-        assert!(
-            bad["error"]["message"]
-                .as_str()
-                .unwrap()
-                .contains("not JSON")
-        );
+        assert!(bad["error"]["message"].as_str().unwrap().contains("not JSON"));
         assert_eq!(bad.as_object().unwrap().len(), 1);
     }
 }

@@ -9,20 +9,13 @@ use super::{DEPTH_MAX, INTEGER_MAX, LIST_ENTRIES_MAX, LeafError};
 
 /// Checks that `text` is one canonical object and calls `visit` with the raw name and raw value
 /// of each of its own members.
-pub(super) fn scan_object<'a>(
-    text: &'a str,
-    visit: &mut dyn FnMut(&'a str, &'a str),
-) -> Result<(), LeafError> {
+pub(super) fn scan_object<'a>(text: &'a str, visit: &mut dyn FnMut(&'a str, &'a str)) -> Result<(), LeafError> {
     let mut scanner = Scanner { text, at: 0 };
     if scanner.peek() != Some(b'{') {
         return Err(scanner.fault("an object"));
     }
     scanner.object(1, visit)?;
-    if scanner.at == text.len() {
-        Ok(())
-    } else {
-        Err(scanner.fault("the end"))
-    }
+    if scanner.at == text.len() { Ok(()) } else { Err(scanner.fault("the end")) }
 }
 
 struct Scanner<'a> {
@@ -65,18 +58,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn deeper(&self, depth: usize) -> Result<usize, LeafError> {
-        if depth < DEPTH_MAX {
-            Ok(depth + 1)
-        } else {
-            Err(self.fault("less nesting"))
-        }
+        if depth < DEPTH_MAX { Ok(depth + 1) } else { Err(self.fault("less nesting")) }
     }
 
-    fn object(
-        &mut self,
-        depth: usize,
-        visit: &mut dyn FnMut(&'a str, &'a str),
-    ) -> Result<(), LeafError> {
+    fn object(&mut self, depth: usize, visit: &mut dyn FnMut(&'a str, &'a str)) -> Result<(), LeafError> {
         self.at += 1;
         if self.take(b'}') {
             return Ok(());
@@ -158,19 +143,13 @@ impl<'a> Scanner<'a> {
     fn integer(&mut self) -> Result<(), LeafError> {
         let start = self.at;
         let negative = self.take(b'-');
-        let digits = self
-            .rest()
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         let first = self.peek();
         self.at += digits;
         let number = self.since(start + usize::from(negative));
         let shortest = first != Some(b'0') || (digits == 1 && !negative);
         let ends = !matches!(self.peek(), Some(b'.' | b'e' | b'E'));
-        let in_range = number
-            .parse::<u64>()
-            .is_ok_and(|number| number <= INTEGER_MAX);
+        let in_range = number.parse::<u64>().is_ok_and(|number| number <= INTEGER_MAX);
         if shortest && ends && in_range {
             return Ok(());
         }

@@ -49,9 +49,7 @@ impl Opening {
 /// Neither the salt nor the value: openings must not reach a log line.
 impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opening")
-            .field("field", &self.field)
-            .finish_non_exhaustive()
+        f.debug_struct("Opening").field("field", &self.field).finish_non_exhaustive()
     }
 }
 
@@ -71,10 +69,7 @@ impl<'a> Text<'a> {
     /// Whether it is a token, `[a-z0-9-]{1,64}`, which a leaf carries as it is.
     pub fn is_token(&self) -> bool {
         (1..=64).contains(&self.value.len())
-            && self
-                .value
-                .bytes()
-                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            && self.value.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
     }
 }
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    DEPTH_MAX, INTEGER_MAX, LEAF_BYTES_MAX, LEAF_VERSION, LIST_ENTRIES_MAX, Leaf, LeafError,
-    LeafKind, Opening, Text, digest_text, is_digest,
+    DEPTH_MAX, INTEGER_MAX, LEAF_BYTES_MAX, LEAF_VERSION, LIST_ENTRIES_MAX, Leaf, LeafError, LeafKind, Opening, Text,
+    digest_text, is_digest,
 };
 
 /// Longest plain string in a leaf, in bytes.
@@ -60,13 +60,7 @@ pub struct BuiltLeaf {
 impl LeafDraft {
     /// A leaf of `kind` about something that happened at `at`.
     pub fn new(kind: LeafKind, at: Timestamp) -> Self {
-        Self {
-            kind,
-            at,
-            members: Map::new(),
-            openings: Vec::new(),
-            error: None,
-        }
+        Self { kind, at, members: Map::new(), openings: Vec::new(), error: None }
     }
 
     /// The participant whose principal acted: its id, never a person's.
@@ -154,14 +148,7 @@ impl LeafDraft {
     pub fn money(self, amount: i128, currency: &str) -> Self {
         let fits = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
         let money = json!({ "amount": amount.to_string(), "currency": currency });
-        self.set(
-            "money",
-            if fits {
-                Ok(money)
-            } else {
-                Err("a currency is three capital letters")
-            },
-        )
+        self.set("money", if fits { Ok(money) } else { Err("a currency is three capital letters") })
     }
 
     /// Any other member that is text from outside, such as a reason: plain if it is a token,
@@ -196,17 +183,13 @@ impl LeafDraft {
             return Err(error);
         }
         self.members.insert("v".into(), LEAF_VERSION.into());
-        self.members
-            .insert("kind".into(), self.kind.as_str().into());
+        self.members.insert("kind".into(), self.kind.as_str().into());
         self.members.insert("at".into(), self.at.to_string().into());
         let mut bytes = canonical(&self.members)?;
         while bytes.len() > LEAF_BYTES_MAX && shorten_longest(&mut self.members) {
             bytes = canonical(&self.members)?;
         }
-        Ok(BuiltLeaf {
-            leaf: Leaf::parse(&bytes)?,
-            openings: self.openings,
-        })
+        Ok(BuiltLeaf { leaf: Leaf::parse(&bytes)?, openings: self.openings })
     }
 
     fn set(mut self, member: &str, value: Result<Value, &'static str>) -> Self {
@@ -230,29 +213,16 @@ impl LeafDraft {
 
     fn digest(self, member: &str, value: &str) -> Self {
         let why = "a digest is `sha256:` and 64 lower-case hexadecimal digits";
-        self.set(
-            member,
-            if is_digest(value) {
-                Ok(value.into())
-            } else {
-                Err(why)
-            },
-        )
+        self.set(member, if is_digest(value) { Ok(value.into()) } else { Err(why) })
     }
 
     fn plain_list<I: IntoIterator<Item: Into<String>>>(self, member: &str, entries: I) -> Self {
-        let list = entries
-            .into_iter()
-            .map(|entry| Value::String(entry.into()))
-            .collect();
+        let list = entries.into_iter().map(|entry| Value::String(entry.into())).collect();
         self.set(member, shorten_lists(list, 1, is_plain))
     }
 
     fn name_list<I: IntoIterator<Item: Into<String>>>(self, member: &str, entries: I) -> Self {
-        let list = entries
-            .into_iter()
-            .map(|entry| Value::String(entry.into()))
-            .collect();
+        let list = entries.into_iter().map(|entry| Value::String(entry.into())).collect();
         self.set(member, shorten_lists(list, 1, is_name))
     }
 
@@ -265,11 +235,7 @@ impl LeafDraft {
     }
 
     fn commit(self, member: &str, value: &str, salt: [u8; 32]) -> Self {
-        let opening = Opening {
-            salt,
-            field: member.to_owned(),
-            value: value.to_owned(),
-        };
+        let opening = Opening { salt, field: member.to_owned(), value: value.to_owned() };
         let mut draft = self.set(member, Ok(opening.commitment().into()));
         draft.openings.push(opening);
         draft
@@ -280,23 +246,15 @@ fn free_name(member: &str) -> Result<(), &'static str> {
     if RESERVED.contains(&member) {
         return Err("this member has a method of its own");
     }
-    let fits = (1..=64).contains(&member.len())
-        && member
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    if fits {
-        Ok(())
-    } else {
-        Err("a member name is 1 to 64 of a-z, 0-9 and _")
-    }
+    let fits =
+        (1..=64).contains(&member.len()) && member.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if fits { Ok(()) } else { Err("a member name is 1 to 64 of a-z, 0-9 and _") }
 }
 
 fn is_plain(text: &str) -> Result<(), &'static str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/+-=>,".contains(&byte);
     if text.is_empty() || text.len() > STRING_BYTES_MAX || !text.bytes().all(plain) {
-        return Err(
-            "a plain string is 1 to 256 of letters, digits and `._:/+-=>,`; commit other text",
-        );
+        return Err("a plain string is 1 to 256 of letters, digits and `._:/+-=>,`; commit other text");
     }
     if text.starts_with("spiffe:") {
         return Err("a SPIFFE id names a person; commit to it");
@@ -324,22 +282,13 @@ fn shorten_lists(
     match value {
         Value::String(text) => string(&text).map(|()| Value::String(text)),
         Value::Number(number) => {
-            let size = number
-                .as_i64()
-                .map(i64::unsigned_abs)
-                .or_else(|| number.as_u64());
+            let size = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
             let fits = size.is_some_and(|size| size <= INTEGER_MAX);
             let why = "a number is an integer of at most 2^53 - 1; write others as strings";
-            if fits {
-                Ok(Value::Number(number))
-            } else {
-                Err(why)
-            }
+            if fits { Ok(Value::Number(number)) } else { Err(why) }
         }
         Value::Array(entries) => {
-            let entries = entries
-                .into_iter()
-                .map(|entry| shorten_lists(entry, depth + 1, string));
+            let entries = entries.into_iter().map(|entry| shorten_lists(entry, depth + 1, string));
             let entries = entries.collect::<Result<Vec<_>, _>>()?;
             if entries.len() <= LIST_ENTRIES_MAX {
                 return Ok(Value::Array(entries));
@@ -378,8 +327,5 @@ fn shorten_longest(members: &mut Map<String, Value>) -> bool {
 }
 
 fn canonical(members: &Map<String, Value>) -> Result<Vec<u8>, LeafError> {
-    serde_json_canonicalizer::to_vec(members).map_err(|_| LeafError::Draft {
-        member: String::new(),
-        why: "not JSON",
-    })
+    serde_json_canonicalizer::to_vec(members).map_err(|_| LeafError::Draft { member: String::new(), why: "not JSON" })
 }

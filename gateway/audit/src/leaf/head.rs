@@ -27,10 +27,8 @@ impl<'a> LeafHead<'a> {
         if bytes.len() > LEAF_BYTES_MAX {
             return Err(LeafError::TooLong { got: bytes.len() });
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| LeafError::NotCanonical {
-            at: error.valid_up_to(),
-            why: "UTF-8",
-        })?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| LeafError::NotCanonical { at: error.valid_up_to(), why: "UTF-8" })?;
         let (mut version, mut kind, mut at, mut facts) = (None, None, None, None);
         scan_object(text, &mut |name, value| match name {
             "v" => version = Some(value),
@@ -40,33 +38,21 @@ impl<'a> LeafHead<'a> {
             _ => (),
         })?;
         if version != Some("1") {
-            return Err(LeafError::Member {
-                member: "v",
-                expected: "1",
-            });
+            return Err(LeafError::Member { member: "v", expected: "1" });
         }
         let kind = kind
             .and_then(quoted)
             .filter(|kind| is_kind(kind))
-            .ok_or(LeafError::Member {
-                member: "kind",
-                expected: "a token of a-z, 0-9 and _",
-            })?;
+            .ok_or(LeafError::Member { member: "kind", expected: "a token of a-z, 0-9 and _" })?;
         let at = at
             .and_then(quoted)
             .and_then(timestamp)
-            .ok_or(LeafError::Member {
-                member: "at",
-                expected: "an RFC 3339 time with offset",
-            })?;
+            .ok_or(LeafError::Member { member: "at", expected: "an RFC 3339 time with offset" })?;
         let facts = match facts.map(|facts| quoted(facts).filter(|facts| is_digest(facts))) {
             None => None,
             Some(Some(facts)) => Some(facts),
             Some(None) => {
-                return Err(LeafError::Member {
-                    member: "facts",
-                    expected: "`sha256:` and 64 hexadecimal digits",
-                });
+                return Err(LeafError::Member { member: "facts", expected: "`sha256:` and 64 hexadecimal digits" });
             }
         };
         Ok(Self { kind, at, facts })
@@ -78,10 +64,7 @@ fn quoted(raw: &str) -> Option<&str> {
 }
 
 fn is_kind(kind: &str) -> bool {
-    (1..=64).contains(&kind.len())
-        && kind
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    (1..=64).contains(&kind.len()) && kind.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 /// Reads exactly the profile `YYYY-MM-DDThh:mm:ss[.f]` with `Z` or `±hh:mm`; the time library
@@ -90,19 +73,13 @@ fn timestamp(text: &str) -> Option<Timestamp> {
     let (seconds, rest) = text.split_at_checked(19)?;
     let mut shape = seconds.bytes().zip(b"dddd-dd-ddTdd:dd:dd");
     let matches = |(byte, form): (u8, &u8)| {
-        if *form == b'd' {
-            byte.is_ascii_digit()
-        } else {
-            byte == *form
-        }
+        if *form == b'd' { byte.is_ascii_digit() } else { byte == *form }
     };
     let offset = match rest.strip_prefix('.') {
         None => rest,
         Some(fraction) => {
             let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
-            fraction
-                .get(digits..)
-                .filter(|_| (1..=9).contains(&digits))?
+            fraction.get(digits..).filter(|_| (1..=9).contains(&digits))?
         }
     };
     let offset_fits = match offset.as_bytes() {
@@ -110,9 +87,5 @@ fn timestamp(text: &str) -> Option<Timestamp> {
         [b'+' | b'-', a, b, b':', c, d] => [a, b, c, d].into_iter().all(u8::is_ascii_digit),
         _ => false,
     };
-    if shape.all(matches) && offset_fits {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if shape.all(matches) && offset_fits { text.parse().ok() } else { None }
 }

@@ -89,8 +89,6 @@ impl FromStr for LeafKind {
 
     fn from_str(text: &str) -> Result<Self, UnknownKindError> {
         let known = Self::ALL.iter().find(|kind| kind.as_str() == text);
-        known
-            .copied()
-            .ok_or_else(|| UnknownKindError(crate::tree::shorten(text)))
+        known.copied().ok_or_else(|| UnknownKindError(crate::tree::shorten(text)))
     }
 }

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -49,10 +44,7 @@ fn a_whole_decision() {
         .build()
         .unwrap();
     let text = String::from_utf8(built.leaf.bytes().to_vec()).unwrap();
-    assert!(
-        text.starts_with("{\"at\":\"2026-11-22T08:13:45.12Z\",\"bytes\":1099511627776,"),
-        "{text}"
-    );
+    assert!(text.starts_with("{\"at\":\"2026-11-22T08:13:45.12Z\",\"bytes\":1099511627776,"), "{text}");
     assert!(text.contains("\"money\":{\"amount\":\"-12500\",\"currency\":\"CNY\"}"));
     assert!(text.contains("\"purpose\":\"academic-research\""));
     assert!(!text.contains("alice") && !text.contains("sha256:ab\""));
@@ -60,11 +52,7 @@ fn a_whole_decision() {
     assert_eq!(Leaf::parse(text.as_bytes()).unwrap(), built.leaf);
     assert_eq!(built.leaf.hash(), tree::leaf_hash(text.as_bytes()));
 
-    let fields: Vec<_> = built
-        .openings
-        .iter()
-        .map(|opening| opening.field.as_str())
-        .collect();
+    let fields: Vec<_> = built.openings.iter().map(|opening| opening.field.as_str()).collect();
     assert_eq!(fields, ["certificate", "person"]);
     for opening in &built.openings {
         let printed = built.leaf.text(&opening.field).unwrap();
@@ -81,17 +69,10 @@ fn commitments_bind_salt_field_and_value() {
     let printed = commitment(&[0; 32], "purpose", b"x");
     let known = "c:a0bf04ce5c804b4c54df24dc8efd2ead2d54efda336278de6d0eb531f688cde7";
     assert_eq!(printed, known);
-    let opening = |salt: u8, field: &str, value: &str| Opening {
-        salt: [salt; 32],
-        field: field.into(),
-        value: value.into(),
-    };
+    let opening =
+        |salt: u8, field: &str, value: &str| Opening { salt: [salt; 32], field: field.into(), value: value.into() };
     assert!(opening(0, "purpose", "x").verify(&printed));
-    for wrong in [
-        opening(1, "purpose", "x"),
-        opening(0, "reason", "x"),
-        opening(0, "purpose", "y"),
-    ] {
+    for wrong in [opening(1, "purpose", "x"), opening(0, "reason", "x"), opening(0, "purpose", "y")] {
         assert!(!wrong.verify(&printed));
     }
     assert!(!opening(0, "purpose", "x").verify(""));
@@ -111,15 +92,8 @@ fn tokens_are_plain_and_other_text_is_committed() {
     ] {
         let built = draft().purpose(&Text::new(text, [4; 32])).build().unwrap();
         let printed = built.leaf.text("purpose").unwrap();
-        assert_eq!(
-            (printed == text, built.openings.is_empty()),
-            (plain, plain),
-            "{text}"
-        );
-        let reason = draft()
-            .text("reason", &Text::new(text, [5; 32]))
-            .build()
-            .unwrap();
+        assert_eq!((printed == text, built.openings.is_empty()), (plain, plain), "{text}");
+        let reason = draft().text("reason", &Text::new(text, [5; 32])).build().unwrap();
         assert_eq!(reason.leaf.text("reason") == Some(text), plain);
     }
     // Set again, a member keeps no opening of what it no longer says.
@@ -136,32 +110,20 @@ fn long_lists_become_count_and_digest() {
     let more: Vec<_> = (0..65).map(|n| format!("column {n}")).collect();
     let built = draft().columns(more.clone()).build().unwrap();
     let digest = digest_text(&serde_json_canonicalizer::to_vec(&more).unwrap());
-    assert_eq!(
-        built.leaf.members()["columns"],
-        json!({ "count": 65, "digest": digest })
-    );
+    assert_eq!(built.leaf.members()["columns"], json!({ "count": 65, "digest": digest }));
     assert_eq!(built.leaf.list("columns").count(), 0);
-    let nested = draft()
-        .extra("x", json!({ "y": vec![1; 65] }))
-        .build()
-        .unwrap();
+    let nested = draft().extra("x", json!({ "y": vec![1; 65] })).build().unwrap();
     assert_eq!(nested.leaf.members()["x"]["y"]["count"], 65);
 }
 
 #[test]
 fn a_leaf_too_long_gives_up_its_longest_list_first() {
     let long: Vec<_> = (0..60).map(|n| format!("{n}{}", "字".repeat(80))).collect();
-    let built = draft()
-        .columns(long.clone())
-        .rules(["GEN"])
-        .build()
-        .unwrap();
+    let built = draft().columns(long.clone()).rules(["GEN"]).build().unwrap();
     assert_eq!(built.leaf.members()["columns"]["count"], 60);
     assert_eq!(built.leaf.list("rules").count(), 1);
     assert!(built.leaf.bytes().len() < 1024);
-    let members = (0..40)
-        .map(|n| (format!("m{n}"), json!("x".repeat(250))))
-        .collect();
+    let members = (0..40).map(|n| (format!("m{n}"), json!("x".repeat(250)))).collect();
     let refused = draft().extra("x", Value::Object(members)).build();
     assert!(matches!(refused, Err(LeafError::TooLong { .. })));
 }
@@ -172,10 +134,7 @@ fn what_may_not_stand_in_a_leaf() {
         Err(LeafError::Draft { member, .. }) => member,
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        refused(draft().participant("spiffe://hku.hk/researcher/alice")),
-        "participant"
-    );
+    assert_eq!(refused(draft().participant("spiffe://hku.hk/researcher/alice")), "participant");
     assert_eq!(refused(draft().participant("Ms Chan")), "participant");
     assert_eq!(refused(draft().dataset("")), "dataset");
     assert_eq!(refused(draft().facts("abc")), "facts");
@@ -189,21 +148,12 @@ fn what_may_not_stand_in_a_leaf() {
     assert_eq!(refused(draft().extra("n", json!({ "a b": 1 }))), "n");
     assert_eq!(refused(draft().extra("kind", json!("cut"))), "kind");
     assert_eq!(refused(draft().extra("Name", json!(1))), "Name");
-    assert_eq!(
-        refused(draft().text("person", &Text::new("x", [0; 32]))),
-        "person"
-    );
+    assert_eq!(refused(draft().text("person", &Text::new("x", [0; 32]))), "person");
     let deep = (0..20).fold(json!(1), |inner, _| json!([inner]));
     assert_eq!(refused(draft().extra("deep", deep)), "deep");
     // The first mistake is the one reported.
     assert_eq!(refused(draft().dataset("a b").version("c d")), "dataset");
-    assert!(
-        draft()
-            .extra("n", json!(INTEGER_MAX))
-            .extra("m", json!(-5))
-            .build()
-            .is_ok()
-    );
+    assert!(draft().extra("n", json!(INTEGER_MAX)).extra("m", json!(-5)).build().is_ok());
 }
 
 #[test]
@@ -234,22 +184,13 @@ fn heads_of_entries() {
         "2026-11-22T08:13:45+99:00",
         "２026-11-22T08:13:45Z",
     ] {
-        assert_eq!(
-            member(&with("").replace("2026-11-22T08:13:45.12Z", wrong)),
-            "at",
-            "{wrong}"
-        );
+        assert_eq!(member(&with("").replace("2026-11-22T08:13:45.12Z", wrong)), "at", "{wrong}");
     }
-    let facts = |value: &str| {
-        format!("{{\"at\":\"2026-11-22T08:13:45Z\",\"facts\":{value},\"kind\":\"cut\",\"v\":1}}")
-    };
+    let facts = |value: &str| format!("{{\"at\":\"2026-11-22T08:13:45Z\",\"facts\":{value},\"kind\":\"cut\",\"v\":1}}");
     assert_eq!(member(&facts("\"abc\"")), "facts");
     assert_eq!(member(&facts("null")), "facts");
     let named = facts(&format!("\"{DIGEST}\""));
-    assert_eq!(
-        LeafHead::read(named.as_bytes()).unwrap().facts,
-        Some(DIGEST)
-    );
+    assert_eq!(LeafHead::read(named.as_bytes()).unwrap().facts, Some(DIGEST));
     assert_eq!(facts_path(DIGEST).unwrap().len(), "facts/.json".len() + 64);
     assert_eq!(facts_path("sha256:../../etc/passwd"), None);
 }
@@ -319,24 +260,8 @@ fn canonical_form_is_read_off_the_bytes() {
         let text = with(wrong);
         assert!(LeafHead::read(text.as_bytes()).is_err(), "{text}");
     }
-    for text in [
-        "",
-        " {}",
-        "[]",
-        "1",
-        "null",
-        "{",
-        "{}}",
-        "{} ",
-        "\u{feff}{}",
-    ] {
-        assert!(
-            matches!(
-                LeafHead::read(text.as_bytes()),
-                Err(LeafError::NotCanonical { .. })
-            ),
-            "{text}"
-        );
+    for text in ["", " {}", "[]", "1", "null", "{", "{}}", "{} ", "\u{feff}{}"] {
+        assert!(matches!(LeafHead::read(text.as_bytes()), Err(LeafError::NotCanonical { .. })), "{text}");
     }
     assert!(LeafHead::read(b"{\"a\":\"\xff\"}").is_err());
     let nested = |depth: usize| format!(",\"w\":{}{}", "[".repeat(depth), "]".repeat(depth));
@@ -351,10 +276,7 @@ fn canonical_form_is_read_off_the_bytes() {
     assert!(read(&long(room)));
     let too_long = with(&long(room + 1));
     let got = LEAF_BYTES_MAX + 1;
-    assert_eq!(
-        LeafHead::read(too_long.as_bytes()),
-        Err(LeafError::TooLong { got })
-    );
+    assert_eq!(LeafHead::read(too_long.as_bytes()), Err(LeafError::TooLong { got }));
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
@@ -417,10 +339,5 @@ fn kinds_print_and_parse() {
     }
     assert!("Decision".parse::<LeafKind>().is_err());
     // A kind of a later version is still a leaf.
-    assert_eq!(
-        Leaf::parse(with("").replace("cut", "claim").as_bytes())
-            .unwrap()
-            .kind(),
-        "claim"
-    );
+    assert_eq!(Leaf::parse(with("").replace("cut", "claim").as_bytes()).unwrap().kind(), "claim");
 }

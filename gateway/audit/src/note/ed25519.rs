@@ -35,11 +35,10 @@ impl Ed25519Signer {
     ///
     /// [`NoteError::KeyName`].
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, NoteError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed)
-            .map_err(|_| NoteError::SigningKey("its seed was rejected"))?;
+        let pair =
+            Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| NoteError::SigningKey("its seed was rejected"))?;
         let public = pair.public_key().as_ref().try_into();
-        let public =
-            public.map_err(|_| NoteError::SigningKey("its public part is not 32 bytes"))?;
+        let public = public.map_err(|_| NoteError::SigningKey("its public part is not 32 bytes"))?;
         let verifier = VerifierKey::new(name, public)?;
         Ok(Self { pair, verifier })
     }
@@ -51,17 +50,13 @@ impl Ed25519Signer {
     /// [`NoteError::SigningKey`], which does not repeat the text.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         let rest = text.trim_end().strip_prefix("PRIVATE+KEY+");
-        let rest = rest.ok_or(NoteError::SigningKey(
-            "it does not begin with `PRIVATE+KEY+`",
-        ))?;
+        let rest = rest.ok_or(NoteError::SigningKey("it does not begin with `PRIVATE+KEY+`"))?;
         let (name, id, seed) = key::parse(rest).map_err(NoteError::SigningKey)?;
         let signer = Self::from_seed(name, &seed)?;
         if signer.verifier.id().to_string() == id {
             Ok(signer)
         } else {
-            Err(NoteError::SigningKey(
-                "its id is not that of its name and key",
-            ))
+            Err(NoteError::SigningKey("its id is not that of its name and key"))
         }
     }
 
@@ -91,14 +86,10 @@ impl Signer for Ed25519Signer {
 
 impl fmt::Debug for Ed25519Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ed25519Signer")
-            .field("name", &self.verifier.name())
-            .finish_non_exhaustive()
+        f.debug_struct("Ed25519Signer").field("name", &self.verifier.name()).finish_non_exhaustive()
     }
 }
 
 pub(super) fn verifies(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
-    UnparsedPublicKey::new(&ED25519, public)
-        .verify(message, signature)
-        .is_ok()
+    UnparsedPublicKey::new(&ED25519, public).verify(message, signature).is_ok()
 }

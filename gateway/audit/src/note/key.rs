@@ -50,11 +50,7 @@ impl VerifierKey {
     pub fn new(name: &str, public: [u8; 32]) -> Result<Self, NoteError> {
         check_name(name)?;
         let id = KeyId::of(name, TYPE_ED25519, &public);
-        Ok(Self {
-            name: name.to_owned(),
-            id,
-            public,
-        })
+        Ok(Self { name: name.to_owned(), id, public })
     }
 
     /// Its name: the log's origin.
@@ -94,9 +90,7 @@ impl FromStr for VerifierKey {
         if key.id.to_string() == id {
             Ok(key)
         } else {
-            Err(NoteError::VerifierKey(
-                "its id is not that of its name and key",
-            ))
+            Err(NoteError::VerifierKey("its id is not that of its name and key"))
         }
     }
 }
@@ -107,9 +101,7 @@ pub(super) fn parse(text: &str) -> Result<(&str, &str, [u8; 32]), &'static str> 
     let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
         return Err("it does not have three parts");
     };
-    let bytes = STANDARD
-        .decode(encoded)
-        .map_err(|_| "its last part is not base64")?;
+    let bytes = STANDARD.decode(encoded).map_err(|_| "its last part is not base64")?;
     match bytes.split_first() {
         Some((&TYPE_ED25519, key)) => {
             let key = key.try_into().map_err(|_| "an Ed25519 key has 32 bytes")?;

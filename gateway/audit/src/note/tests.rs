@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
 
@@ -22,16 +17,10 @@ fn signing_and_verifying() {
     read.verify(other.verifier()).unwrap();
     // A key that did not sign: same name, same id, neither.
     let stranger = signer("gw.example/audit", 3);
-    assert!(matches!(
-        read.verify(stranger.verifier()),
-        Err(NoteError::Unsigned(_))
-    ));
+    assert!(matches!(read.verify(stranger.verifier()), Err(NoteError::Unsigned(_))));
     let changed = note.to_text().replace("a\n", "A\n");
     let changed = Note::parse(changed.as_bytes()).unwrap();
-    assert!(matches!(
-        changed.verify(ours.verifier()),
-        Err(NoteError::Signature(_))
-    ));
+    assert!(matches!(changed.verify(ours.verifier()), Err(NoteError::Signature(_))));
     assert!(Note::sign("a\n", &[]).is_err());
     assert!(Note::sign("a", &[&ours]).is_err());
     assert!(Note::sign("a\t\n", &[&ours]).is_err());
@@ -54,10 +43,7 @@ fn a_second_line_by_the_same_key_must_verify_too() {
     let mut note = Note::sign("text\n", &[&ours, &ours]).unwrap();
     note.verify(ours.verifier()).unwrap();
     note.signatures[1].signature[0] ^= 1;
-    assert!(matches!(
-        note.verify(ours.verifier()),
-        Err(NoteError::Signature(_))
-    ));
+    assert!(matches!(note.verify(ours.verifier()), Err(NoteError::Signature(_))));
 }
 
 #[test]
@@ -100,10 +86,7 @@ fn malformed_notes_are_refused() {
         assert!(Note::parse(wrong.as_bytes()).is_err(), "{wrong:?}");
     }
     assert!(Note::parse(b"text\xff\n\n\xe2\x80\x94 name AAAAAAA=\n").is_err());
-    let many = format!(
-        "text\n\n{}",
-        "— name AAAAAAA=\n".repeat(NOTE_SIGNATURES_MAX + 1)
-    );
+    let many = format!("text\n\n{}", "— name AAAAAAA=\n".repeat(NOTE_SIGNATURES_MAX + 1));
     assert_eq!(Note::parse(many.as_bytes()), Err(NoteError::TooLarge));
     let huge = format!("{}\n\n— name AAAAAAA=\n", "x".repeat(NOTE_BYTES_MAX));
     assert_eq!(Note::parse(huge.as_bytes()), Err(NoteError::TooLarge));
@@ -113,10 +96,7 @@ fn malformed_notes_are_refused() {
 fn keys_as_text() {
     let text = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx";
     let key: VerifierKey = text.parse().unwrap();
-    assert_eq!(
-        (key.name(), key.to_string().as_str()),
-        ("example.com/log/testdata", text)
-    );
+    assert_eq!((key.name(), key.to_string().as_str()), ("example.com/log/testdata", text));
     for wrong in [
         "",
         "name",
@@ -132,10 +112,7 @@ fn keys_as_text() {
         assert!(wrong.parse::<VerifierKey>().is_err(), "{wrong}");
     }
     for name in ["", "a b", "a+b", "a\u{3000}b", "a\n"] {
-        assert!(matches!(
-            VerifierKey::new(name, [0; 32]),
-            Err(NoteError::KeyName(_))
-        ));
+        assert!(matches!(VerifierKey::new(name, [0; 32]), Err(NoteError::KeyName(_))));
     }
 }
 

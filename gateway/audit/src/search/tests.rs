@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use serde_json::json;
 
@@ -37,16 +32,8 @@ fn each_condition_alone_decides() {
     assert!(LeafFilter::default().matches(&leaf));
     let fields: [(Set, &str, &str); 7] = [
         (|filter, value| filter.participant = value, "hku", "hk"),
-        (
-            |filter, value| filter.participant = value,
-            "qianhai",
-            "regulator",
-        ),
-        (
-            |filter, value| filter.participant = value,
-            "cuhk",
-            "yue-speech",
-        ),
+        (|filter, value| filter.participant = value, "qianhai", "regulator"),
+        (|filter, value| filter.participant = value, "cuhk", "yue-speech"),
         (|filter, value| filter.dataset = value, "yue-speech", "yue"),
         (|filter, value| filter.rule = value, "MECH-DATE", "MECH"),
         (|filter, value| filter.effect = value, "deny", "allow"),
@@ -66,11 +53,7 @@ fn each_condition_alone_decides() {
         (None, at("2026-11-22T08:00:00Z"), false),
         (None, at("2026-11-22T08:00:01Z"), true),
     ] {
-        let filter = LeafFilter {
-            from,
-            to,
-            ..LeafFilter::default()
-        };
+        let filter = LeafFilter { from, to, ..LeafFilter::default() };
         assert_eq!(filter.matches(&leaf), found);
     }
 }

@@ -5,8 +5,7 @@ use crate::tree::{EMPTY_ROOT, Frontier, NodeHash, leaf_hash, subtree_root};
 use super::bundle::encode_entry;
 use super::path::edge_tiles;
 use super::{
-    ENTRY_BYTES_MAX, TILE_LEVELS, TILE_WIDTH, TileError, TileLevel, TilePath, bundle_entries,
-    tile_bytes, tile_hashes,
+    ENTRY_BYTES_MAX, TILE_LEVELS, TILE_WIDTH, TileError, TileLevel, TilePath, bundle_entries, tile_bytes, tile_hashes,
 };
 
 /// One file to be written: create it if absent; if it exists its bytes must be equal.
@@ -66,10 +65,7 @@ impl TileBuilder {
         size: u64,
         mut read: impl FnMut(&TilePath) -> Result<Vec<u8>, E>,
     ) -> Result<Self, E> {
-        let mut builder = Self {
-            size,
-            ..Self::default()
-        };
+        let mut builder = Self { size, ..Self::default() };
         for path in edge_tiles(size) {
             let bytes = read(&path)?;
             match path.level() {
@@ -85,11 +81,7 @@ impl TileBuilder {
         if let Ok(path) = TilePath::new(TileLevel::Entries, size / 256, width) {
             let entries = bundle_entries(&path, &builder.bundle)?;
             let hashed = entries.iter().map(|entry| leaf_hash(entry));
-            if !builder
-                .levels
-                .first()
-                .is_some_and(|level| hashed.eq(level.iter().copied()))
-            {
+            if !builder.levels.first().is_some_and(|level| hashed.eq(level.iter().copied())) {
                 return Err(TileError::Bundle { path, at: 0 }.into());
             }
         }
@@ -126,9 +118,7 @@ impl TileBuilder {
     /// tree would outgrow 2^63 entries.
     pub fn append<T: AsRef<[u8]>>(&mut self, entries: &[T]) -> Result<TileWrites, TileError> {
         if let Some(entry) = entries.iter().find(|e| e.as_ref().len() > ENTRY_BYTES_MAX) {
-            return Err(TileError::EntryTooLong {
-                got: entry.as_ref().len(),
-            });
+            return Err(TileError::EntryTooLong { got: entry.as_ref().len() });
         }
         u64::try_from(entries.len())
             .ok()
@@ -145,12 +135,7 @@ impl TileBuilder {
         writes.hashes.sort_by_key(|file| file.path);
         let mut files = writes.bundles;
         files.append(&mut writes.hashes);
-        Ok(TileWrites {
-            size: self.size,
-            root: self.root(),
-            files,
-            completed: writes.completed,
-        })
+        Ok(TileWrites { size: self.size, root: self.root(), files, completed: writes.completed })
     }
 
     fn push(&mut self, entry: &[u8], writes: &mut Writes) -> Result<(), TileError> {
@@ -174,16 +159,10 @@ impl TileBuilder {
             let full = std::mem::take(hashes);
             if level == 0 {
                 let path = TilePath::full(TileLevel::Entries, index);
-                writes.bundles.push(TileFile {
-                    path,
-                    bytes: std::mem::take(&mut self.bundle),
-                });
+                writes.bundles.push(TileFile { path, bytes: std::mem::take(&mut self.bundle) });
             }
             let path = TilePath::full(TileLevel::Hashes(level), index);
-            writes.hashes.push(TileFile {
-                path,
-                bytes: tile_bytes(&full),
-            });
+            writes.hashes.push(TileFile { path, bytes: tile_bytes(&full) });
             hash = subtree_root(&full);
         }
         Ok(())
@@ -191,11 +170,7 @@ impl TileBuilder {
 
     /// Adds the partial files of the new edge, and names the tiles that were partial before.
     fn write_edge(&self, before: &[usize], writes: &mut Writes) {
-        let was_partial = |level: u8| {
-            before
-                .get(usize::from(level))
-                .is_some_and(|width| *width > 0)
-        };
+        let was_partial = |level: u8| before.get(usize::from(level)).is_some_and(|width| *width > 0);
         let mut seen = Vec::new();
         for file in &writes.hashes {
             let TileLevel::Hashes(level) = file.path.level() else {
@@ -206,9 +181,7 @@ impl TileBuilder {
                 seen.push(level);
                 if was_partial(level) {
                     if level == 0 {
-                        writes
-                            .completed
-                            .push(TilePath::full(TileLevel::Entries, file.path.index()));
+                        writes.completed.push(TilePath::full(TileLevel::Entries, file.path.index()));
                     }
                     writes.completed.push(file.path);
                 }
@@ -217,23 +190,13 @@ impl TileBuilder {
         for path in edge_tiles(self.size) {
             match path.level() {
                 TileLevel::Entries => {
-                    writes.bundles.push(TileFile {
-                        path,
-                        bytes: self.bundle.clone(),
-                    });
+                    writes.bundles.push(TileFile { path, bytes: self.bundle.clone() });
                 }
                 TileLevel::Hashes(level) => {
-                    let hashes = self
-                        .levels
-                        .get(usize::from(level))
-                        .map_or(&[][..], Vec::as_slice);
-                    let unchanged = before.get(usize::from(level)) == Some(&hashes.len())
-                        && !seen.contains(&level);
+                    let hashes = self.levels.get(usize::from(level)).map_or(&[][..], Vec::as_slice);
+                    let unchanged = before.get(usize::from(level)) == Some(&hashes.len()) && !seen.contains(&level);
                     if !unchanged {
-                        writes.hashes.push(TileFile {
-                            path,
-                            bytes: tile_bytes(hashes),
-                        });
+                        writes.hashes.push(TileFile { path, bytes: tile_bytes(hashes) });
                     }
                 }
             }
@@ -253,8 +216,7 @@ fn edge_bundle(path: &TilePath, bytes: &[u8]) -> Result<Vec<u8>, TileError> {
         return Ok(bytes.to_vec());
     }
     // The full bundle, when the partial one is gone: its first entries are ours.
-    let entries =
-        bundle_entries(&path.as_full(), bytes).or_else(|_| bundle_entries(path, bytes))?;
+    let entries = bundle_entries(&path.as_full(), bytes).or_else(|_| bundle_entries(path, bytes))?;
     let mut bundle = Vec::new();
     for entry in entries.iter().take(usize::from(path.width())) {
         encode_entry(&mut bundle, entry)?;

@@ -12,8 +12,7 @@ pub const ENTRY_BYTES_MAX: usize = 65_535;
 ///
 /// [`TileError::EntryTooLong`]; `bundle` is then unchanged.
 pub fn encode_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), TileError> {
-    let length =
-        u16::try_from(entry.len()).map_err(|_| TileError::EntryTooLong { got: entry.len() })?;
+    let length = u16::try_from(entry.len()).map_err(|_| TileError::EntryTooLong { got: entry.len() })?;
     bundle.extend_from_slice(&length.to_be_bytes());
     bundle.extend_from_slice(entry);
     Ok(())
@@ -25,10 +24,7 @@ pub fn encode_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), TileError>
 ///
 /// [`TileError::Bundle`] unless the bytes are exactly as many entries as `path` is wide.
 pub fn bundle_entries<'a>(path: &TilePath, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, TileError> {
-    let broken = |rest: &[u8]| TileError::Bundle {
-        path: *path,
-        at: bytes.len() - rest.len(),
-    };
+    let broken = |rest: &[u8]| TileError::Bundle { path: *path, at: bytes.len() - rest.len() };
     let mut entries = Vec::with_capacity(usize::from(path.width()));
     let mut rest = bytes;
     for _ in 0..path.width() {
@@ -38,9 +34,5 @@ pub fn bundle_entries<'a>(path: &TilePath, bytes: &'a [u8]) -> Result<Vec<&'a [u
         entries.push(entry);
         rest = after;
     }
-    if rest.is_empty() {
-        Ok(entries)
-    } else {
-        Err(broken(rest))
-    }
+    if rest.is_empty() { Ok(entries) } else { Err(broken(rest)) }
 }

@@ -34,26 +34,14 @@ impl TilePath {
     ///
     /// [`TileError::Path`] when the width is not 1 to 256 or the level is above 63.
     pub fn new(level: TileLevel, index: u64, width: u16) -> Result<Self, TileError> {
-        let path = Self {
-            level,
-            index,
-            width,
-        };
+        let path = Self { level, index, width };
         let level_fits = !matches!(level, TileLevel::Hashes(64..));
-        if (1..=TILE_WIDTH).contains(&width) && level_fits {
-            Ok(path)
-        } else {
-            Err(TileError::Path(path.to_string()))
-        }
+        if (1..=TILE_WIDTH).contains(&width) && level_fits { Ok(path) } else { Err(TileError::Path(path.to_string())) }
     }
 
     /// The full tile at `index`.
     pub(crate) fn full(level: TileLevel, index: u64) -> Self {
-        Self {
-            level,
-            index,
-            width: TILE_WIDTH,
-        }
+        Self { level, index, width: TILE_WIDTH }
     }
 
     /// The tile at `index` as a tree of `size` entries has it; nothing if it is empty there.
@@ -61,11 +49,7 @@ impl TilePath {
         let hashes = size.checked_shr(level.shift())?;
         let width = hashes.saturating_sub(index.checked_mul(u64::from(TILE_WIDTH))?);
         let width = u16::try_from(width.min(u64::from(TILE_WIDTH))).ok()?;
-        (width > 0).then_some(Self {
-            level,
-            index,
-            width,
-        })
+        (width > 0).then_some(Self { level, index, width })
     }
 
     /// What it holds.
@@ -144,11 +128,7 @@ impl fmt::Display for TilePath {
                 write!(f, "x{group:03}/")?;
             }
         }
-        if self.width == TILE_WIDTH {
-            Ok(())
-        } else {
-            write!(f, ".p/{}", self.width)
-        }
+        if self.width == TILE_WIDTH { Ok(()) } else { write!(f, ".p/{}", self.width) }
     }
 }
 
@@ -156,9 +136,7 @@ impl FromStr for TilePath {
     type Err = TileError;
 
     fn from_str(text: &str) -> Result<Self, TileError> {
-        parse(text)
-            .filter(|path| path.to_string() == text)
-            .ok_or_else(|| TileError::Path(shorten(text)))
+        parse(text).filter(|path| path.to_string() == text).ok_or_else(|| TileError::Path(shorten(text)))
     }
 }
 
@@ -194,21 +172,11 @@ pub(super) fn tile_of(node: Node, size: u64) -> Option<(TilePath, Node)> {
     let (shift, first_hash) = (8 - height, node.index.checked_shl(height)?);
     let path = TilePath::in_tree(TileLevel::Hashes(level), node.index >> shift, size)?;
     let index = (first_hash % u64::from(TILE_WIDTH)) >> height;
-    Some((
-        path,
-        Node {
-            level: height,
-            index,
-        },
-    ))
+    Some((path, Node { level: height, index }))
 }
 
 fn tiles_of(nodes: Vec<Node>, size: u64) -> Vec<TilePath> {
-    let mut paths: Vec<_> = nodes
-        .into_iter()
-        .filter_map(|node| tile_of(node, size))
-        .map(|(path, _)| path)
-        .collect();
+    let mut paths: Vec<_> = nodes.into_iter().filter_map(|node| tile_of(node, size)).map(|(path, _)| path).collect();
     paths.sort_unstable();
     paths.dedup();
     paths

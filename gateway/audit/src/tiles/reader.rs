@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::tree::{
-    HashReader, Node, NodeHash, prove_consistency, prove_inclusion, subtree_root, tree_root,
-};
+use crate::tree::{HashReader, Node, NodeHash, prove_consistency, prove_inclusion, subtree_root, tree_root};
 
 use super::path::tile_of;
 use super::{TileError, TilePath, tile_hashes};
@@ -30,11 +28,7 @@ where
     /// A reader for the tree of `size` entries. `read` gives a file's bytes, nothing if there is
     /// no such file.
     pub fn new(size: u64, read: F) -> Self {
-        Self {
-            size,
-            read,
-            tiles: HashMap::new(),
-        }
+        Self { size, read, tiles: HashMap::new() }
     }
 
     /// The proof that entry `index` is in the tree.
@@ -61,12 +55,8 @@ where
     }
 
     fn load(&mut self, path: &TilePath) -> Result<Vec<NodeHash>, TileError> {
-        let mut ask = |path: &TilePath| {
-            (self.read)(path).map_err(|why| TileError::Read {
-                path: *path,
-                why: why.to_string(),
-            })
-        };
+        let mut ask =
+            |path: &TilePath| (self.read)(path).map_err(|why| TileError::Read { path: *path, why: why.to_string() });
         if let Some(bytes) = ask(path)? {
             return tile_hashes(path, &bytes);
         }

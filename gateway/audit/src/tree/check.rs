@@ -11,11 +11,7 @@ pub fn verify_inclusion(
     proof: &[NodeHash],
     root: &NodeHash,
 ) -> Result<(), ProofError> {
-    let out_of_range = ProofError::Range {
-        start: index,
-        end: index.saturating_add(1),
-        size,
-    };
+    let out_of_range = ProofError::Range { start: index, end: index.saturating_add(1), size };
     let Some(last) = size.checked_sub(1).filter(|last| index <= *last) else {
         return Err(out_of_range);
     };
@@ -75,14 +71,8 @@ pub fn verify_subtree_inclusion(
 ) -> Result<(), ProofError> {
     let offset = index.checked_sub(start);
     match (offset, subtree_length(start, end)) {
-        (Some(offset), Some(length)) if offset < length => {
-            verify_inclusion(leaf, offset, length, proof, root)
-        }
-        _ => Err(ProofError::Range {
-            start,
-            end,
-            size: index.saturating_add(1),
-        }),
+        (Some(offset), Some(length)) if offset < length => verify_inclusion(leaf, offset, length, proof, root),
+        _ => Err(ProofError::Range { start, end, size: index.saturating_add(1) }),
     }
 }
 
@@ -101,11 +91,7 @@ pub fn verify_subtree_consistency(
         return Err(ProofError::Range { start, end, size });
     };
     if length == 0 {
-        return if proof.is_empty() {
-            same(&EMPTY_ROOT, *subtree)
-        } else {
-            Err(wrong_length)
-        };
+        return if proof.is_empty() { same(&EMPTY_ROOT, *subtree) } else { Err(wrong_length) };
     }
     // `first` and `last` bound the subtree, `edge` is the tree's last node, all on one level.
     let (mut first, mut last, mut edge) = (start, end - 1, size - 1);
@@ -115,11 +101,7 @@ pub fn verify_subtree_consistency(
         edge >>= 1;
     }
     let mut rest = proof.iter();
-    let seed = if first == last {
-        Some(subtree)
-    } else {
-        rest.next()
-    };
+    let seed = if first == last { Some(subtree) } else { rest.next() };
     let Some(seed) = seed else {
         return Err(wrong_length);
     };
@@ -163,12 +145,5 @@ fn subtree_length(start: u64, end: u64) -> Option<u64> {
 }
 
 fn same(expected: &NodeHash, got: NodeHash) -> Result<(), ProofError> {
-    if *expected == got {
-        Ok(())
-    } else {
-        Err(ProofError::Root {
-            expected: *expected,
-            got,
-        })
-    }
+    if *expected == got { Ok(()) } else { Err(ProofError::Root { expected: *expected, got }) }
 }

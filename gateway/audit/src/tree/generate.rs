@@ -25,22 +25,14 @@ type Range = (u64, u64);
 
 /// The proof that entry `index` is in the tree of `size` entries: sibling hashes from the leaf
 /// upwards (RFC 6962 §2.1.1).
-pub fn prove_inclusion<R: HashReader>(
-    reader: &mut R,
-    index: u64,
-    size: u64,
-) -> Result<Vec<NodeHash>, R::Error> {
+pub fn prove_inclusion<R: HashReader>(reader: &mut R, index: u64, size: u64) -> Result<Vec<NodeHash>, R::Error> {
     hashes(reader, &inclusion_ranges(index, size)?)
 }
 
 /// The proof that the tree of `old` entries is a prefix of the tree of `new` entries
 /// (RFC 6962 §2.1.2); empty when they are the same. `old` must be neither 0 nor greater than
 /// `new`.
-pub fn prove_consistency<R: HashReader>(
-    reader: &mut R,
-    old: u64,
-    new: u64,
-) -> Result<Vec<NodeHash>, R::Error> {
+pub fn prove_consistency<R: HashReader>(reader: &mut R, old: u64, new: u64) -> Result<Vec<NodeHash>, R::Error> {
     hashes(reader, &consistency_ranges(old, new)?)
 }
 
@@ -54,25 +46,16 @@ pub fn tree_root<R: HashReader>(reader: &mut R, size: u64) -> Result<NodeHash, R
 
 /// The stored hashes an inclusion proof is made of, for a caller that has to fetch them first.
 pub fn inclusion_nodes(index: u64, size: u64) -> Result<Vec<Node>, ProofError> {
-    Ok(inclusion_ranges(index, size)?
-        .into_iter()
-        .flat_map(perfect_nodes)
-        .collect())
+    Ok(inclusion_ranges(index, size)?.into_iter().flat_map(perfect_nodes).collect())
 }
 
 /// The stored hashes a consistency proof is made of, for a caller that has to fetch them first.
 pub fn consistency_nodes(old: u64, new: u64) -> Result<Vec<Node>, ProofError> {
-    Ok(consistency_ranges(old, new)?
-        .into_iter()
-        .flat_map(perfect_nodes)
-        .collect())
+    Ok(consistency_ranges(old, new)?.into_iter().flat_map(perfect_nodes).collect())
 }
 
 fn hashes<R: HashReader>(reader: &mut R, ranges: &[Range]) -> Result<Vec<NodeHash>, R::Error> {
-    ranges
-        .iter()
-        .map(|range| range_root(reader, *range))
-        .collect()
+    ranges.iter().map(|range| range_root(reader, *range)).collect()
 }
 
 /// The largest power of two below `n`; `n` is at least 2.
@@ -82,11 +65,7 @@ fn split(n: u64) -> u64 {
 
 fn inclusion_ranges(index: u64, size: u64) -> Result<Vec<Range>, ProofError> {
     if index >= size {
-        return Err(ProofError::Range {
-            start: index,
-            end: index.saturating_add(1),
-            size,
-        });
+        return Err(ProofError::Range { start: index, end: index.saturating_add(1), size });
     }
     let (mut low, mut high) = (0, size);
     let mut path = Vec::new();
@@ -109,11 +88,7 @@ fn consistency_ranges(old: u64, new: u64) -> Result<Vec<Range>, ProofError> {
         return Err(ProofError::FromEmpty);
     }
     if old > new {
-        return Err(ProofError::Range {
-            start: 0,
-            end: old,
-            size: new,
-        });
+        return Err(ProofError::Range { start: 0, end: old, size: new });
     }
     let (mut low, mut high) = (0, new);
     let mut path = Vec::new();
@@ -141,10 +116,7 @@ fn perfect_nodes((start, end): Range) -> impl Iterator<Item = Node> {
     std::iter::from_fn(move || {
         let left = end.checked_sub(at).filter(|left| *left > 0)?;
         let level = left.ilog2();
-        let node = Node {
-            level,
-            index: at >> level,
-        };
+        let node = Node { level, index: at >> level };
         at += 1 << level;
         Some(node)
     })
@@ -155,9 +127,5 @@ fn range_root<R: HashReader>(reader: &mut R, range: Range) -> Result<NodeHash, R
     for node in perfect_nodes(range) {
         hashes.push(reader.read_hash(node)?);
     }
-    Ok(hashes
-        .into_iter()
-        .rev()
-        .reduce(|right, left| node_hash(&left, &right))
-        .unwrap_or(super::EMPTY_ROOT))
+    Ok(hashes.into_iter().rev().reduce(|right, left| node_hash(&left, &right)).unwrap_or(super::EMPTY_ROOT))
 }

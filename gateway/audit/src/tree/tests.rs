@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
 
@@ -35,14 +30,8 @@ fn leaves(count: u64) -> Leaves {
 #[test]
 fn known_hashes() {
     assert_eq!(sha256(b""), EMPTY_ROOT);
-    assert_eq!(
-        EMPTY_ROOT.to_string(),
-        "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-    );
-    assert_eq!(
-        leaf_hash(b"").to_hex(),
-        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
-    );
+    assert_eq!(EMPTY_ROOT.to_string(), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    assert_eq!(leaf_hash(b"").to_hex(), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
     // RFC 6962 trees of the entries "" and 0x00, from the Certificate Transparency test data.
     assert_eq!(
         node_hash(&leaf_hash(b""), &leaf_hash(&[0])).to_hex(),
@@ -54,17 +43,8 @@ fn known_hashes() {
 fn hashes_parse_strictly() {
     let text = EMPTY_ROOT.to_string();
     assert_eq!(text.parse(), Ok(EMPTY_ROOT));
-    for wrong in [
-        "",
-        &text[..43],
-        &format!("{text}="),
-        &text.replace("FU=", "FV="),
-        "AAAA",
-    ] {
-        assert!(
-            matches!(wrong.parse::<NodeHash>(), Err(ProofError::Hash(_))),
-            "{wrong}"
-        );
+    for wrong in ["", &text[..43], &format!("{text}="), &text.replace("FU=", "FV="), "AAAA"] {
+        assert!(matches!(wrong.parse::<NodeHash>(), Err(ProofError::Hash(_))), "{wrong}");
     }
     let json = serde_json::to_string(&EMPTY_ROOT).unwrap();
     assert_eq!(serde_json::from_str::<NodeHash>(&json).unwrap(), EMPTY_ROOT);
@@ -105,17 +85,11 @@ fn questions_without_answer() {
     assert_eq!(prove_inclusion(&mut tree, 4, 4), Err(range(4, 5, 4)));
     assert_eq!(prove_inclusion(&mut tree, 0, 0), Err(range(0, 1, 0)));
     assert_eq!(prove_consistency(&mut tree, 5, 4), Err(range(0, 5, 4)));
-    assert_eq!(
-        prove_consistency(&mut tree, 0, 4),
-        Err(Refused(ProofError::FromEmpty))
-    );
+    assert_eq!(prove_consistency(&mut tree, 0, 4), Err(Refused(ProofError::FromEmpty)));
     assert_eq!(tree_root(&mut tree, 0), Ok(EMPTY_ROOT));
     let empty = verify_consistency(0, 4, &[], &EMPTY_ROOT, &EMPTY_ROOT);
     assert_eq!(empty, Err(ProofError::FromEmpty));
-    assert_eq!(
-        verify_consistency(0, 0, &[], &EMPTY_ROOT, &EMPTY_ROOT),
-        Ok(())
-    );
+    assert_eq!(verify_consistency(0, 0, &[], &EMPTY_ROOT, &EMPTY_ROOT), Ok(()));
     let last = verify_inclusion(&EMPTY_ROOT, u64::MAX, u64::MAX, &[], &EMPTY_ROOT);
     assert!(matches!(last, Err(ProofError::Range { .. })));
     assert!(inclusion_nodes(u64::MAX - 1, u64::MAX).unwrap().len() < 128);

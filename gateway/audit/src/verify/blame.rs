@@ -33,12 +33,7 @@ pub(super) enum Evidence {
 }
 
 /// The finding that a disagreement amounts to.
-pub(super) fn blame<F: LogFiles>(
-    found: &Disagreement,
-    evidence: Evidence,
-    files: &F,
-    head: &Checkpoint,
-) -> Found {
+pub(super) fn blame<F: LogFiles>(found: &Disagreement, evidence: Evidence, files: &F, head: &Checkpoint) -> Found {
     let index = found.slot.checked_shl(u32::from(found.level) * 8);
     let (stored, computed) = (found.stored.to_string(), found.computed.to_string());
     let tile_is_wrong = match evidence {
@@ -63,7 +58,5 @@ pub(super) fn blame<F: LogFiles>(
 /// Whether the hashes on the tiles' right edge give the checkpoint's root.
 fn tiles_give_root<F: LogFiles>(files: &F, head: &Checkpoint) -> bool {
     let read = |path: &TilePath| files.read(&path.to_string());
-    TileReader::new(head.size, read)
-        .root()
-        .is_ok_and(|root| root == head.root)
+    TileReader::new(head.size, read).root().is_ok_and(|root| root == head.root)
 }

@@ -31,15 +31,8 @@ impl EntryCheck {
         (bundle, index): (&str, u64),
         entry: &[u8],
     ) -> Result<Option<Found>, Stop> {
-        let here = |fault, expected: String, got| {
-            Ok(Some(Found::new(
-                fault,
-                bundle.to_owned(),
-                Some(index),
-                expected,
-                got,
-            )))
-        };
+        let here =
+            |fault, expected: String, got| Ok(Some(Found::new(fault, bundle.to_owned(), Some(index), expected, got)));
         let head = match LeafHead::read(entry) {
             Ok(head) => head,
             Err(error) => return here(Fault::Leaf, "a leaf".into(), error.to_string()),
@@ -48,16 +41,10 @@ impl EntryCheck {
         if let Some(last) = self.last_at.replace(head.at).filter(|last| head.at < *last) {
             // The time is kept at its height, or the entries after this one would seem right.
             self.last_at = Some(last);
-            return here(
-                Fault::Order,
-                format!("a time not before {last}"),
-                head.at.to_string(),
-            );
+            return here(Fault::Order, format!("a time not before {last}"), head.at.to_string());
         }
         match head.facts {
-            Some(facts) if !self.facts_checked.contains(facts) => {
-                self.check_facts(files, counts, index, facts)
-            }
+            Some(facts) if !self.facts_checked.contains(facts) => self.check_facts(files, counts, index, facts),
             _ => Ok(None),
         }
     }
@@ -77,13 +64,7 @@ impl EntryCheck {
         let got = digest_text(&bytes);
         if got != facts {
             let expected = facts.to_owned();
-            return Ok(Some(Found::new(
-                Fault::Facts,
-                path,
-                Some(index),
-                expected,
-                got,
-            )));
+            return Ok(Some(Found::new(Fault::Facts, path, Some(index), expected, got)));
         }
         if self.facts_checked.len() >= FACTS_REMEMBERED_MAX {
             self.facts_checked.clear();

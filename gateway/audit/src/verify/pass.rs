@@ -2,9 +2,7 @@
 //! what the tiles hold.
 
 use crate::checkpoint::Checkpoint;
-use crate::tiles::{
-    TILE_WIDTH, TileError, TileLevel, TilePath, bundle_entries, tile_bytes, tile_hashes,
-};
+use crate::tiles::{TILE_WIDTH, TileError, TileLevel, TilePath, bundle_entries, tile_bytes, tile_hashes};
 use crate::tree::{Frontier, NodeHash, leaf_hash, subtree_root};
 
 use super::blame::{Disagreement, Evidence, blame};
@@ -72,9 +70,7 @@ impl<'a, F: LogFiles> Pass<'a, F> {
             hashes.push(leaf_hash(entry));
             let counts = &mut self.report.checked;
             counts.entries += 1;
-            let found = self
-                .entries
-                .check(self.files, counts, (&file, index), entry)?;
+            let found = self.entries.check(self.files, counts, (&file, index), entry)?;
             self.note(found);
         }
         self.check_earlier_bundles(bundle, &entries, &bytes)?;
@@ -117,15 +113,8 @@ impl<'a, F: LogFiles> Pass<'a, F> {
     /// Checks the right edge and the root, and settles which finding is the first.
     pub(super) fn finish(mut self) -> Result<(), Stop> {
         let levels = std::mem::take(&mut self.levels);
-        for (level, hashes) in (1u8..)
-            .zip(&levels)
-            .filter(|(_, hashes)| !hashes.is_empty())
-        {
-            let index = self
-                .tree
-                .size()
-                .checked_shr(u32::from(level) * 8 + 8)
-                .unwrap_or(0);
+        for (level, hashes) in (1u8..).zip(&levels).filter(|(_, hashes)| !hashes.is_empty()) {
+            let index = self.tree.size().checked_shr(u32::from(level) * 8 + 8).unwrap_or(0);
             self.check_tile(level, index, hashes)?;
         }
         self.report.first_at = self.entries.first_at.map(|at| at.to_string());
@@ -141,8 +130,7 @@ impl<'a, F: LogFiles> Pass<'a, F> {
             self.note(Some(Found::new(Fault::Root, file, None, expected, got)));
             Evidence::EntriesWrong
         };
-        self.settle(evidence)
-            .map_or(Ok(()), |found| Err(Stop::Found(found)))
+        self.settle(evidence).map_or(Ok(()), |found| Err(Stop::Found(found)))
     }
 
     /// Ends the pass early with this finding, or with an earlier one.
@@ -155,10 +143,7 @@ impl<'a, F: LogFiles> Pass<'a, F> {
 
     fn note(&mut self, found: Option<Found>) {
         if let Some(found) = found
-            && self
-                .found
-                .as_ref()
-                .is_none_or(|earlier| found.rank < earlier.rank)
+            && self.found.as_ref().is_none_or(|earlier| found.rank < earlier.rank)
         {
             self.found = Some(found);
         }
@@ -166,10 +151,7 @@ impl<'a, F: LogFiles> Pass<'a, F> {
 
     /// The first finding. An altered entry goes before what the alteration did to its text.
     fn settle(&mut self, evidence: Evidence) -> Option<Found> {
-        let altered = self
-            .disagreement
-            .take()
-            .map(|found| blame(&found, evidence, self.files, self.head));
+        let altered = self.disagreement.take().map(|found| blame(&found, evidence, self.files, self.head));
         match (altered, self.found.take()) {
             (Some(altered), Some(found)) if found.rank < altered.rank => Some(found),
             (altered, found) => altered.or(found),
@@ -196,13 +178,7 @@ impl<'a, F: LogFiles> Pass<'a, F> {
                     && self.disagreement.is_none()
                 {
                     let (stored, computed) = (*stored, *computed);
-                    let found = Disagreement {
-                        level,
-                        slot,
-                        file: form,
-                        stored,
-                        computed,
-                    };
+                    let found = Disagreement { level, slot, file: form, stored, computed };
                     self.disagreement = Some(found);
                 }
             }
@@ -212,21 +188,14 @@ impl<'a, F: LogFiles> Pass<'a, F> {
                 continue;
             };
             self.report.checked.earlier_partials += 1;
-            let expected = hashes
-                .get(..usize::from(earlier.width()))
-                .unwrap_or_default();
+            let expected = hashes.get(..usize::from(earlier.width())).unwrap_or_default();
             self.note_if_differs(&earlier, first, &tile_bytes(expected), &bytes);
         }
         Ok(())
     }
 
     /// The partial bundles of earlier checkpoints are the beginnings of this one.
-    fn check_earlier_bundles(
-        &mut self,
-        bundle: &TilePath,
-        entries: &[&[u8]],
-        bytes: &[u8],
-    ) -> Result<(), Stop> {
+    fn check_earlier_bundles(&mut self, bundle: &TilePath, entries: &[&[u8]], bytes: &[u8]) -> Result<(), Stop> {
         for earlier in self.earlier_partials(bundle)? {
             let Some(earlier_bytes) = read(self.files, &earlier.to_string())? else {
                 continue;
@@ -244,47 +213,31 @@ impl<'a, F: LogFiles> Pass<'a, F> {
         if expected == got {
             return;
         }
-        let byte = expected
-            .iter()
-            .zip(got)
-            .take_while(|(expected, got)| expected == got)
-            .count();
+        let byte = expected.iter().zip(got).take_while(|(expected, got)| expected == got).count();
         let expected = format!("the first {} of the tile as it is now", path.width());
         let got = format!("other bytes from byte {byte} on");
         // An altered entry shows here as well. It is to be named, not this copy of it, so this
         // counts as concerning what comes after the tile.
         let mut found = Found::new(Fault::Tile, path.to_string(), Some(first), expected, got);
         let next = TilePath::new(path.level(), path.index() + 1, TILE_WIDTH);
-        found.rank = next
-            .ok()
-            .and_then(|next| next.first_entry())
-            .unwrap_or(u64::MAX);
+        found.rank = next.ok().and_then(|next| next.first_entry()).unwrap_or(u64::MAX);
         self.note(Some(found));
     }
 
     /// The partial forms of `path` that belong to smaller trees than the checkpoint's.
     fn earlier_partials(&self, path: &TilePath) -> Result<Vec<TilePath>, Stop> {
         let dir = path.partial_dir();
-        let mut widths = self
-            .files
-            .partial_widths(&dir)
-            .map_err(|why| unreadable(dir.clone(), &why))?;
+        let mut widths = self.files.partial_widths(&dir).map_err(|why| unreadable(dir.clone(), &why))?;
         widths.sort_unstable();
         widths.retain(|width| *width < path.width());
-        Ok(widths
-            .into_iter()
-            .filter_map(|width| path.with_width(width).ok())
-            .collect())
+        Ok(widths.into_iter().filter_map(|width| path.with_width(width).ok()).collect())
     }
 
     /// Checks the older checkpoint when the tree reaches its size, within these hashes.
     fn check_since(&mut self, hashes: &[NodeHash]) {
         let done = self.tree.size();
         let Some(old) = self.since.take() else { return };
-        let added = old
-            .size
-            .checked_sub(done)
-            .and_then(|added| usize::try_from(added).ok());
+        let added = old.size.checked_sub(done).and_then(|added| usize::try_from(added).ok());
         let Some(added) = added.and_then(|added| hashes.get(..added)) else {
             self.since = Some(old);
             return;
@@ -306,11 +259,5 @@ fn malformed(path: &TilePath, first: u64, error: &TileError) -> Found {
         TileLevel::Entries => format!("{} entries", path.width()),
         TileLevel::Hashes(_) => format!("{} hashes", path.width()),
     };
-    Found::new(
-        Fault::Malformed,
-        path.to_string(),
-        Some(first),
-        expected,
-        error.to_string(),
-    )
+    Found::new(Fault::Malformed, path.to_string(), Some(first), expected, error.to_string())
 }

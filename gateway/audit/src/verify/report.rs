@@ -132,11 +132,7 @@ impl VerifyReport {
     pub(super) fn new(key: Option<&VerifierKey>) -> Self {
         Self {
             ok: true,
-            trust: if key.is_some() {
-                Trust::Signed
-            } else {
-                Trust::SelfConsistentOnly
-            },
+            trust: if key.is_some() { Trust::Signed } else { Trust::SelfConsistentOnly },
             key: key.map(ToString::to_string),
             origin: None,
             size: None,
@@ -178,33 +174,12 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn new(
-        what: Fault,
-        file: String,
-        index: Option<u64>,
-        expected: String,
-        got: String,
-    ) -> Self {
+    pub(super) fn new(what: Fault, file: String, index: Option<u64>, expected: String, got: String) -> Self {
         let rank = index.unwrap_or(u64::MAX);
-        Self {
-            finding: VerifyFinding {
-                what,
-                file,
-                index,
-                expected,
-                got,
-            },
-            rank,
-        }
+        Self { finding: VerifyFinding { what, file, index, expected, got }, rank }
     }
 
     pub(super) fn missing(file: String, index: Option<u64>) -> Self {
-        Self::new(
-            Fault::Missing,
-            file,
-            index,
-            "the file".into(),
-            "no file".into(),
-        )
+        Self::new(Fault::Missing, file, index, "the file".into(), "no file".into())
     }
 }

@@ -29,10 +29,7 @@ fn tessera_golden_log() {
     let bytes = fs::read(log.join(bundle.to_string())).unwrap();
     let entries = bundle_entries(&bundle, &bytes).unwrap();
     let mut builder = TileBuilder::new();
-    assert_eq!(
-        builder.root(),
-        checkpoint(&log, 0).verify(&key).unwrap().root
-    );
+    assert_eq!(builder.root(), checkpoint(&log, 0).verify(&key).unwrap().root);
     for (entry, size) in entries.iter().zip(1..) {
         let writes = builder.append(&[entry]).unwrap();
         for file in &writes.files {

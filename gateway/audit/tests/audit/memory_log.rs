@@ -29,12 +29,7 @@ impl MemoryLog {
     pub fn new() -> Self {
         let signer = Ed25519Signer::from_seed(ORIGIN, &[7; 32]).unwrap();
         let key = signer.verifier().clone();
-        let mut log = Self {
-            files: Files::default(),
-            builder: TileBuilder::new(),
-            signer,
-            key,
-        };
+        let mut log = Self { files: Files::default(), builder: TileBuilder::new(), signer, key };
         log.publish();
         log
     }
@@ -42,39 +37,22 @@ impl MemoryLog {
     pub fn append<T: AsRef<[u8]>>(&mut self, entries: &[T]) {
         let writes = self.builder.append(entries).unwrap();
         for file in writes.files {
-            let old = self
-                .files
-                .all
-                .insert(file.path.to_string(), file.bytes.clone());
-            assert!(
-                old.is_none_or(|old| old == file.bytes),
-                "{} was rewritten",
-                file.path
-            );
+            let old = self.files.all.insert(file.path.to_string(), file.bytes.clone());
+            assert!(old.is_none_or(|old| old == file.bytes), "{} was rewritten", file.path);
         }
     }
 
     pub fn publish(&mut self) -> Vec<u8> {
         let (size, root) = (self.builder.size(), self.builder.root());
-        let checkpoint = Checkpoint {
-            origin: ORIGIN.into(),
-            size,
-            root,
-        };
-        let bytes = checkpoint
-            .sign(&[&self.signer])
-            .unwrap()
-            .to_text()
-            .into_bytes();
+        let checkpoint = Checkpoint { origin: ORIGIN.into(), size, root };
+        let bytes = checkpoint.sign(&[&self.signer]).unwrap().to_text().into_bytes();
         self.files.all.insert("checkpoint".into(), bytes.clone());
         bytes
     }
 
     pub fn add_facts(&mut self, facts: &str) -> String {
         let digest = digest_text(facts.as_bytes());
-        self.files
-            .all
-            .insert(facts_path(&digest).unwrap(), facts.as_bytes().to_vec());
+        self.files.all.insert(facts_path(&digest).unwrap(), facts.as_bytes().to_vec());
         digest
     }
 
@@ -94,10 +72,7 @@ impl LogFiles for Files {
     }
 
     fn partial_widths(&self, dir: &str) -> Result<Vec<u16>, Infallible> {
-        let names = self
-            .all
-            .keys()
-            .filter_map(|path| path.strip_prefix(dir)?.strip_prefix('/'));
+        let names = self.all.keys().filter_map(|path| path.strip_prefix(dir)?.strip_prefix('/'));
         Ok(names.filter_map(|name| name.parse().ok()).collect())
     }
 }

@@ -7,8 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_audit::NodeHash;
 use gateway_audit::tree::{
-    ProofError, sha256, verify_consistency, verify_inclusion, verify_subtree_consistency,
-    verify_subtree_inclusion,
+    ProofError, sha256, verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
 };
 use serde::Deserialize;
 
@@ -43,19 +42,9 @@ fn hash(role: &str, text: Option<&String>) -> NodeHash {
 }
 
 fn run(kind: &str, case: &Case) -> Result<(), ProofError> {
-    let proof: Vec<_> = case
-        .proof
-        .iter()
-        .flatten()
-        .map(|text| hash("node", Some(text)))
-        .collect();
+    let proof: Vec<_> = case.proof.iter().flatten().map(|text| hash("node", Some(text))).collect();
     let root = || hash("node", case.root.as_ref());
-    let roots = || {
-        (
-            hash("node", case.root1.as_ref()),
-            hash("node", case.root2.as_ref()),
-        )
-    };
+    let roots = || (hash("node", case.root1.as_ref()), hash("node", case.root2.as_ref()));
     let leaf = || hash("leaf", case.leaf_hash.as_ref());
     let index = || case.leaf_idx.unwrap();
     let range = || (case.start.unwrap(), case.end.unwrap());
@@ -79,10 +68,7 @@ fn json_files(dir: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             json_files(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "json") {
             found.push(path);
         }
     }
@@ -94,12 +80,7 @@ fn merkle_vectors() {
         return;
     };
     let (mut cases, mut wrong) = (0, Vec::new());
-    for kind in [
-        "inclusion",
-        "subtreeinclusion",
-        "consistency",
-        "subtreeconsistency",
-    ] {
+    for kind in ["inclusion", "subtreeinclusion", "consistency", "subtreeconsistency"] {
         let mut files = Vec::new();
         json_files(&dir.path().join("testdata").join(kind), &mut files);
         for file in files {

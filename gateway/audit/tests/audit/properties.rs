@@ -2,9 +2,7 @@
 
 use gateway_audit::leaf::{Leaf, LeafHead};
 use gateway_audit::note::{Ed25519Signer, Note, Signer as _, VerifierKey};
-use gateway_audit::tiles::{
-    TileLevel, TilePath, TileReader, bundle_entries, inclusion_tiles, tile_hashes,
-};
+use gateway_audit::tiles::{TileLevel, TilePath, TileReader, bundle_entries, inclusion_tiles, tile_hashes};
 use gateway_audit::tree::{leaf_hash, verify_consistency, verify_inclusion};
 use gateway_audit::{Checkpoint, LogProof, NodeHash, SignedCheckpoint, TileBuilder};
 use proptest::prelude::*;
@@ -151,19 +149,10 @@ proptest! {
 fn samples() -> Vec<Vec<u8>> {
     let signer = Ed25519Signer::from_seed("gw.example/audit", &[1; 32]).unwrap();
     let origin = "gw.example/audit".to_owned();
-    let checkpoint = Checkpoint {
-        origin,
-        size: 2,
-        root: naive_root(0, 2),
-    };
+    let checkpoint = Checkpoint { origin, size: 2, root: naive_root(0, 2) };
     let checkpoint = checkpoint.sign(&[&signer]).unwrap();
     let hashes = vec![leaf_hash(b"x")];
-    let proof = LogProof {
-        extra: Some(vec![1]),
-        index: 1,
-        hashes,
-        checkpoint: checkpoint.clone(),
-    };
+    let proof = LogProof { extra: Some(vec![1]), index: 1, hashes, checkpoint: checkpoint.clone() };
     vec![
         checkpoint.to_text().into_bytes(),
         proof.to_text().into_bytes(),

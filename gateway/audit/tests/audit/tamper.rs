@@ -8,12 +8,7 @@ fn small_log() -> MemoryLog {
     let mut log = MemoryLog::new();
     let facts = [log.add_facts("{\"a\":1}"), log.add_facts("{\"b\":[2]}")];
     let mut entries: Vec<_> = (0..300).map(small_leaf).collect();
-    for (index, facts) in [
-        (3, &facts[0]),
-        (4, &facts[1]),
-        (200, &facts[0]),
-        (299, &facts[1]),
-    ] {
+    for (index, facts) in [(3, &facts[0]), (4, &facts[1]), (200, &facts[0]), (299, &facts[1])] {
         let built = decision(index, facts).build().unwrap();
         entries[usize::try_from(index).unwrap()] = built.leaf.bytes().to_vec();
     }
@@ -55,12 +50,7 @@ fn every_flipped_byte_is_detected_and_its_file_is_named() {
                         let report = verify(&files, Some(&log.key), None);
                         let named = report.finding.as_ref().map(|finding| finding.file.as_str());
                         assert!(!report.ok, "{path} byte {at} went unnoticed");
-                        assert_eq!(
-                            named,
-                            Some(path.as_str()),
-                            "byte {at}: {:?}",
-                            report.finding
-                        );
+                        assert_eq!(named, Some(path.as_str()), "byte {at}: {:?}", report.finding);
                     }
                 }
             });
@@ -89,10 +79,7 @@ fn every_truncated_lengthened_or_missing_file_is_named() {
             assert!(report.ok, "{path}: {:?}", report.finding);
         } else {
             let finding = report.finding.unwrap();
-            assert_eq!(
-                (finding.file, finding.got.as_str()),
-                (path.clone(), "no file")
-            );
+            assert_eq!((finding.file, finding.got.as_str()), (path.clone(), "no file"));
         }
     }
 }

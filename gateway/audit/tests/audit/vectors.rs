@@ -15,13 +15,7 @@ pub fn unpack(archive: &str) -> Option<TempDir> {
         return None;
     }
     let dir = TempDir::new().unwrap();
-    let status = Command::new("tar")
-        .arg("-xzf")
-        .arg(&file)
-        .arg("-C")
-        .arg(dir.path())
-        .status()
-        .unwrap();
+    let status = Command::new("tar").arg("-xzf").arg(&file).arg("-C").arg(dir.path()).status().unwrap();
     assert!(status.success(), "tar could not unpack {archive}");
     Some(dir)
 }

@@ -55,10 +55,7 @@ fn an_entry_rewritten_together_with_its_tiles_is_named() {
     // 600 entries; number 70 is exchanged, and ever more of what covers it is made to fit.
     let mut entries = leaves(600);
     let honest = log_of(&entries);
-    entries[70] = String::from_utf8(small_leaf(70))
-        .unwrap()
-        .replace("halt", "cut")
-        .into_bytes();
+    entries[70] = String::from_utf8(small_leaf(70)).unwrap().replace("halt", "cut").into_bytes();
     let forged = log_of(&entries);
     let mut files = honest.files.clone();
     for (path, fault, named) in [
@@ -66,9 +63,7 @@ fn an_entry_rewritten_together_with_its_tiles_is_named() {
         ("tile/0/000", Fault::Entry, "tile/entries/000"),
         ("tile/1/000.p/2", Fault::Root, "checkpoint"),
     ] {
-        files
-            .all
-            .insert(path.into(), forged.files.all[path].clone());
+        files.all.insert(path.into(), forged.files.all[path].clone());
         let report = verify(&files, Some(&honest.key), None);
         let (what, file, index) = found(&report);
         assert_eq!((what, file), (fault, named), "after {path}");
@@ -92,10 +87,7 @@ fn since_holds_history_fast() {
 
     // The operator makes another log with the same key: it is right in itself, but not ours.
     let mut other = leaves(700);
-    other[99] = String::from_utf8(small_leaf(99))
-        .unwrap()
-        .replace("halt", "cut")
-        .into_bytes();
+    other[99] = String::from_utf8(small_leaf(99)).unwrap().replace("halt", "cut").into_bytes();
     let other = log_of(&other);
     assert!(other.verify().ok);
     let report = verify(&other.files, Some(&other.key), Some(&old));
@@ -125,12 +117,7 @@ fn what_is_wrong_first_is_named() {
     entries[270] = small_leaf(268);
     entries[260] = small_leaf(290);
     let missing = format!("sha256:{}", "a".repeat(64));
-    entries[20] = decision(20, &missing)
-        .build()
-        .unwrap()
-        .leaf
-        .bytes()
-        .to_vec();
+    entries[20] = decision(20, &missing).build().unwrap().leaf.bytes().to_vec();
     entries[10] = b"{\"v\":1,\"kind\":\"halt\",\"at\":\"2026-11-22T00:00:00Z\"}".to_vec();
     let facts_file = format!("facts/{}.json", "a".repeat(64));
     for (index, fault, file) in [
@@ -153,10 +140,7 @@ fn partials_replaced_by_their_full_form_verify() {
     // An append went through and removed the partial forms; the checkpoint is not yet new.
     let mut log = log_of(&leaves(200));
     let old = log.files.all["checkpoint"].clone();
-    let writes = log
-        .builder
-        .append(&(200..260).map(small_leaf).collect::<Vec<_>>())
-        .unwrap();
+    let writes = log.builder.append(&(200..260).map(small_leaf).collect::<Vec<_>>()).unwrap();
     assert_eq!(writes.completed.len(), 2);
     for completed in &writes.completed {
         let dir = completed.partial_dir();
@@ -167,12 +151,7 @@ fn partials_replaced_by_their_full_form_verify() {
     }
     log.files.all.insert("checkpoint".into(), old);
     let report = log.verify();
-    assert_eq!(
-        (report.ok, report.size),
-        (true, Some(200)),
-        "{:?}",
-        report.finding
-    );
+    assert_eq!((report.ok, report.size), (true, Some(200)), "{:?}", report.finding);
     // The builder too goes on from such a state.
     let resumed = resume(200, &log.files).unwrap();
     assert_eq!(resumed, log_of(&leaves(200)).builder);
@@ -191,11 +170,7 @@ fn resume_refuses_an_edge_that_contradicts_itself() {
     let log = log_of(&leaves(300));
     let path: TilePath = "tile/entries/001.p/44".parse().unwrap();
     let mut bundle = Vec::new();
-    for entry in bundle_entries(&path, &log.files.all[&path.to_string()])
-        .unwrap()
-        .iter()
-        .rev()
-    {
+    for entry in bundle_entries(&path, &log.files.all[&path.to_string()]).unwrap().iter().rev() {
         encode_entry(&mut bundle, entry).unwrap();
     }
     let mut files = log.files.clone();
@@ -210,10 +185,7 @@ fn of_two_faults_the_earlier_is_named_though_the_later_ends_the_pass() {
     let mut files = log.files.clone();
     files.all.remove("tile/entries/001");
     let report = verify(&files, Some(&log.key), None);
-    assert_eq!(
-        found(&report),
-        (Fault::Missing, "tile/entries/001", Some(256))
-    );
+    assert_eq!(found(&report), (Fault::Missing, "tile/entries/001", Some(256)));
     // The tile's entries are right, and the tiles no longer give the root: the tile is wrong.
     files.all.get_mut("tile/0/000").unwrap()[32 * 9] ^= 1;
     files.all.get_mut("tile/1/000.p/2").unwrap()[0] ^= 1;
@@ -223,10 +195,7 @@ fn of_two_faults_the_earlier_is_named_though_the_later_ends_the_pass() {
     let mut files = log.files.clone();
     files.all.remove("tile/entries/001");
     let bundle = files.all.get_mut("tile/entries/000").unwrap();
-    let at = bundle
-        .windows(4)
-        .position(|window| window == b"halt")
-        .unwrap();
+    let at = bundle.windows(4).position(|window| window == b"halt").unwrap();
     bundle[at] = b'm';
     let report = verify(&files, Some(&log.key), None);
     assert_eq!(found(&report), (Fault::Entry, "tile/entries/000", Some(0)));
@@ -239,33 +208,18 @@ impl LogFiles for Unreadable {
     type Error = &'static str;
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, &'static str> {
-        if path == self.1 {
-            Err("permission denied")
-        } else {
-            Ok(self.0.all.get(path).cloned())
-        }
+        if path == self.1 { Err("permission denied") } else { Ok(self.0.all.get(path).cloned()) }
     }
 }
 
 #[test]
 fn what_cannot_be_read_is_no_finding() {
     let log = log_of(&leaves(300));
-    let options = VerifyOptions {
-        key: Some(&log.key),
-        since: None,
-    };
-    for path in [
-        "checkpoint",
-        "tile/entries/000",
-        "tile/0/001.p/44",
-        "tile/1/000.p/1",
-    ] {
+    let options = VerifyOptions { key: Some(&log.key), since: None };
+    for path in ["checkpoint", "tile/entries/000", "tile/0/001.p/44", "tile/1/000.p/1"] {
         let files = Unreadable(log.files.clone(), path);
         let error = verify_log(&files, &options, &mut |_, _| ()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("`{path}` could not be read: permission denied")
-        );
+        assert_eq!(error.to_string(), format!("`{path}` could not be read: permission denied"));
     }
     // Progress counts up to the log's size.
     let mut seen = Vec::new();

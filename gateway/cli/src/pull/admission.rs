@@ -162,11 +162,8 @@ async fn accept(
             leaf: None,
         });
     }
-    let request = AcceptOffer {
-        dataset: plan.dataset.clone(),
-        version: Some(plan.version.clone()),
-        purpose: purpose.clone(),
-    };
+    let request =
+        AcceptOffer { dataset: plan.dataset.clone(), version: Some(plan.version.clone()), purpose: purpose.clone() };
     let agreement: AgreementView = client.typed(&Call::post_json("/v1/agreements", &request)?).await?;
     session.note(&format!("offer taken for {purpose}: agreement {}", agreement.id));
     Ok(agreement.id.to_string())

@@ -7,6 +7,7 @@ pub mod change;
 pub mod datasets;
 pub mod dual;
 pub mod exchange;
+pub mod flags;
 pub mod intake;
 pub mod later;
 pub mod leases;
@@ -71,6 +72,9 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/participants/{id}/suspend", post(participants::suspend))
         .route("/v1/participants/{id}/resume", post(participants::resume))
         .route("/v1/participants/{id}/confirm-baseline", post(participants::confirm_baseline))
+        .route("/v1/participants/{id}/baselines", post(flags::baseline))
+        .route("/v1/participants/{id}/restricted", post(flags::restricted))
+        .route("/v1/participants/{id}/foreign-authority", post(flags::foreign_authority))
         .route("/v1/participants/{id}/crl", put(participants::put_crl))
         .route("/v1/participants/{id}/ca", put(participants::put_ca))
         .route("/v1/statements", get(statements::get))

@@ -16,6 +16,8 @@ use crate::files::StoredFile;
 
 /// Measured: larger frames save polls, smaller ones leave hyper's buffer; slices of a mapping cost no memory.
 const FRAME_BYTES: usize = 512 * 1024;
+/// With its 9 bytes of frame header this fills one TLS record of 2^14 bytes; a full DATA frame would take two.
+const HTTP2_PIECE_BYTES: usize = (1 << 14) - 9;
 
 /// Why a body broke off. Its consumer sees a broken transport, never a short body that looks whole.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +43,10 @@ pub struct FileBody {
     gate: Gate,
     file: Arc<StoredFile>,
     items: VecDeque<Item>,
-    frame: Option<Frame>,
+    /// The rest of a verified frame, and what it hands over.
+    frame: Option<(Bytes, Handed)>,
+    /// How much of it goes at a time.
+    piece_bytes_max: usize,
     length: u64,
     sent: u64,
     on_integrity: Option<IntegrityHook>,
@@ -81,7 +86,8 @@ impl FileBody {
         } else {
             items.extend(parts.iter().map(part));
         }
-        Self { gate, file, items, frame: None, length, sent: 0, on_integrity: None }
+        let piece_bytes_max = if gate.is_http2() { HTTP2_PIECE_BYTES } else { FRAME_BYTES };
+        Self { gate, file, items, frame: None, piece_bytes_max, length, sent: 0, on_integrity: None }
     }
 
     /// Calls `hook` if the stored bytes turn out not to be what was inspected.
@@ -130,7 +136,15 @@ impl Body for FileBody {
                 }
             }
             body.frame = match body.next_frame() {
-                Some(frame) => Some(frame?),
+                Some(frame) => {
+                    let frame = frame?;
+                    let mut units = IntervalSet::default();
+                    for part in frame.delivered {
+                        units.insert(part.range);
+                    }
+                    let units = vec![(body.file.index.sha256, units)];
+                    Some((frame.bytes.clone(), Handed { units, bytes: frame.bytes.len() as u64, sliced: true }))
+                }
                 // A multipart tail may follow the last part.
                 None if body.items.is_empty() => {
                     return Poll::Ready(None);
@@ -141,16 +155,17 @@ impl Body for FileBody {
                 }
             };
         }
-        let bytes = body.frame.as_ref().map_or(0, |frame| frame.bytes.len() as u64);
-        ready!(body.gate.poll(context, bytes))?;
-        let Some(frame) = body.frame.take() else { return Poll::Ready(None) };
-        let mut units = IntervalSet::default();
-        for part in frame.delivered {
-            units.insert(part.range);
+        let Some((frame, handed)) = body.frame.as_mut() else { return Poll::Ready(None) };
+        let bytes = frame.len().min(body.piece_bytes_max);
+        ready!(body.gate.poll(context, bytes as u64))?;
+        let piece = frame.split_to(bytes);
+        let handed = handed.take_first(bytes as u64);
+        if frame.is_empty() {
+            body.frame = None;
         }
-        body.gate.pass(Handed { units: vec![(body.file.index.sha256, units)], bytes, sliced: true });
-        body.sent += bytes;
-        Poll::Ready(Some(Ok(http_body::Frame::data(frame.bytes))))
+        body.gate.pass(handed);
+        body.sent += piece.len() as u64;
+        Poll::Ready(Some(Ok(http_body::Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -71,6 +71,9 @@ impl Handed {
     }
 }
 
+/// Bytes between two looks at what has been acknowledged.
+const LOOK_BYTES: u64 = 256 << 10;
+
 type Granting = Pin<Box<dyn Future<Output = Result<u64, GateError>> + Send>>;
 
 /// The gate of one response.
@@ -85,8 +88,11 @@ pub struct Gate {
     granting: Option<Granting>,
     /// Handed over; not yet counted because a break now might lose it.
     under_way: Unacknowledged,
+    /// Handed over since the kernel was last asked what has been acknowledged.
+    unlooked: u64,
     /// Counted, not yet written.
     counted: Settlement,
+    data_total: metrics::Counter,
 }
 
 impl std::fmt::Debug for Gate {
@@ -106,7 +112,25 @@ impl Gate {
         let total = plan.bytes();
         let counted = Settlement::new(Arc::clone(&lease));
         let under_way = Unacknowledged::new(live.connection().clone());
-        Self { gateway, lease, live, plan, total, passed: 0, granted, granting: None, under_way, counted }
+        Self {
+            gateway,
+            lease,
+            live,
+            plan,
+            total,
+            passed: 0,
+            granted,
+            granting: None,
+            under_way,
+            unlooked: 0,
+            data_total: metrics::counter!("kouan_data_bytes_total"),
+            counted,
+        }
+    }
+
+    /// Whether the response goes over HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        self.live.connection().is_http2()
     }
 
     /// The lease.
@@ -154,10 +178,16 @@ impl Gate {
 
     /// Hands `handed` over. Call it only after [`Gate::poll`] was ready for at least its bytes.
     pub fn pass(&mut self, handed: Handed) {
-        metrics::counter!("kouan_data_bytes_total").increment(handed.bytes);
-        self.passed = self.passed.saturating_add(handed.bytes);
+        let bytes = handed.bytes;
+        self.data_total.increment(bytes);
+        self.passed = self.passed.saturating_add(bytes);
         self.under_way.hand(handed);
-        self.under_way.acknowledge(&mut self.counted);
+        // The kernel is asked once for so many bytes: small pieces need no look each.
+        self.unlooked = self.unlooked.saturating_add(bytes);
+        if self.unlooked >= LOOK_BYTES {
+            self.unlooked = 0;
+            self.under_way.acknowledge(&mut self.counted);
+        }
     }
 
     /// The stored bytes are not what was inspected: nothing that is not yet written is billed.

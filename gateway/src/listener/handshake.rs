@@ -73,7 +73,8 @@ pub(super) async fn handshake<M>(
             return Err(refused);
         }
     };
-    let session = tls.get_ref().1;
+    let (socket, session) = tls.get_ref();
+    socket.acknowledge_at_once();
     let sent = session.peer_certificates().unwrap_or_default();
     let chain: Vec<_> = sent.iter().map(|certificate| certificate.clone().into_owned()).collect();
     let verify = |trust: &TrustStore| {

@@ -76,6 +76,14 @@ impl Socket {
         Ok(Self { stream, connection })
     }
 
+    /// Acknowledges what has arrived at once. After the handshake nothing else would carry that acknowledgement (there are no
+    /// tickets to send), and a client whose kernel gathers small writes would hold its first request back for it.
+    pub(super) fn acknowledge_at_once(&self) {
+        if let Err(error) = SockRef::from(&self.stream).set_tcp_quickack(true) {
+            tracing::debug!(connection = self.connection.id(), %error, "acknowledgements stay delayed");
+        }
+    }
+
     fn alive(&self) -> io::Result<()> {
         if self.connection.is_killed() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "connection was cut"));

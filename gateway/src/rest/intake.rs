@@ -1,20 +1,27 @@
 //! Registering a version, and taking its files in: hashed, laid out, packed or converted where needed, inspected, and
 //! only then part of the version (INV-11). By HTTPS, or by reference to the participant's own allow-listed root.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use bytes::Bytes;
 use catalog::admit::{Kept, PrepareError};
 use catalog::digest::Hasher;
 use catalog::inspect::{InspectError, Inspector};
 use catalog::layout::Limits;
-use catalog::{Dataset, DatasetId, Digest, FileEntry, Manifest, SourceFile, Version, VersionName, VersionState};
+use catalog::{
+    Dataset, DatasetId, Digest, FileEntry, FileIndex, Manifest, SourceFile, Version, VersionName, VersionState,
+};
 use gateway_api::catalog::{FileView, RegisterDataset, VersionView};
 use gateway_api::{Code, Problem, names};
-use gateway_store::DocKind;
+use gateway_store::{DocKind, Objects};
+use gateway_stream::batches::Projection;
+use gateway_stream::footer::Footer;
 use serde_json::{Value, json};
 
 use super::caller::PostedBytes;
@@ -294,6 +301,8 @@ fn look_into(
         .map_err(|error| Problem::new(Code::BadInput, format!("`{name}`: {error}")))?;
     catalog::inspect::check_columns(manifest, &admitted.index)
         .map_err(|error| Problem::new(Code::BadInput, error.to_string()))?;
+    let first = version.files.iter().find(|file| file.name != prepared.name);
+    servable(objects, name, &bytes, &admitted.index, first)?;
     let index = objects.put_index(&admitted.index).map_err(fault)?;
     let entry = FileEntry {
         name: prepared.name.clone(),
@@ -328,6 +337,44 @@ fn look_into(
         }
     }
     Ok(Taken { entry, files, inspection })
+}
+
+/// Opens the file as it will be served: what could not be pulled must not be registered. The schema is that of the version's
+/// other files, down to what may be null; no two leaf columns have one path, or nobody could choose between them.
+fn servable(
+    objects: &Objects,
+    name: &str,
+    bytes: &Bytes,
+    index: &FileIndex,
+    other: Option<&FileEntry>,
+) -> Result<(), Problem> {
+    let refused = |detail: String| Problem::new(Code::BadInput, format!("`{name}`: {detail}"));
+    let mut paths = BTreeSet::new();
+    if let Some(twice) = index.leaves.iter().find(|leaf| !paths.insert(leaf.path.as_str())) {
+        return Err(refused(format!("two columns have the path `{}`: rename one", twice.path)));
+    }
+    let schema = |index: Arc<FileIndex>, bytes: &Bytes| {
+        let leaves: Vec<usize> = (0..index.leaves.len()).collect();
+        let footer = Footer::read(index, bytes).map_err(|error| error.to_string())?;
+        let projection = Projection::new(Arc::new(footer), &leaves).map_err(|error| error.to_string())?;
+        Ok::<_, String>(Arc::clone(projection.schema()))
+    };
+    let own = schema(Arc::new(index.clone()), bytes).map_err(refused)?;
+    let Some(other) = other else { return Ok(()) };
+    let theirs = objects.map(&Digest::parse(&other.sha256).map_err(fault)?).map_err(fault)?;
+    let theirs = schema(objects.index(&other.index).map_err(fault)?, &theirs).map_err(fault)?;
+    match own.fields().iter().zip(theirs.fields()).find(|(own, theirs)| own != theirs) {
+        Some((own, theirs)) => Err(refused(format!(
+            "column `{}` is {} ({}), but {} ({}) in `{}`: the files of a version have one schema",
+            own.name(),
+            own.data_type(),
+            if own.is_nullable() { "may be null" } else { "never null" },
+            theirs.data_type(),
+            if theirs.is_nullable() { "may be null" } else { "never null" },
+            other.name
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Our store's fault, not the file's.

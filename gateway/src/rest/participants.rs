@@ -62,7 +62,7 @@ fn sees(caller: &Caller, scope: &Scope, participant: &Participant) -> bool {
 }
 
 /// A participant named by id or trust domain that the caller may see.
-fn find(caller: &Caller, action: Action, name: &str) -> Result<(u64, Participant), Problem> {
+pub(super) fn find(caller: &Caller, action: Action, name: &str) -> Result<(u64, Participant), Problem> {
     let scope = authorise(&caller.principal, action)?;
     caller
         .snapshot
@@ -82,7 +82,7 @@ pub async fn show(State(_): State<Shared>, caller: Caller, Path(name): Path<Stri
     Ok(json_response(StatusCode::OK, &view(&find(&caller, Action::ReadParticipants, &name)?.1)))
 }
 
-fn members(participant: &Participant) -> [(&'static str, serde_json::Value); 4] {
+pub(super) fn members(participant: &Participant) -> [(&'static str, serde_json::Value); 4] {
     [
         ("parties", json!([participant.id])),
         ("trust_domain", json!(participant.trust_domain)),

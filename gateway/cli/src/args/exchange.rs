@@ -94,7 +94,15 @@ pub enum LeaseCommand {
         #[command(flatten)]
         connect: ConnectArgs,
     },
-    /// End its streams now
+    /// Lift a cut: two compliance officers of an authority, one after the other
+    Restore {
+        /// Lease id
+        id: LeaseId,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// End its streams now; the cut stands until it is lifted
     Cut {
         /// Lease id
         id: LeaseId,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::rest::{self, act_because, get, items};
+use super::rest::{self, act, act_because, get, items};
 use crate::args::exchange::LeaseCommand;
 use crate::client::with_query;
 use crate::error::CommandError;
@@ -21,6 +21,16 @@ pub async fn run(session: &mut Session<'_>, command: &LeaseCommand) -> Result<()
         LeaseCommand::Show { id, connect } => {
             let value = get(&rest::client(session, connect)?, &["v1", "leases", id.as_str()]).await?;
             session.answer(&value, || shown(&value))
+        }
+        LeaseCommand::Restore { id, connect } => {
+            let client = rest::client(session, connect)?;
+            let value = act(&client, &["v1", "leases", id.as_str(), "restore"]).await?;
+            session.answer(&value, || {
+                vec![match value.get("lifted") {
+                    Some(_) => format!("the cut of lease {id} is lifted; its consumer may ask again"),
+                    None => format!("noted; a second compliance officer of an authority has to run this for lease {id}"),
+                }]
+            })
         }
         LeaseCommand::Cut { id, reason, connect } => {
             let client = rest::client(session, connect)?;

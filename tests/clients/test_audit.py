@@ -147,10 +147,12 @@ def test_what_is_served_is_what_lies_there(gateway):
 
 def test_an_export_verifies_elsewhere(gateway, tmp_path):
     said = gateway.kouan(gateway.chan, "audit", "export", "--out", tmp_path / "export", "--json")
-    assert said.status == 0, said
+    assert said.status == 0 and said.json["facts"] > 0 and said.json["facts_missing"] == 0, said
     [checkpoint] = list((tmp_path / "export").rglob("checkpoint"))
-    said = verify(checkpoint.parent, gateway.pki / "log.vkey")
-    assert said.status == 0 or "facts" in said.out, said
+    exported = verify(checkpoint.parent, gateway.pki / "log.vkey")
+    assert exported.status == 0 and exported.json["verdict"] == "verified", exported
+    blobs = list((tmp_path / "export").rglob("facts/*.json"))
+    assert exported.json["checked"]["facts"] == len(blobs) > 0, "every facts blob came along and was checked"
 
 
 def test_a_decision_is_on_record_before_its_bytes(gateway, mixed):

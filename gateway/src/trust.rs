@@ -8,7 +8,7 @@ use std::sync::Arc;
 use catalog::Participant;
 use certs::rustls_verifier::SharedTrust;
 use certs::trust::CrlStatus;
-use certs::{TrustDomain, TrustStore, TrustStoreBuilder};
+use certs::{CrlNumber, TrustDomain, TrustStore, TrustStoreBuilder};
 use gateway_api::{Code, Problem};
 use gateway_store::Write;
 use jiff::Timestamp;
@@ -107,7 +107,9 @@ impl Gateway {
         for list in lists {
             let (issuer, number) = (list.issuer_key.to_string(), list.number.as_be_bytes().to_vec());
             let known = self.look(|reader| reader.crl_number(&issuer))?;
-            if known.is_some_and(|known| known.number > number) {
+            // As numbers: the store keeps the magnitude without its leading zeros.
+            let may_follow = |known: &[u8]| CrlNumber::from_be_bytes(known).is_ok_and(|known| known <= list.number);
+            if known.is_some_and(|known| !may_follow(&known.number)) {
                 let detail = format!("the revocation list has number {}, and a newer one is known", list.number);
                 return Err(Problem::new(Code::BadInput, detail));
             }

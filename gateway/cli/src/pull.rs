@@ -6,7 +6,7 @@
 //! | [`admission`] | plan, refusal in words, price cap, agreement |
 //! | [`source`] | one representation: its ETag, length and chunk list |
 //! | [`part`], [`sidecar`] | the partial file and what is durably known of it |
-//! | [`file`] | what there is of a file, and whether to go on or begin |
+//! | [`mod@file`] | what there is of a file, and whether to go on or begin |
 //! | [`transfer`], [`segments`], [`fetch`] | parallel ranged requests, verification, checkpoints |
 //! | [`stream`] | `--format arrow`, `csv`, `jsonl` |
 //! | [`progress`] | bar, lines or silence |

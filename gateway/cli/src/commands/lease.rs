@@ -28,7 +28,9 @@ pub async fn run(session: &mut Session<'_>, command: &LeaseCommand) -> Result<()
             session.answer(&value, || {
                 vec![match value.get("lifted") {
                     Some(_) => format!("the cut of lease {id} is lifted; its consumer may ask again"),
-                    None => format!("noted; a second compliance officer of an authority has to run this for lease {id}"),
+                    None => {
+                        format!("noted; a second compliance officer of an authority has to run this for lease {id}")
+                    }
                 }]
             })
         }

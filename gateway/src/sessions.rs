@@ -2,7 +2,7 @@
 //!
 //! A cut wakes the stream, whose body then fails: HTTP/1.1 closes without the final bytes, HTTP/2 gets RST_STREAM, Flight
 //! a status. A stream that is parked because its consumer does not read is not polled by hyper, so nothing would happen:
-//! what is still there after [`GRACE`] loses its connection, with a reset.
+//! what is still there after `GRACE` loses its connection, with a reset.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

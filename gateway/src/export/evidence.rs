@@ -95,7 +95,7 @@ impl Unacknowledged {
         self.frames.drain(..).map(|frame| frame.handed.bytes).sum()
     }
 
-    /// Waits until everything is acknowledged, the connection is gone, or nothing has moved for [`LOST_AFTER`]. What is
+    /// Waits until everything is acknowledged, the connection is gone, or nothing has moved for `LOST_AFTER`. What is
     /// left then was sent, but counts for nothing.
     pub async fn settle(mut self, settlement: &mut Settlement) {
         let (mut moved, mut last) = (Instant::now(), self.connection.acknowledged());

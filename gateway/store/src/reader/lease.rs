@@ -77,7 +77,7 @@ impl Reader<'_> {
         Ok(query.query_row(params![key.as_bytes(), now.as_millisecond()], lease).optional()?)
     }
 
-    /// Leases from the newest, at most `limit` (and [`LEASES_MAX`]); `cursor` is the `seq` of the last one seen.
+    /// Leases from the newest, at most `limit` (and `LEASES_MAX`); `cursor` is the `seq` of the last one seen.
     pub fn leases(&self, filter: &LeaseFilter, cursor: Option<u64>, limit: usize) -> Result<Vec<LeaseRow>, ReadError> {
         let text = |id: Option<&str>| id.map(str::to_owned);
         let limit = i64::try_from(limit.min(LEASES_MAX)).unwrap_or(i64::MAX);

@@ -5,6 +5,7 @@ pub mod cert;
 pub mod connect;
 pub mod dataset;
 pub mod exchange;
+pub mod incentive;
 pub mod node;
 pub mod participant;
 pub mod policy;
@@ -93,9 +94,9 @@ pub enum Command {
     /// Loopback agent (in a later release)
     #[command(hide = true)]
     Agent(node::LaterArgs),
-    /// Incentive programmes (in a later release)
-    #[command(hide = true)]
-    Incentive(node::LaterArgs),
+    /// Incentive programmes: the Qianhai broker reward, the Shenzhen vouchers
+    #[command(subcommand)]
+    Incentive(incentive::IncentiveCommand),
 }
 
 #[cfg(test)]

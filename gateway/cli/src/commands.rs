@@ -6,6 +6,7 @@ mod cert;
 mod completions;
 mod dataset;
 mod doctor;
+mod incentive;
 mod inspect;
 mod lease;
 mod log_files;
@@ -75,7 +76,7 @@ async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), Comma
         Command::Completions(args) => completions::run(session, args),
         Command::Deliver(_) => Err(not_yet("`kouan deliver`")),
         Command::Agent(_) => Err(not_yet("`kouan agent`")),
-        Command::Incentive(_) => Err(not_yet("`kouan incentive`")),
+        Command::Incentive(command) => incentive::run(session, command),
         Command::Pull(_) | Command::Plan(_) | Command::Policy(_) | Command::Audit(_) | Command::Doctor(_) => {
             Err(CommandError::Usage("this command is run elsewhere".to_owned()))
         }

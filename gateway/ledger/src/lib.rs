@@ -2,7 +2,9 @@
 //!
 //! Pure: what was delivered, the agreements and the files' units come in as arguments; amounts are exact rationals in
 //! 128-bit integers, floored once per entitlement (agreement × version), never rounded in between.
+//! [`incentive`] evaluates programmes (rewards, vouchers) over transactions.
 
+pub mod incentive;
 pub mod interval;
 pub mod month;
 pub mod price;

@@ -47,6 +47,8 @@ fn every_command_of_the_contract_is_read() {
         "kouan audit proof 7 --key log.vkey --key me.key --out p.tlog-proof",
         "kouan audit search --effect deny --rule CN-06",
         "kouan statement --participant hku --period 2026-11 --format csv",
+        "kouan incentive list",
+        "kouan incentive evaluate --programme qianhai-broker-reward-2024 --year 2026 --input -",
         "kouan completions bash",
         "kouan doctor --gateway https://localhost:8443",
         "kouan review request x",
@@ -98,7 +100,7 @@ async fn what_comes_later_is_a_clear_error() {
     for line in [
         "kouan deliver a --to b --json",
         "kouan agent --listen 127.0.0.1:0 --json",
-        "kouan incentive list --json",
+        "kouan incentive claim --json",
         "kouan review request yue-speech --json",
         "kouan policy replay --json",
         "kouan policy activate x --json",

@@ -90,10 +90,10 @@ fn reasons(rules: &RuleSet, outcome: &Outcome) -> Vec<Reason> {
     let told = |(id, told): (&RuleId, &Told)| {
         let (citation, message) = match *told {
             Told::Rule(index) => {
-                let rule = rules.rules().get(index)?;
+                let rule = rules.rule(index)?;
                 (Cow::from(rule.citation.as_str()), rule.message.clone()?)
             }
-            Told::Failed(index) => (Cow::from(rules.rules().get(index)?.citation.as_str()), failed(id.as_str())),
+            Told::Failed(index) => (Cow::from(rules.rule(index)?.citation.as_str()), failed(id.as_str())),
             Told::NoBasis => (Cow::from("Fail closed: an export needs a rule that lets it leave"), no_basis()),
         };
         Some(Reason { rule: id.clone(), citation: citation.into_owned(), message })

@@ -121,25 +121,37 @@ pub fn is_gba_eligible(rules: &RuleSet, place: &Place, today: Date) -> bool {
     };
     let mut asked = Asked { rules, today, found: Vec::new() };
     let uid = |name: &EntityTypeName| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(""));
-    let who = Parties { principal: uid(&rules.names.participant), resource: uid(&rules.names.dataset) };
-    asked.ask(&who, &rules.names.accept, context::accept_gba_from(place), &questions.accept);
+    let who = Parties { principal: uid(&rules.law().names.participant), resource: uid(&rules.law().names.dataset) };
+    asked.ask(&who, &rules.law().names.accept, context::accept_gba_from(place), &questions.accept);
     Acceptance::of(rules, &mut asked.found) == Acceptance::Accepted && asked.found.is_empty()
 }
 
 /// [`evaluate`] without the columns: only the classes of the selection matter.
 pub(crate) fn evaluate_parts(rules: &RuleSet, facts: &Gathered, presence: Presence) -> Outcome {
-    let direction = Direction::of(facts);
-    let derived = Derived::of(facts, presence, direction);
+    let derived = Derived::of(facts, presence, Direction::of(facts));
+    let (asked, ladder) = ask_all(rules, facts, &derived);
+    asked.outcome(&derived, &ladder, facts)
+}
+
+/// Every rule that speaks against the export, whatever its level: also those that a more severe one hides.
+pub(crate) fn told(rules: &RuleSet, facts: &Facts) -> Vec<Told> {
+    let gathered = facts.gathered();
+    let derived = Derived::of(gathered, facts.presence(), Direction::of(gathered));
+    ask_all(rules, gathered, &derived).0.found.into_iter().map(|found| found.told).collect()
+}
+
+fn ask_all<'a>(rules: &'a RuleSet, facts: &Gathered, derived: &Derived) -> (Asked<'a>, Ladder) {
+    let direction = derived.direction;
     let mut asked = Asked { rules, today: derived.today, found: Vec::new() };
     let Some(questions) = rules.questions(direction) else {
-        return asked.outcome(&derived, &Ladder::default(), facts);
+        return (asked, Ladder::default());
     };
     let who = Parties::of(rules, facts);
 
     let mut ladder = Ladder::default();
     if direction != Direction::Unsupported {
-        let context = context::basis(facts, &derived);
-        asked.ask(&who, &rules.names.basis, context, &questions.basis);
+        let context = context::basis(facts, derived);
+        asked.ask(&who, &rules.law().names.basis, context, &questions.basis);
         ladder = Ladder::first(rules, &mut asked.found);
         if ladder.basis.is_empty() {
             asked.found.push(Found { level: Effect::Deny, told: Told::NoBasis });
@@ -150,17 +162,22 @@ pub(crate) fn evaluate_parts(rules: &RuleSet, facts: &Gathered, presence: Presen
     if let Some(mechanism) = &facts.mechanism
         && !questions.accept.is_empty()
     {
-        let context = context::accept(facts, &derived, &ladder, mechanism);
-        asked.ask(&who, &rules.names.accept, context, &questions.accept);
+        let context = context::accept(facts, derived, &ladder, mechanism);
+        asked.ask(&who, &rules.law().names.accept, context, &questions.accept);
         acceptance = Acceptance::of(rules, &mut asked.found);
     }
 
-    let context = context::export(rules, facts, &derived, &ladder, acceptance);
-    asked.ask(&who, &rules.names.export, context, &questions.export);
+    let context = context::export(rules, facts, derived, &ladder, acceptance);
+    // Local rules are asked one owner after the other: a set of policies for all of them would have to be put together
+    // for each pair of parties, and only these two have a say here. Cloning a context shares it.
+    for local in rules.local_export(direction) {
+        asked.ask(&who, &rules.law().names.export, context.clone(), local);
+    }
+    asked.ask(&who, &rules.law().names.export, context, &questions.export);
     if direction == Direction::Unsupported && asked.found.is_empty() {
         asked.found.push(Found { level: Effect::Deny, told: Told::NoBasis });
     }
-    asked.outcome(&derived, &ladder, facts)
+    (asked, ladder)
 }
 
 /// What Rust computes for Cedar.
@@ -215,8 +232,8 @@ impl Parties {
     fn of(rules: &RuleSet, facts: &Gathered) -> Self {
         let uid = |name: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id));
         Self {
-            principal: uid(&rules.names.participant, &facts.exporter.id),
-            resource: uid(&rules.names.dataset, &facts.dataset.id),
+            principal: uid(&rules.law().names.participant, &facts.exporter.id),
+            resource: uid(&rules.law().names.dataset, &facts.dataset.id),
         }
     }
 }
@@ -241,7 +258,10 @@ impl Asked<'_> {
             }
             return;
         };
-        let response = self.rules.authorizer.is_authorized(&request, set, &self.rules.entities);
+        let response = {
+            let law = self.rules.law();
+            law.authorizer.is_authorized(&request, set, &law.entities)
+        };
         self.take(&response);
     }
 
@@ -268,7 +288,7 @@ impl Asked<'_> {
     /// The rule of a policy, if it applies today.
     fn applicable(&self, policy: &cedar_policy::PolicyId) -> Option<(usize, &Level)> {
         let index = self.rules.rule_of(policy)?;
-        let rule = self.rules.rules().get(index)?;
+        let rule = self.rules.rule(index)?;
         rule.applies_on(self.today).then_some((index, &rule.level))
     }
 
@@ -308,7 +328,7 @@ impl Asked<'_> {
     fn id(&self, told: Told) -> RuleId {
         match told {
             Told::Rule(index) | Told::Failed(index) => {
-                self.rules.rules().get(index).map_or_else(|| RuleId::from(NO_BASIS), |rule| rule.id.clone())
+                self.rules.rule(index).map_or_else(|| RuleId::from(NO_BASIS), |rule| rule.id.clone())
             }
             Told::NoBasis => RuleId::from(NO_BASIS),
         }

@@ -8,6 +8,7 @@ mod value;
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
@@ -339,6 +340,14 @@ impl Facts {
     pub fn with_exporter_place(&self, place: Place) -> Self {
         let mut facts = self.clone();
         facts.gathered.exporter.place = place;
+        facts
+    }
+
+    /// The same facts at another moment: whoever was let through is decided again when the rules change.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Self {
+        let mut facts = self.clone();
+        facts.gathered.now = Moment::from(now);
         facts
     }
 

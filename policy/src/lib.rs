@@ -5,6 +5,9 @@
 //! columns may leave, why, and what would help). The law is in `rules/*.cedar`, the working days in
 //! `calendar/*.toml`; both are compiled in and named by [`RuleSet::digest`].
 //!
+//! Participants and authorities add rules of their own beside the law ([`LocalRules`]), which can only narrow it; a set is
+//! tried on the worked cases ([`check`]) and on recorded decisions ([`replay`]) before it is in force.
+//!
 //! How the law is written in Cedar, and why there are three questions to each decision, is told in
 //! `rules/README.md`.
 
@@ -12,10 +15,13 @@ mod calendar;
 mod context;
 mod decide;
 mod decision;
+mod digest;
 mod evaluate;
 mod facts;
+mod local;
 mod place;
 mod remedies;
+mod replay;
 mod rules;
 mod word;
 
@@ -29,5 +35,10 @@ pub use facts::{
     MechanismKind, Moment, MomentError, PolicyColumn, Preconditions, ReceivedDirection, ReceivedKind, ReceivedUnder,
     Recipient, Selection, Subjects,
 };
+pub use local::{
+    Applied, Casting, Failure, Flip, LOCAL_BYTES_MAX, LOCAL_FILES_MAX, LOCAL_RULES_MAX, LocalProblem, LocalRules,
+    LocalRulesError, LocalSources, Publication, Published, Reach, SetState, SetStatus, Timeline, VectorReport, check,
+};
 pub use place::{AccessedFrom, Place, PlaceError};
+pub use replay::{Library, LibraryError, Recorded, RecordedRules, instead, replay};
 pub use rules::{Level, Rule, RuleId, RuleSet, RuleSetError, Sources};

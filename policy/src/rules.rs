@@ -1,20 +1,24 @@
 //! Rule sets: parsed, validated against the schema and sorted by direction, once, at load.
+//!
+//! A set is the law, and the rules that those concerned have added to it ([`LocalRules`]). The law is shared between
+//! sets; putting local rules beside it copies nothing.
 
+mod law;
 mod rule;
 mod sources;
 
-use std::collections::{BTreeSet, HashMap};
-use std::str::FromStr;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use cedar_policy::{
-    Authorizer, Entities, EntityTypeName, EntityUid, PolicyId, PolicySet, Schema, ValidationMode, Validator,
-};
+use cedar_policy::{PolicyId, PolicySet};
 
+pub(crate) use law::{Law, Questions, number};
 pub use rule::{Level, Rule, RuleId};
 pub use sources::Sources;
 
-use crate::calendar::{Calendar, Calendars};
+use crate::calendar::Calendars;
 use crate::evaluate::Direction;
+use crate::local::{Applied, Manifest};
 
 /// A rule set that cannot be used; says which file and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,39 +73,17 @@ pub enum RuleSetError {
     },
 }
 
-/// The policies of one direction, by question.
-#[derive(Debug, Default)]
-pub(crate) struct Questions {
-    pub basis: PolicySet,
-    pub accept: PolicySet,
-    pub export: PolicySet,
-}
-
-/// The entity types and actions of a request, parsed once.
-#[derive(Debug)]
-pub(crate) struct Names {
-    pub participant: EntityTypeName,
-    pub dataset: EntityTypeName,
-    pub basis: EntityUid,
-    pub accept: EntityUid,
-    pub export: EntityUid,
-}
-
-/// Rules in force, ready to decide.
-#[derive(Debug)]
+/// Rules in force for an export, ready to decide.
+#[derive(Debug, Clone)]
 pub struct RuleSet {
-    digest: String,
-    rules: Vec<Rule>,
-    by_policy: HashMap<PolicyId, usize>,
-    questions: [Questions; 4],
-    calendars: Calendars,
-    pub(crate) names: Names,
-    pub(crate) authorizer: Authorizer,
-    pub(crate) entities: Entities,
+    law: Arc<Law>,
+    /// Sorted by owner.
+    local: Vec<Applied>,
+    digest: Arc<str>,
 }
 
 impl RuleSet {
-    /// The rule set of this release.
+    /// The law as this release knows it.
     pub fn builtin() -> Result<Self, RuleSetError> {
         Self::from_sources(&Sources::builtin())
     }
@@ -109,125 +91,101 @@ impl RuleSet {
     /// Parses and validates `sources`. A set that loads can be evaluated: what does not fit the
     /// schema, bears no effect or has no citation is refused here.
     pub fn from_sources(sources: &Sources) -> Result<Self, RuleSetError> {
-        let (schema, _) = Schema::from_cedarschema_str(&sources.schema)
-            .map_err(|error| RuleSetError::Schema { detail: error.to_string() })?;
-        let mut rules = Vec::new();
-        let mut by_policy = HashMap::new();
-        let mut all = PolicySet::new();
-        let mut questions: [Questions; 4] = Default::default();
-        for (file, text) in &sources.rules {
-            let syntax = |detail: String| RuleSetError::Syntax { file: file.clone(), detail };
-            let set = PolicySet::from_str(text).map_err(|error| syntax(error.to_string()))?;
-            if set.templates().next().is_some() {
-                return Err(RuleSetError::Template { file: file.clone() });
-            }
-            // Cedar numbers the policies of a file; the set itself has no order.
-            let mut policies: Vec<_> = set.policies().collect();
-            policies.sort_by_key(|policy| number(policy.id()));
-            for (position, policy) in policies.into_iter().enumerate() {
-                let rule = Rule::read(policy, file, position + 1)?;
-                let id = PolicyId::new(format!("{file}#{} {}", position + 1, rule.id));
-                let policy = policy.new_id(id.clone());
-                for direction in &rule.directions {
-                    let Some(questions) = questions.get_mut(direction.index()) else {
-                        continue;
-                    };
-                    let set = match rule.level {
-                        Level::Basis { .. } => &mut questions.basis,
-                        Level::Accept { .. } => &mut questions.accept,
-                        Level::Deny | Level::Review => &mut questions.export,
-                    };
-                    set.add(policy.clone()).map_err(|error| syntax(error.to_string()))?;
-                }
-                all.add(policy).map_err(|error| syntax(error.to_string()))?;
-                by_policy.insert(id, rules.len());
-                rules.push(rule);
-            }
-        }
-        let verdict = Validator::new(schema).validate(&all, ValidationMode::Strict);
-        let problems: Vec<_> = verdict
-            .validation_errors()
-            .map(ToString::to_string)
-            .chain(verdict.validation_warnings().map(ToString::to_string))
-            .collect();
-        if !problems.is_empty() {
-            return Err(RuleSetError::Invalid { detail: problems.join("; ") });
-        }
-        let mut calendars = Calendars::default();
-        for (file, text) in &sources.calendars {
-            let wrong = |detail| RuleSetError::Calendar { file: file.clone(), detail };
-            let calendar = Calendar::parse(text).map_err(wrong)?;
-            let year = calendar.year;
-            if !calendars.add(calendar) {
-                return Err(wrong(format!("`{year}` is there already; state each year once")));
-            }
-        }
-        Ok(Self {
-            digest: digest(sources),
-            rules,
-            by_policy,
-            questions,
-            calendars,
-            names: names()?,
-            authorizer: Authorizer::new(),
-            entities: Entities::empty(),
-        })
+        let law = Law::load(sources)?;
+        Ok(Self { digest: Arc::from(law.digest.as_str()), law: Arc::new(law), local: Vec::new() })
     }
 
-    /// `sha256:` and the hex digest of the canonical JSON of the sources: what a decision names.
+    /// The same law with `local` beside it, instead of whatever local rules this set has. They can only narrow: each of
+    /// them is a `forbid` for an export.
+    #[must_use]
+    pub fn with_local(&self, mut local: Vec<Applied>) -> Self {
+        local.sort_by(|a, b| a.rules.owner().cmp(b.rules.owner()).then(a.reach.cmp(&b.reach)));
+        let digest = if local.is_empty() {
+            Arc::from(self.law.digest.as_str())
+        } else {
+            Arc::from(Manifest::of(&self.law.digest, &local).digest())
+        };
+        Self { law: Arc::clone(&self.law), local, digest }
+    }
+
+    /// What a decision names: `sha256:` and the hex digest of [`RuleSet::manifest`], or of the law's
+    /// [`Sources::canonical`] if there are no local rules.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Every rule, by file.
+    /// The law's own digest.
+    pub fn law_digest(&self) -> &str {
+        &self.law.digest
+    }
+
+    /// The text that [`RuleSet::digest`] is of: which law and which local rules, by digest. `None` for the law alone.
+    pub fn manifest(&self) -> Option<String> {
+        (!self.local.is_empty()).then(|| Manifest::of(&self.law.digest, &self.local).canonical())
+    }
+
+    /// Every rule of the law, by file.
     pub fn rules(&self) -> &[Rule] {
-        &self.rules
+        &self.law.rules
+    }
+
+    /// The local rules beside the law.
+    pub fn local(&self) -> &[Applied] {
+        &self.local
     }
 
     /// The calendars by which filing deadlines are counted.
     pub fn calendars(&self) -> &Calendars {
-        &self.calendars
+        &self.law.calendars
     }
 
-    /// Ids of all rules.
+    /// Ids of all rules of the law.
     pub fn ids(&self) -> BTreeSet<&RuleId> {
-        self.rules.iter().map(|rule| &rule.id).collect()
+        self.law.rules.iter().map(|rule| &rule.id).collect()
+    }
+
+    pub(crate) fn law(&self) -> &Law {
+        &self.law
     }
 
     pub(crate) fn questions(&self, direction: Direction) -> Option<&Questions> {
-        self.questions.get(direction.index())
+        self.law.questions.get(direction.index())
+    }
+
+    /// What local rules say against an export in `direction`, one set of policies an owner.
+    pub(crate) fn local_export(&self, direction: Direction) -> impl Iterator<Item = &PolicySet> {
+        self.local.iter().filter_map(move |applied| applied.rules.export(direction)).filter(|set| !set.is_empty())
+    }
+
+    /// The rule at `index`: the law's come first, then each owner's.
+    pub(crate) fn rule(&self, index: usize) -> Option<&Rule> {
+        let mut rest = index;
+        for rules in self.parts() {
+            match rules.get(rest) {
+                Some(rule) => return Some(rule),
+                None => rest = rest.checked_sub(rules.len())?,
+            }
+        }
+        None
     }
 
     pub(crate) fn rule_of(&self, policy: &PolicyId) -> Option<usize> {
-        self.by_policy.get(policy).copied()
+        if let Some(index) = self.law.by_policy.get(policy) {
+            return Some(*index);
+        }
+        let mut offset = self.law.rules.len();
+        for applied in &self.local {
+            if let Some(index) = applied.rules.rule_of(policy) {
+                return Some(offset + index);
+            }
+            offset += applied.rules.rules().len();
+        }
+        None
     }
-}
 
-/// The position that Cedar gave a policy in its file (`policy7`).
-fn number(id: &PolicyId) -> usize {
-    id.to_string().trim_start_matches("policy").parse().unwrap_or(usize::MAX)
-}
-
-fn names() -> Result<Names, RuleSetError> {
-    let invalid = |detail: String| RuleSetError::Invalid { detail };
-    let name = |text: &str| EntityTypeName::from_str(text).map_err(|error| invalid(error.to_string()));
-    let action =
-        |text: &str| EntityUid::from_str(&format!("Action::\"{text}\"")).map_err(|error| invalid(error.to_string()));
-    Ok(Names {
-        participant: name("Participant")?,
-        dataset: name("Dataset")?,
-        basis: action("basis")?,
-        accept: action("accept")?,
-        export: action("export")?,
-    })
-}
-
-fn digest(sources: &Sources) -> String {
-    // Three texts in maps: writing them cannot fail.
-    let canonical = serde_json_canonicalizer::to_vec(sources).unwrap_or_default();
-    let hash = ring::digest::digest(&ring::digest::SHA256, &canonical);
-    let hex: Vec<String> = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{}", hex.concat())
+    fn parts(&self) -> impl Iterator<Item = &[Rule]> {
+        std::iter::once(self.law.rules.as_slice()).chain(self.local.iter().map(|applied| applied.rules.rules()))
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 #[path = "decisions/generator.rs"]
 mod generator;
+#[path = "decisions/local.rs"]
+mod local;
 #[path = "decisions/oracle.rs"]
 mod oracle;
 #[path = "decisions/properties.rs"]

@@ -70,8 +70,8 @@ pub struct Rule {
     pub directions: BTreeSet<Direction>,
     /// The law it states.
     pub citation: String,
-    /// The day that law came into force. For the reader: what bounds the rule is the next two.
-    pub in_force: Date,
+    /// The day that law came into force; a local rule need not say. For the reader: what bounds the rule is the next two.
+    pub in_force: Option<Date>,
     /// First day on which the rule applies.
     pub effective_from: Option<Date>,
     /// Last day on which the rule applies.
@@ -101,7 +101,7 @@ impl Rule {
         Ok(Self {
             directions: notes.directions()?,
             citation: notes.required("citation", "the law that the rule states")?.to_owned(),
-            in_force: notes.date("in_force")?.ok_or_else(|| notes.missing("in_force", WANT_DATE))?,
+            in_force: Some(notes.date("in_force")?.ok_or_else(|| notes.missing("in_force", WANT_DATE))?),
             effective_from: notes.date("effective_from")?,
             effective_to: notes.date("effective_to")?,
             message: if silent { None } else { Some(notes.message()?) },
@@ -111,7 +111,62 @@ impl Rule {
             level,
         })
     }
+
+    /// Reads the annotations of a rule that `owner` adds to the law: a `forbid` for an export, under an id that no law
+    /// bears.
+    pub(crate) fn read_local(policy: &Policy, file: &str, number: usize, owner: &str) -> Result<Self, RuleSetError> {
+        let name = policy.annotation("id").map_or_else(|| format!("policy {number}"), str::to_owned);
+        let notes = Notes { policy, file, rule: &name };
+        let level = notes.local_level()?;
+        let id = notes.required("id", LOCAL_WANT_ID)?;
+        let own = id.strip_prefix(owner).and_then(|rest| rest.strip_prefix(':'));
+        let named = |name: &str| {
+            (1..=LOCAL_NAME_BYTES_MAX).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        if !own.is_some_and(named) {
+            return Err(notes.wrong("id", id, &format!("`{owner}:` and a name of letters, digits, `-`, `_`, `.`")));
+        }
+        notes.only_known_locally()?;
+        let directions = match policy.annotation("direction") {
+            None => [Direction::CnOut, Direction::HkOut, Direction::Domestic].into(),
+            Some(_) => notes.directions()?,
+        };
+        if directions.contains(&Direction::Unsupported) {
+            let want = "of `CN-OUT`, `HK-OUT`, `DOMESTIC`: elsewhere the law denies before anything is asked";
+            return Err(notes.wrong("direction", "UNSUPPORTED", want));
+        }
+        let citation = match (policy.annotation("citation"), policy.annotation("reason")) {
+            (Some(_), Some(reason)) => return Err(notes.wrong("reason", reason, "left out beside `@citation`")),
+            (None, Some(_)) => notes.required("reason", LOCAL_WANT_CITATION)?,
+            (_, None) => notes.required("citation", LOCAL_WANT_CITATION)?,
+        };
+        let (from, to) = (notes.date("effective_from")?, notes.date("effective_to")?);
+        if let (Some(first), Some(last)) = (from, to)
+            && last < first
+        {
+            return Err(notes.wrong("effective_to", &last.to_string(), &format!("{first} or later")));
+        }
+        Ok(Self {
+            id: RuleId::from(id),
+            level,
+            directions,
+            citation: citation.to_owned(),
+            in_force: notes.date("in_force")?,
+            effective_from: from,
+            effective_to: to,
+            message: Some(notes.message()?),
+            file: file.to_owned(),
+            text: policy.to_string(),
+        })
+    }
 }
+
+/// What the id of a local rule must be.
+const LOCAL_WANT_ID: &str = "the owner's id, a colon and a name, such as `hku:no-voices`";
+const LOCAL_WANT_CITATION: &str = "what the rule rests on: a contract, a decision of the board, a house rule";
+/// Longest name of a local rule, without its owner.
+const LOCAL_NAME_BYTES_MAX: usize = 64;
 
 const WANT_DATE: &str = "a date such as `2024-03-22`";
 
@@ -156,6 +211,39 @@ impl<'a> Notes<'a> {
                 &format!("{effect} {action}"),
                 "`forbid` for `export`, `permit` for `basis` and `accept`",
             )),
+        }
+    }
+
+    /// The level of a local rule, which may only forbid.
+    fn local_level(&self) -> Result<Level, RuleSetError> {
+        const WANT: &str = "`forbid` and `action == Action::\"export\"`: a rule of your own can only narrow the law";
+        let action = match self.policy.action_constraint() {
+            ActionConstraint::Eq(action) => action.id().unescaped().to_owned(),
+            _ => "any action".to_owned(),
+        };
+        if action != "export" || self.policy.effect() != Effect::Forbid {
+            return Err(self.wrong("action", &format!("{} {action}", self.policy.effect()), WANT));
+        }
+        self.level()
+    }
+
+    fn only_known_locally(&self) -> Result<(), RuleSetError> {
+        const KNOWN: [&str; 11] = [
+            "id",
+            "level",
+            "direction",
+            "citation",
+            "reason",
+            "in_force",
+            "effective_from",
+            "effective_to",
+            "message_en",
+            "message_zh_hans",
+            "message_zh_hant",
+        ];
+        match self.policy.annotations().find(|(key, _)| !KNOWN.contains(key)) {
+            Some((key, value)) => Err(self.wrong(key, value, &format!("left out: known are {}", KNOWN.join(", ")))),
+            None => Ok(()),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The texts of a rule set. File names are part of it: errors name them, and so does the digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sources {
     /// The Cedar schema.
     pub schema: String,
@@ -52,6 +53,12 @@ impl Sources {
                 "mainland-2026.toml",
             )),
         }
+    }
+
+    /// RFC 8785 canonical JSON: what the law's digest is of, and what is stored under it.
+    pub fn canonical(&self) -> String {
+        // Three texts in maps: writing them cannot fail.
+        serde_json_canonicalizer::to_string(self).unwrap_or_default()
     }
 }
 

@@ -123,6 +123,14 @@ identifier!(
     /// A lease's id.
     LeaseId, "lease id", "1 to 64 of a-z, 0-9 and `-`", |v| token(v, 1, 64)
 );
+identifier!(
+    /// The id of a request for a review.
+    ReviewId, "review id", "1 to 64 of a-z, 0-9 and `-`", |v| token(v, 1, 64)
+);
+identifier!(
+    /// The id of a release.
+    ReleaseId, "release id", "1 to 64 of a-z, 0-9 and `-`", |v| token(v, 1, 64)
+);
 
 #[cfg(test)]
 mod tests {

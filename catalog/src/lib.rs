@@ -19,15 +19,19 @@ pub mod mechanism;
 pub mod offer;
 pub mod participant;
 pub mod place;
+pub mod review;
 
 pub use agreement::{Agreement, AgreementState};
 pub use column::ColumnClass;
 pub use dataset::{Dataset, FileEntry, SourceFile, Version, VersionState};
 pub use digest::Digest;
 pub use file_index::{FileIndex, Region, RegionKind};
-pub use id::{AgreementId, DatasetId, IdError, LeaseId, MechanismId, ParticipantId, Purpose, VersionName};
+pub use id::{
+    AgreementId, DatasetId, IdError, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId, ReviewId, VersionName,
+};
 pub use manifest::{Manifest, ManifestError};
 pub use mechanism::{Mechanism, MechanismKind, MechanismState};
 pub use offer::{Fee, Offer, Price, PriceModel};
 pub use participant::{Participant, ParticipantState, Role};
 pub use place::{Place, PlaceError};
+pub use review::{Misfit, Release, Review, ReviewAnswer, ReviewState};

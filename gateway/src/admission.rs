@@ -4,11 +4,13 @@
 pub mod facts;
 pub mod judge;
 mod record;
+pub mod released;
 pub mod resolve;
 pub mod standing;
 
 pub use judge::{Judgement, explain};
 pub use record::{Admission, admit, live, uncut};
+pub use released::Released;
 pub use resolve::{Ask, Resolved, resolve, visible};
 
 use gateway_api::{Code, Problem};
@@ -22,20 +24,48 @@ use facts::{Contributions, Sources};
 pub struct Preview {
     /// The judgement on everything that was asked for.
     pub asked: Judgement,
-    /// With redaction: the judgement on the part that may go.
+    /// With redaction: the judgement on the part that may go, or that a person may release.
     pub part: Option<Judgement>,
+    /// The release that lets it go all the same.
+    pub released: Option<Released>,
 }
 
 impl Preview {
     /// The judgement that would admit, if one does.
     pub fn admits(&self) -> Option<&Judgement> {
-        let asked = (self.asked.outcome.effect == Effect::Allow).then_some(&self.asked);
-        asked.or(self.part.as_ref())
+        if self.released.is_some() {
+            return Some(self.undecided());
+        }
+        [Some(&self.asked), self.part.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|judgement| judgement.outcome.effect == Effect::Allow)
     }
 
     /// The judgement to show: the one that would admit, else the refusal.
     pub fn shown(&self) -> &Judgement {
-        self.admits().unwrap_or(&self.asked)
+        self.admits().unwrap_or_else(|| self.refused())
+    }
+
+    /// The judgement to refuse with: of the part, if leaving out columns leaves it to a person.
+    pub fn refused(&self) -> &Judgement {
+        self.part.as_ref().unwrap_or(&self.asked)
+    }
+
+    /// The judgement that a release may be about: on everything that was asked for if that is left to a person, else on
+    /// the part.
+    pub fn undecided(&self) -> &Judgement {
+        match &self.part {
+            Some(part) if self.asked.outcome.effect != Effect::Review => part,
+            _ => &self.asked,
+        }
+    }
+
+    fn undecided_mut(&mut self) -> &mut Judgement {
+        match &mut self.part {
+            Some(part) if self.asked.outcome.effect != Effect::Review => part,
+            _ => &mut self.asked,
+        }
     }
 }
 
@@ -51,17 +81,26 @@ fn decide(
     redact: bool,
     contributions: &Contributions,
 ) -> Result<Preview, Problem> {
-    let sources = resolved.sources(contributions);
-    if redact {
-        let (asked, part) = judge::judge_redacted(&gateway.rules, &sources, &resolved.columns)?;
-        return Ok(Preview { asked, part });
-    }
-    Ok(Preview { asked: judge::judge(&gateway.rules, &sources, &resolved.columns)?, part: None })
+    let (rules, sources) = (&gateway.rules, resolved.sources(contributions));
+    let (asked, part) = if redact {
+        judge::judge_redacted(rules, &sources, &resolved.columns)?
+    } else {
+        (judge::judge(rules, &sources, &resolved.columns)?, None)
+    };
+    released::apply(rules, resolved, contributions, Preview { asked, part, released: None })
 }
 
 fn contributions(gateway: &Gateway, resolved: &Resolved) -> Result<Contributions, Problem> {
-    let exporter = &resolved.version.provider;
-    let year = crate::clock::today(resolved.now).year();
+    contributions_of(gateway, &resolved.version.provider, resolved.now)
+}
+
+/// What `exporter` has exported in the year of `now`.
+pub fn contributions_of(
+    gateway: &Gateway,
+    exporter: &catalog::ParticipantId,
+    now: jiff::Timestamp,
+) -> Result<Contributions, Problem> {
+    let year = crate::clock::today(now).year();
     let stored = gateway.look(|reader| reader.contributions(exporter, year))?;
     let rows = stored.rows.into_iter().map(|row| (row.dataset.to_string(), row.persons, row.sensitive)).collect();
     Ok(Contributions { revision: stored.revision, rows })
@@ -83,6 +122,10 @@ pub fn refusal(gateway: &Gateway, judgement: &Judgement) -> Problem {
     if !decision.columns_allowed.is_empty() {
         detail.push_str("; without some columns it would be allowed: ask with `redact=true`");
     }
+    if let Some(unreleased) = &judgement.unreleased {
+        detail.push_str("; ");
+        detail.push_str(unreleased);
+    }
     Problem::new(code, detail).explained(explain(&decision))
 }
 
@@ -99,12 +142,13 @@ impl Resolved {
             snapshot: &self.snapshot,
             exporter: &self.provider,
             recipient: &self.consumer,
-            address: self.address,
+            accessed_from: &self.accessed_from,
             agreement: self.agreement.as_ref().map(|agreement| &agreement.body),
             version: &self.version,
             leaves: &self.leaves,
             purpose: self.purpose.as_str(),
             contributions,
+            stated: None,
             now: self.now,
         }
     }

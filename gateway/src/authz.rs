@@ -35,6 +35,12 @@ pub enum Action {
     AddMechanism,
     /// See mechanisms.
     ReadMechanisms,
+    /// Ask for a review; take the request back.
+    RequestReview,
+    /// See reviews.
+    ReadReviews,
+    /// Release or refuse a review; take a release back.
+    ReleaseReview,
     /// Cut a lease, suspend a participant or dataset.
     Cut,
     /// Lift a suspension; add an authority or a compliance role. Two officers.
@@ -89,18 +95,22 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
             | A::ReadLeaf
             | A::SearchLog
             | A::ReadMechanisms
+            | A::ReadReviews
             | A::ReadParticipants
             | A::Cut
             | A::AddMechanism,
             R::Compliance,
         ) => Some(if authority { Reach::All } else { Reach::Own }),
-        (A::ReadLog | A::ReadTiles | A::Approve | A::Restore, R::Compliance) if authority => Some(Reach::All),
-        (A::Browse | A::Consume | A::ReadLeases, R::Researcher | R::Compute)
+        (A::ReadLog | A::ReadTiles | A::Approve | A::ReleaseReview | A::Restore, R::Compliance) if authority => {
+            Some(Reach::All)
+        }
+        (A::Browse | A::Consume | A::RequestReview | A::ReadLeases, R::Researcher | R::Compute)
         | (A::Browse | A::Register | A::ReadLeases | A::AddMechanism, R::Broker) => Some(Reach::Own),
         // Every principal of a party.
-        (A::ReadStatements | A::ReadLeaf | A::ReadMechanisms, R::Researcher | R::Compute | R::Broker) => {
-            Some(Reach::Own)
-        }
+        (
+            A::ReadStatements | A::ReadLeaf | A::ReadMechanisms | A::ReadReviews,
+            R::Researcher | R::Compute | R::Broker,
+        ) => Some(Reach::Own),
         // The node, never data, never the log's contents.
         (A::Operate | A::ReadParticipants, R::Operator) => Some(Reach::All),
         (A::ReadParticipants, R::Researcher | R::Compute | R::Broker) => Some(Reach::Own),
@@ -144,6 +154,9 @@ const fn words(action: Action) -> &'static str {
         Action::Approve => "approve or confirm",
         Action::AddMechanism => "add a mechanism",
         Action::ReadMechanisms => "read mechanisms",
+        Action::RequestReview => "ask for a review",
+        Action::ReadReviews => "read reviews",
+        Action::ReleaseReview => "release or refuse a review",
         Action::Cut => "cut a lease or suspend",
         Action::Restore => "lift a suspension or add powers",
         Action::Operate => "change participants or trust",
@@ -153,9 +166,9 @@ const fn words(action: Action) -> &'static str {
 
 const fn who(action: Action) -> &'static str {
     match action {
-        Action::Consume => "a researcher or compute principal does",
+        Action::Consume | Action::RequestReview => "a researcher or compute principal does",
         Action::Register => "a broker does",
-        Action::Approve | Action::ReadLog => "a compliance officer of an authority does",
+        Action::Approve | Action::ReleaseReview | Action::ReadLog => "a compliance officer of an authority does",
         Action::Restore => "two compliance officers of an authority do",
         Action::SearchLog | Action::Cut => "a compliance officer does",
         Action::Operate => "an operator does",
@@ -166,6 +179,7 @@ const fn who(action: Action) -> &'static str {
         | Action::ReadLeaf
         | Action::AddMechanism
         | Action::ReadMechanisms
+        | Action::ReadReviews
         | Action::ReadParticipants => "an operator's or witness's certificate is not for this",
     }
 }
@@ -174,7 +188,7 @@ const fn who(action: Action) -> &'static str {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 16] = [
+    const ACTIONS: [Action; 19] = [
         Action::Browse,
         Action::Consume,
         Action::ReadLeases,
@@ -191,25 +205,28 @@ mod tests {
         Action::Restore,
         Action::Operate,
         Action::ReadParticipants,
+        Action::RequestReview,
+        Action::ReadReviews,
+        Action::ReleaseReview,
     ];
 
     /// The matrix written out again, cell by cell, in the order of `ACTIONS`: `-` never, `o` own, `*` everything.
     #[test]
     fn every_cell() {
         for (role, authority, want) in [
-            (Role::Researcher, false, "oooo-o-----o---o"),
-            (Role::Compute, false, "oooo-o-----o---o"),
-            (Role::Broker, false, "o-oooo----oo---o"),
-            (Role::Compliance, false, "o-oo-oo---ooo--o"),
-            (Role::Compliance, true, "*-**-*********-*"),
-            (Role::Operator, false, "--------------**"),
-            (Role::Witness, false, "--------*-------"),
+            (Role::Researcher, false, "oooo-o-----o---ooo-"),
+            (Role::Compute, false, "oooo-o-----o---ooo-"),
+            (Role::Broker, false, "o-oooo----oo---o-o-"),
+            (Role::Compliance, false, "o-oo-oo---ooo--o-o-"),
+            (Role::Compliance, true, "*-**-*********-*-**"),
+            (Role::Operator, false, "--------------**---"),
+            (Role::Witness, false, "--------*----------"),
             // An authority's other roles have no more than anybody's.
-            (Role::Researcher, true, "oooo-o-----o---o"),
-            (Role::Compute, true, "oooo-o-----o---o"),
-            (Role::Broker, true, "o-oooo----oo---o"),
-            (Role::Operator, true, "--------------**"),
-            (Role::Witness, true, "--------*-------"),
+            (Role::Researcher, true, "oooo-o-----o---ooo-"),
+            (Role::Compute, true, "oooo-o-----o---ooo-"),
+            (Role::Broker, true, "o-oooo----oo---o-o-"),
+            (Role::Operator, true, "--------------**---"),
+            (Role::Witness, true, "--------*----------"),
         ] {
             let got: String = ACTIONS
                 .into_iter()

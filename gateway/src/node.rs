@@ -155,6 +155,9 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
                 tracing::error!(%error, "a recorded document does not parse");
                 std::process::abort();
             }
+            if commit.docs.iter().any(|doc| doc.kind == DocKind::Review) {
+                crate::metrics::gauge(&catalog.snapshot());
+            }
         });
     }
     bootstrap::participants(&config, &records, &catalog).await?;

@@ -18,6 +18,7 @@ pub mod participants;
 pub mod path;
 mod reference;
 pub mod refused;
+pub mod reviews;
 pub mod search;
 pub mod statements;
 mod to_the_end;
@@ -67,6 +68,11 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/mechanisms/{id}", get(mechanisms::show))
         .route("/v1/mechanisms/{id}/confirm", post(mechanisms::confirm))
         .route("/v1/mechanisms/{id}/revoke", post(mechanisms::revoke))
+        .route("/v1/reviews", get(reviews::list).post(reviews::request))
+        .route("/v1/reviews/{id}", get(reviews::show))
+        .route("/v1/reviews/{id}/release", post(reviews::release))
+        .route("/v1/reviews/{id}/refuse", post(reviews::refuse))
+        .route("/v1/reviews/{id}/withdraw", post(reviews::withdraw))
         .route("/v1/participants", get(participants::list).post(participants::add))
         .route("/v1/participants/{id}", get(participants::show))
         .route("/v1/participants/{id}/suspend", post(participants::suspend))
@@ -84,8 +90,6 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/log-key", get(audit::key))
         .route("/log/{*path}", get(audit::log))
         .route("/v1/rulesets", get(later::rulesets))
-        .route("/v1/reviews", any(later::not_yet))
-        .route("/v1/reviews/{*rest}", any(later::not_yet))
         .route("/v1/leases/{id}/acks", any(later::not_yet))
         .route("/openapi.json", any(later::not_yet))
         .route("/catalog.jsonld", any(later::not_yet))

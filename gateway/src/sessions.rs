@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use catalog::{AgreementId, DatasetId, ParticipantId, VersionName};
+use catalog::{AgreementId, DatasetId, MechanismId, ParticipantId, ReleaseId, VersionName};
 use futures::task::AtomicWaker;
 use gateway_store::Lease;
 
@@ -38,13 +38,10 @@ pub enum Affected {
     Agreement(AgreementId),
     /// Every lease that a participant is a party of.
     Party(ParticipantId),
-    /// Every lease from one participant to another.
-    Between {
-        /// The provider.
-        exporter: ParticipantId,
-        /// The consumer.
-        recipient: ParticipantId,
-    },
+    /// Every lease that rests on a mechanism.
+    Mechanism(MechanismId),
+    /// Every lease that rests on a release.
+    Release(ReleaseId),
 }
 
 impl Affected {
@@ -60,7 +57,8 @@ impl Affected {
             Self::Version(dataset, version) => lease.dataset == *dataset && lease.version == *version,
             Self::Agreement(agreement) => lease.agreement == *agreement,
             Self::Party(party) => lease.participant == *party || lease.provider == *party,
-            Self::Between { exporter, recipient } => lease.provider == *exporter && lease.participant == *recipient,
+            Self::Mechanism(mechanism) => lease.mechanism.as_ref() == Some(mechanism),
+            Self::Release(release) => lease.release.as_ref() == Some(release),
         }
     }
 }

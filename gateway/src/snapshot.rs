@@ -1,4 +1,4 @@
-//! The catalog in memory: every participant, dataset, version, agreement and mechanism as last recorded.
+//! The catalog in memory: every participant, dataset, version, agreement, mechanism and review as last recorded.
 //!
 //! The store calls [`Catalog::apply`] in commit order before the committing request hears of it, so a caller always reads
 //! what it wrote. Readers take one [`Snapshot`] per request and decide on that.
@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use catalog::{
-    Agreement, AgreementId, Dataset, DatasetId, Mechanism, MechanismId, Participant, ParticipantId, Version,
-    VersionName,
+    Agreement, AgreementId, Dataset, DatasetId, Mechanism, MechanismId, Participant, ParticipantId, Review, ReviewId,
+    Version, VersionName,
 };
 use gateway_store::{DocChange, DocKind};
 use serde::de::DeserializeOwned;
@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub agreements: Table<AgreementId, Agreement>,
     /// By id.
     pub mechanisms: Table<MechanismId, Mechanism>,
+    /// By id, so from the oldest to the newest.
+    pub reviews: Table<ReviewId, Review>,
     /// Pending second signatures and other small records, by id.
     pub settings: Table<String, serde_json::Value>,
 }
@@ -95,6 +97,10 @@ impl Snapshot {
             DocKind::Mechanism => {
                 let doc: Arc<Doc<Mechanism>> = parse(kind, id, revision, body)?;
                 Arc::make_mut(&mut self.mechanisms).insert(doc.id.clone(), doc);
+            }
+            DocKind::Review => {
+                let doc: Arc<Doc<Review>> = parse(kind, id, revision, body)?;
+                Arc::make_mut(&mut self.reviews).insert(doc.id.clone(), doc);
             }
             _ => {
                 let doc = parse(kind, id, revision, body)?;

@@ -22,8 +22,10 @@ def manifest(
     extra="",
     compliance="",
     default='columns_default = "none"',
+    geospatial=False,
 ):
-    """A manifest. `columns` maps names to classes; `subjects` is persons, sensitive, under 14."""
+    """A manifest. `columns` maps names to classes; `subjects` is persons, sensitive, under 14, or None: not known."""
+    known = subjects and f"subjects = {{ persons = {subjects[0]}, sensitive = {subjects[1]}, under_14 = {subjects[2]} }}"
     quoted = lambda names: ", ".join(f'"{name}"' for name in names)
     text = f"""[dataset]
 id = "{dataset}"
@@ -38,9 +40,9 @@ class = "general"
 important_status = "no"
 controlled_item = false
 genetic_resource = false
-geospatial = false
+geospatial = {str(geospatial).lower()}
 state_secret = false
-subjects = {{ persons = {subjects[0]}, sensitive = {subjects[1]}, under_14 = {subjects[2]} }}
+{known or ''}
 {extra}
 """
     for name, kind in (columns or {}).items():

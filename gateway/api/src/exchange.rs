@@ -7,6 +7,8 @@ use catalog::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::review::PlanRelease;
+
 /// A selection of columns: `"*"`, or names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -70,6 +72,9 @@ pub struct Plan {
     pub price: Money,
     /// The agreement that covers it, or null: accept the offer first.
     pub agreement: Option<AgreementId>,
+    /// The release on which it may go though the decision is `review`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<PlanRelease>,
 }
 
 /// What `POST /v1/agreements` takes.

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod exchange;
 pub mod participant;
 pub mod problem;
+pub mod review;
 pub mod statement;
 
 pub use problem::{Code, Problem};

@@ -10,6 +10,7 @@ pub mod node;
 pub mod participant;
 pub mod policy;
 pub mod pull;
+pub mod review;
 pub mod target;
 
 use clap::{Parser, Subcommand};
@@ -65,7 +66,7 @@ pub enum Command {
     Agreement(exchange::AgreementCommand),
     /// Refusals that a person may release
     #[command(subcommand)]
-    Review(exchange::ReviewCommand),
+    Review(review::ReviewCommand),
     /// Live and past streams; the kill switch
     #[command(subcommand)]
     Lease(exchange::LeaseCommand),

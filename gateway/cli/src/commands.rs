@@ -16,10 +16,10 @@ mod plan;
 mod policy;
 mod proof;
 mod rest;
+mod review;
 mod statement;
 mod upload;
 
-use crate::args::exchange::ReviewCommand;
 use crate::args::{Cli, Command};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -63,13 +63,7 @@ async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), Comma
         Command::Participant(command) => participant::run(session, command).await,
         Command::Dataset(command) => dataset::run(session, command).await,
         Command::Agreement(command) => agreement::run(session, command).await,
-        Command::Review(command) => Err(not_yet(match command {
-            ReviewCommand::Request(_) => "`kouan review request`",
-            ReviewCommand::List(_) => "`kouan review list`",
-            ReviewCommand::Show(_) => "`kouan review show`",
-            ReviewCommand::Release(_) => "`kouan review release`",
-            ReviewCommand::Refuse(_) => "`kouan review refuse`",
-        })),
+        Command::Review(command) => review::run(session, command).await,
         Command::Lease(command) => lease::run(session, command).await,
         Command::Mechanism(command) => mechanism::run(session, command).await,
         Command::Statement(args) => statement::run(session, args).await,

@@ -61,8 +61,8 @@ pub struct Sources<'a> {
     pub exporter: &'a Participant,
     /// The consumer.
     pub recipient: &'a Participant,
-    /// The socket's peer address.
-    pub address: IpAddr,
+    /// Where the consumer reads from; see [`accessed_from`].
+    pub accessed_from: &'a str,
     /// Flags of the agreement, if there is one yet.
     pub agreement: Option<&'a Agreement>,
     /// The version.
@@ -73,11 +73,20 @@ pub struct Sources<'a> {
     pub purpose: &'a str,
     /// This exporter's year.
     pub contributions: &'a Contributions,
+    /// How many persons it is, as an officer stated with a release; only asked where the manifest does not say.
+    pub stated: Option<catalog::manifest::Subjects>,
     /// The moment of the decision.
     pub now: Timestamp,
 }
 
-impl Sources<'_> {
+impl<'a> Sources<'a> {
+    /// The same with the numbers that an officer stated with a release.
+    #[must_use]
+    pub const fn with_stated(mut self, stated: catalog::manifest::Subjects) -> Self {
+        self.stated = Some(stated);
+        self
+    }
+
     /// `P` and `Q` of POLICY.md for the selection `columns`: the persons that this export adds.
     pub fn adds(&self, columns: &[String]) -> (u64, u64) {
         let classes = columns.iter().filter_map(|column| self.version.manifest.class_of(column));
@@ -87,9 +96,9 @@ impl Sources<'_> {
         (subjects.persons, subjects.persons.min(sensitive.saturating_add(subjects.under_14)))
     }
 
-    /// Declared numbers; `persons` is never below what inspection found.
+    /// Declared or stated numbers; `persons` is never below what inspection found.
     fn subjects(&self) -> Option<catalog::manifest::Subjects> {
-        let mut subjects = self.version.manifest.dataset.subjects?;
+        let mut subjects = self.version.manifest.dataset.subjects.or(self.stated)?;
         let found = self.version.inspection.get("persons_estimate").and_then(Value::as_u64).unwrap_or(0);
         subjects.persons = subjects.persons.max(found);
         Some(subjects)
@@ -133,7 +142,7 @@ impl Sources<'_> {
             },
             "recipient": {
                 "id": self.recipient.id, "place": self.recipient.place,
-                "accessed_from": accessed_from(self.recipient, self.address),
+                "accessed_from": self.accessed_from,
                 "restricted": self.recipient.restricted,
                 "foreign_authority_request": self.recipient.foreign_authority_request
                     || self.agreement.is_some_and(|agreement| agreement.foreign_authority_request),
@@ -163,8 +172,8 @@ impl Sources<'_> {
     }
 
     /// The mechanisms to try, newest `effective` first: confirmed, for exactly this exporter and this recipient.
-    pub fn mechanisms(&self) -> Vec<&Mechanism> {
-        let mut found: Vec<&Mechanism> = self
+    pub fn mechanisms(&self) -> Vec<&'a Mechanism> {
+        let mut found: Vec<&'a Mechanism> = self
             .snapshot
             .mechanisms
             .values()
@@ -182,7 +191,7 @@ impl Sources<'_> {
 
 /// Where the consumer reads from: the registered range that holds the peer address; `unknown` when it has ranges and none
 /// holds it; its place when it has none.
-fn accessed_from(recipient: &Participant, address: IpAddr) -> String {
+pub fn accessed_from(recipient: &Participant, address: IpAddr) -> String {
     if recipient.address_ranges.is_empty() {
         return recipient.place.to_string();
     }

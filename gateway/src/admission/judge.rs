@@ -1,7 +1,9 @@
 //! One decision from gathered facts: every place, every mechanism on file (POLICY.md, "Where each fact comes from").
 
+use std::collections::BTreeSet;
+
 use catalog::{Digest, Mechanism, MechanismId, MechanismKind};
-use policy::{Count, Decision, Effect, Facts, Outcome, RuleSet};
+use policy::{Count, Decision, Effect, Facts, Needed, Outcome, RuleId, RuleSet};
 use serde_json::{Value, json};
 
 use gateway_api::Problem;
@@ -19,15 +21,26 @@ pub struct Judgement {
     pub facts: Facts,
     /// That mechanism.
     pub mechanism: Option<MechanismId>,
+    /// The rules that leave it to a person, in whichever place: what a release has to name. Empty unless the effect is
+    /// `review`.
+    pub held_by: Vec<String>,
+    /// Why a release that is there does not apply, for whoever expected it to.
+    pub unreleased: Option<String>,
 }
 
 impl Judgement {
     /// Whether the export counts towards the exporter's year: out of the mainland, and not by an exemption of Art. 4 or
     /// 5(1)(1) to (3).
     pub fn counts(&self) -> bool {
-        let exempted = |rule: &policy::RuleId| matches!(rule.as_str(), "CN-10" | "CN-11" | "CN-12" | "CN-13");
+        let exempted = |rule: &RuleId| matches!(rule.as_str(), "CN-10" | "CN-11" | "CN-12" | "CN-13");
         self.outcome.direction == policy::Direction::CnOut
-            && !(self.outcome.needed == policy::Needed::Exempt && self.outcome.basis.iter().any(exempted))
+            && !(self.outcome.needed == Needed::Exempt && self.outcome.basis.iter().any(exempted))
+    }
+
+    /// The mechanism that the export rests on, where it needs one: one that merely lay there carries nothing.
+    pub fn rests_on(&self) -> Option<&MechanismId> {
+        let needed = matches!(self.outcome.needed, Needed::ScOrCert | Needed::Sa);
+        self.mechanism.as_ref().filter(|_| needed)
     }
 
     /// The canonical facts and their digest, as leaf and blob keep them.
@@ -53,7 +66,6 @@ pub fn explain(decision: &Decision) -> Value {
 /// Judges `columns`: each mechanism on file is tried, newest first; the first that allows is used, else the first with the
 /// mildest effect. With two places the worse answer of a mechanism holds.
 pub fn judge(rules: &RuleSet, sources: &Sources<'_>, columns: &[String]) -> Result<Judgement, Problem> {
-    let places = sources.facts(columns)?;
     let mut on_file = sources.mechanisms();
     // The contract of the Greater Bay Area needs the provider's registered place too: where that is not in one of its
     // cities, the contract is left out of the facts, so that they replay to the same answer.
@@ -62,13 +74,28 @@ pub fn judge(rules: &RuleSet, sources: &Sources<'_>, columns: &[String]) -> Resu
     }
     let candidates: Vec<Option<&Mechanism>> =
         if on_file.is_empty() { vec![None] } else { on_file.into_iter().map(Some).collect() };
+    judge_under(rules, sources, columns, &candidates)
+}
+
+/// [`judge`] with only these mechanisms to try.
+pub(super) fn judge_under(
+    rules: &RuleSet,
+    sources: &Sources<'_>,
+    columns: &[String],
+    candidates: &[Option<&Mechanism>],
+) -> Result<Judgement, Problem> {
+    let places = sources.facts(columns)?;
     let mut best: Option<Judgement> = None;
     for mechanism in candidates {
         let offered = mechanism.map(offered);
         let mut worst: Option<(Outcome, Facts)> = None;
+        let mut held_by: BTreeSet<RuleId> = BTreeSet::new();
         for facts in &places {
             let facts = facts.with_mechanism(offered.clone());
             let outcome = policy::evaluate(rules, &facts);
+            if outcome.effect == Effect::Review {
+                held_by.extend(outcome.rules.iter().cloned());
+            }
             if worst.as_ref().is_none_or(|(worst, _)| outcome.effect > worst.effect) {
                 worst = Some((outcome, facts));
             }
@@ -76,11 +103,16 @@ pub fn judge(rules: &RuleSet, sources: &Sources<'_>, columns: &[String]) -> Resu
         let Some((outcome, facts)) = worst else { continue };
         if best.as_ref().is_none_or(|best| outcome.effect < best.outcome.effect) {
             let allowed = outcome.effect == Effect::Allow;
+            if outcome.effect != Effect::Review {
+                held_by.clear();
+            }
             best = Some(Judgement {
                 columns: columns.to_vec(),
                 outcome,
                 facts,
                 mechanism: mechanism.map(|mechanism| mechanism.id.clone()),
+                held_by: held_by.iter().map(ToString::to_string).collect(),
+                unreleased: None,
             });
             if allowed {
                 break;
@@ -95,8 +127,8 @@ fn gba_eligible(rules: &RuleSet, sources: &Sources<'_>) -> bool {
         .is_ok_and(|place| policy::is_gba_eligible(rules, &place, crate::clock::today(sources.now)))
 }
 
-/// Judges `columns`, and if they may not all go, the largest part of them that may. The second judgement, if there is one,
-/// allows.
+/// Judges `columns`, and if they may not all go, the largest part of them that may; if no part may but one is left to a
+/// person, that one. The second judgement, if there is one, does not deny.
 pub fn judge_redacted(
     rules: &RuleSet,
     sources: &Sources<'_>,
@@ -108,12 +140,39 @@ pub fn judge_redacted(
     }
     let allowed = whole.decision(rules).columns_allowed;
     if allowed.is_empty() {
-        return Ok((whole, None));
+        let part = reviewable_part(rules, sources, columns, &whole)?;
+        return Ok((whole, part));
     }
     // The part is judged by itself: with fewer columns another mechanism may serve, another place may object.
     let part = judge(rules, sources, &allowed)?;
     let part = (part.outcome.effect == Effect::Allow).then_some(part);
     Ok((whole, part))
+}
+
+/// The part of a denied selection that a person may release: without the sensitive columns, or without any personal one.
+fn reviewable_part(
+    rules: &RuleSet,
+    sources: &Sources<'_>,
+    columns: &[String],
+    whole: &Judgement,
+) -> Result<Option<Judgement>, Problem> {
+    if whole.outcome.effect != Effect::Deny {
+        return Ok(None);
+    }
+    let mut tried = columns.len();
+    for most in [policy::ColumnClass::Personal, policy::ColumnClass::None] {
+        let kept = whole.facts.selected().filter(|column| column.class <= most);
+        let part: Vec<String> = kept.map(|column| column.name.clone()).collect();
+        if part.is_empty() || part.len() == tried {
+            continue;
+        }
+        tried = part.len();
+        let judged = judge(rules, sources, &part)?;
+        if judged.outcome.effect == Effect::Review {
+            return Ok(Some(judged));
+        }
+    }
+    Ok(None)
 }
 
 fn offered(mechanism: &Mechanism) -> policy::Mechanism {

@@ -6,9 +6,11 @@ use catalog::{Digest, LeaseId};
 use gateway_api::{Code, Problem};
 use gateway_store::{CommitError, DocKind, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write};
 use jiff::{SignedDuration, Timestamp};
+use policy::Effect;
 use serde_json::{Map, Value, json};
 
-use super::{Judgement, Resolved, contributions, decide, refusal, standing, unavailable};
+use super::facts::Contributions;
+use super::{Judgement, Released, Resolved, contributions, decide, refusal, standing, unavailable};
 use crate::export::{Admitted, GrantPlan};
 use crate::gateway::{Shared, expect, version_key};
 use crate::identity::Principal;
@@ -180,19 +182,20 @@ async fn make(
     let preview = decide(gateway, resolved, redact, &contributions)?;
     let uncut = uncut(gateway, principal, resolved)?;
     let Some(judgement) = preview.admits() else {
-        return Err(deny(gateway, principal, resolved, redact, &preview.asked).await);
+        return Err(deny(gateway, principal, resolved, redact, preview.refused()).await);
     };
     if redact {
         unchanged(gateway, principal, resolved, &key, &judgement.columns)?;
     }
     let plan = plan(&judgement.columns)?;
     let granted = first_window(gateway, &plan);
-    let transaction = allowance(gateway, principal, resolved, redact, key, judgement, &contributions)?;
-    let Allowance { mut transaction, mut lease } = transaction;
+    let grounds = Grounds { judgement, released: preview.released.as_ref(), contributions: &contributions };
+    let Allowance { mut transaction, mut lease } = allowance(gateway, principal, resolved, redact, key, &grounds)?;
     transaction.expect.push(uncut);
     transaction.writes.extend(grants(&lease.id, &plan, granted));
     Ok(gateway.records.commit(transaction).await.map(|committed| {
-        metrics::counter!("kouan_decisions_total", "effect" => "allow").increment(1);
+        let effect = if preview.released.is_some() { "released" } else { "allow" };
+        metrics::counter!("kouan_decisions_total", "effect" => effect).increment(1);
         lease.leaf = committed.first_leaf;
         Recorded { lease, granted, plan, fresh: true }
     }))
@@ -229,6 +232,20 @@ fn unchanged(
     }
 }
 
+/// On what an export leaves: an allow, or a review that was released.
+struct Grounds<'a> {
+    judgement: &'a Judgement,
+    released: Option<&'a Released>,
+    contributions: &'a Contributions,
+}
+
+impl Grounds<'_> {
+    /// The judgement that says which mechanism carries the export and whether it counts.
+    fn counted(&self) -> &Judgement {
+        self.released.map_or(self.judgement, |released| &released.counted)
+    }
+}
+
 struct Allowance {
     transaction: Transaction,
     lease: Lease,
@@ -240,10 +257,9 @@ fn allowance(
     resolved: &Resolved,
     redact: bool,
     key: Digest,
-    judgement: &Judgement,
-    contributions: &super::facts::Contributions,
+    grounds: &Grounds<'_>,
 ) -> Result<Allowance, Problem> {
-    let now = resolved.now;
+    let (now, judgement, counted) = (resolved.now, grounds.judgement, grounds.counted());
     let version = &resolved.version;
     let agreement =
         resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
@@ -257,6 +273,13 @@ fn allowance(
         members.insert("mechanism".to_owned(), json!(mechanism));
     }
     members.insert("price".to_owned(), json!(version.manifest.offer.price));
+    if let Some(released) = grounds.released {
+        members.insert("review".to_owned(), json!(released.review.id));
+        members.insert("release".to_owned(), json!(released.release.id));
+        if let Some(stated) = released.stated() {
+            members.insert("subjects".to_owned(), json!(stated));
+        }
+    }
 
     let mut transaction = Transaction::new(now);
     let leaf = transaction.leaf(members);
@@ -276,10 +299,13 @@ fn allowance(
         redact,
         purpose: resolved.purpose.clone(),
         price: serde_json::to_value(&version.manifest.offer.price).ok(),
+        mechanism: counted.rests_on().cloned(),
+        release: grounds.released.map(|released| released.release.id.clone()),
         state: LeaseState::Active,
         leaf: 0,
         created: now,
-        expires: expiry(gateway, now),
+        // A lease does not outlive the release that it rests on.
+        expires: grounds.released.map_or(Timestamp::MAX, |r| r.release.until).min(expiry(gateway, now)),
         reason: None,
         sent_bytes: 0,
         unit_bytes: 0,
@@ -298,15 +324,20 @@ fn allowance(
     if let Some(doc) = judgement.mechanism.as_ref().and_then(|id| resolved.snapshot.mechanisms.get(id)) {
         transaction.expect.push(expect(DocKind::Mechanism, doc.id.to_string(), doc.revision));
     }
-    if judgement.counts() {
+    if let Some(Released { review, .. }) = grounds.released {
+        transaction.expect.push(expect(DocKind::Review, review.id.to_string(), review.revision));
+    }
+    if counted.counts() {
         let year = crate::clock::today(now).year();
         let exporter = version.provider.clone();
         transaction.expect.push(Expect::Contributions {
             exporter: exporter.clone(),
             year,
-            revision: contributions.revision,
+            revision: grounds.contributions.revision,
         });
-        let (persons, sensitive) = resolved.sources(contributions).adds(&judgement.columns);
+        let mut sources = resolved.sources(grounds.contributions);
+        sources.stated = grounds.released.and_then(Released::stated);
+        let (persons, sensitive) = sources.adds(&judgement.columns);
         if persons > 0 || sensitive > 0 {
             let dataset = version.dataset.clone();
             transaction.writes.push(Write::Contribution { exporter, year, dataset, persons, sensitive });
@@ -358,6 +389,11 @@ async fn deny(
             .with("retry_after", 60);
     }
     match record_denial(gateway, principal, resolved, redact, judgement, &keyed).await {
+        Ok(leaf) if judgement.outcome.effect == Effect::Review => {
+            let command = format!("kouan review request --leaf {leaf}");
+            let call = json!({"method": "POST", "path": "/v1/reviews", "body": {"leaf": leaf}, "command": command});
+            problem.at_leaf(leaf).with("review", call)
+        }
         Ok(leaf) => problem.at_leaf(leaf),
         // A refusal that cannot be recorded is still a refusal, but the caller learns that it is not on record.
         Err(other) => other,

@@ -1,6 +1,5 @@
 //! From a request's words to the records it is about: dataset, version, agreement, columns.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use catalog::{
@@ -11,6 +10,7 @@ use gateway_api::{Code, Problem};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::facts::accessed_from;
 use crate::files::{FileError, StoredFile};
 use crate::gateway::Shared;
 use crate::identity::Principal;
@@ -46,8 +46,8 @@ pub struct Resolved {
     pub provider: Arc<Doc<Participant>>,
     /// Who asks.
     pub consumer: Arc<Doc<Participant>>,
-    /// From where.
-    pub address: IpAddr,
+    /// From which place: never the address itself.
+    pub accessed_from: String,
     /// The agreement that covers it.
     pub agreement: Option<Arc<Doc<Agreement>>>,
     /// What for.
@@ -138,7 +138,7 @@ pub async fn resolve(
         files,
         provider,
         consumer: Arc::clone(&principal.record),
-        address: principal.address,
+        accessed_from: accessed_from(&principal.record, principal.address),
         agreement,
         purpose,
         leaves,

@@ -110,6 +110,21 @@ impl Change {
         Ok(())
     }
 
+    /// Adds a member to the change's leaf.
+    pub fn note(&mut self, member: &'static str, value: Value) {
+        if let Some(members) = self.transaction.leaves.first_mut() {
+            members.insert(member.to_owned(), value);
+        }
+    }
+
+    /// Adds a commitment to `text` to the change's leaf: what people write may name a person (INV-10).
+    pub fn commit_to(&mut self, secrets: &Secrets, member: &'static str, text: &str) -> Result<(), Problem> {
+        let Some(members) = self.transaction.leaves.first_mut() else { return Ok(()) };
+        let sealed = leaf::commit(members, member, text.as_bytes(), secrets).map_err(crate::admission::unavailable)?;
+        self.transaction.writes.extend(leaf::openings(LeafRef::This(0), vec![(member, sealed)]));
+        Ok(())
+    }
+
     /// Adds a write.
     pub fn write(&mut self, write: Write) {
         self.transaction.writes.push(write);
@@ -152,10 +167,10 @@ pub async fn execute_value(
     request: Repeatable,
     describe: impl Fn(&Caller) -> Result<Change, Problem>,
 ) -> Result<(StatusCode, Value), Problem> {
-    let scope = caller.principal.keyed(&gateway.secrets);
-    if let Some(answer) = answered(gateway, &scope, &request)? {
+    if let Some(answer) = answered(gateway, caller, &request)? {
         return Ok(answer);
     }
+    let scope = caller.principal.keyed(&gateway.secrets);
     let mut caller = caller.clone();
     for _ in 0..ATTEMPTS_MAX {
         let Change { status, body, mut transaction } = describe(&caller)?;
@@ -194,9 +209,14 @@ pub async fn execute_value(
 }
 
 /// The stored answer of a request that was made before.
-fn answered(gateway: &Shared, scope: &str, request: &Repeatable) -> Result<Option<(StatusCode, Value)>, Problem> {
+pub fn answered(
+    gateway: &Shared,
+    caller: &Caller,
+    request: &Repeatable,
+) -> Result<Option<(StatusCode, Value)>, Problem> {
     let Some(key) = &request.key else { return Ok(None) };
-    let found = gateway.look(|reader| reader.idempotent(scope, key))?;
+    let scope = caller.principal.keyed(&gateway.secrets);
+    let found = gateway.look(|reader| reader.idempotent(&scope, key))?;
     let Some(found) = found else { return Ok(None) };
     if found.body != request.digest {
         return Err(reused(found.body, request.digest));

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Agreement, AgreementId, AgreementState, VersionState};
 use gateway_api::exchange::{AcceptOffer, AgreementList, AgreementView, Columns, Money, Plan, PlanRequest};
+use gateway_api::review::PlanRelease;
 use gateway_api::{Code, Problem};
 use gateway_store::DocKind;
 use policy::Effect;
@@ -75,6 +76,12 @@ pub async fn plan(
             unit_bytes,
             price: Money { amount: amount.to_string(), currency: price.currency },
             agreement: resolved.agreement.as_ref().map(|agreement| agreement.id.clone()),
+            release: preview.released.as_ref().map(|released| PlanRelease {
+                review: released.review.id.clone(),
+                id: released.release.id.clone(),
+                rules: released.release.rules.clone(),
+                until: clock::text(released.release.until),
+            }),
         },
     ))
 }

@@ -170,7 +170,7 @@ pub async fn confirm(
     .await
 }
 
-/// `POST /v1/mechanisms/{id}/revoke`: no new lease goes under it, and the live ones between its parties end.
+/// `POST /v1/mechanisms/{id}/revoke`: no new lease goes under it, and the live ones that rest on it end.
 pub async fn revoke(
     State(gateway): State<Shared>,
     caller: Caller,
@@ -178,11 +178,7 @@ pub async fn revoke(
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
     let text = format!("mechanism revoked: {}", reason(&posted.value.reason)?);
-    // Which lease was decided under which mechanism is not kept: every lease between its parties is decided again.
-    let affected = |mechanism: &Mechanism| Affected::Between {
-        exporter: mechanism.exporter.clone(),
-        recipient: mechanism.recipient.clone(),
-    };
+    let affected = |mechanism: &Mechanism| Affected::Mechanism(mechanism.id.clone());
     let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
     let (status, body) = execute_value(&gateway, &caller, request, |caller| {
         let scope = authorise(&caller.principal, Action::AddMechanism)?;

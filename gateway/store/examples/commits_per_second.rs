@@ -79,6 +79,8 @@ fn decision(number: u64) -> Result<Transaction, Failure> {
         redact: false,
         purpose: "academic-research".parse()?,
         price: None,
+        mechanism: None,
+        release: None,
         state: gateway_store::LeaseState::Active,
         leaf: 0,
         created: now,

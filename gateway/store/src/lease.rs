@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use catalog::{AgreementId, DatasetId, Digest, LeaseId, ParticipantId, Purpose, VersionName};
+use catalog::{AgreementId, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId, VersionName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,10 @@ pub struct Lease {
     pub purpose: Purpose,
     /// The price as agreed, JSON.
     pub price: Option<serde_json::Value>,
+    /// The mechanism it rests on: revoking that ends it. None where no mechanism was needed.
+    pub mechanism: Option<MechanismId>,
+    /// The release it rests on, likewise.
+    pub release: Option<ReleaseId>,
     /// Whether it may still be granted bytes.
     pub state: LeaseState,
     /// Index of the decision's leaf.

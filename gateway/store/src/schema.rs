@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -147,6 +147,14 @@ CREATE TABLE guard (
 );
 ";
 
+/// A lease says which mechanism and which release it rests on, so that revoking one ends those leases and no others. What
+/// an active lease of before rests on is not known: it is closed, and its consumer's next request is decided anew.
+const V2: &str = "
+ALTER TABLE lease ADD COLUMN mechanism TEXT;
+ALTER TABLE lease ADD COLUMN release TEXT;
+UPDATE lease SET state = 'closed', reason = 'decided by an earlier release' WHERE state = 'active';
+";
+
 /// Brings the database up to this version. Returns whether it was empty before.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<bool, OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -162,4 +170,35 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<bool, OpenError> {
         transaction.commit()?;
     }
     Ok(found == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What an older release left running says nowhere which mechanism it rests on: it ends, and its leaf is still owed.
+    #[test]
+    fn leases_of_an_earlier_release_are_closed_when_it_is_taken_up() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(V1).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO lease (id, key, principal, certificate, participant, agreement, provider, dataset, version,
+                     columns, redact, purpose, state, leaf, created, expires)
+                 VALUES ('l-1', x'00', 'p', 'c', 'hku', 'a-1', 'qianhai', 'maps', '1', '[]', 0, 'x', 'active', 7, 0, 1)",
+            )
+            .unwrap();
+        assert!(!migrate(&mut connection).unwrap(), "it was not empty");
+        let found: (String, Option<i64>, Option<String>) = connection
+            .query_row("SELECT state, closed_leaf, mechanism FROM lease", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(found, ("closed".to_owned(), None, None));
+        assert!(!migrate(&mut connection).unwrap(), "once is enough");
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(OpenError::Newer { found: 99, .. })));
+    }
 }

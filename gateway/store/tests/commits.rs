@@ -11,7 +11,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use catalog::{AgreementId, DatasetId, Digest, LeaseId, ParticipantId, Purpose, VersionName};
+use catalog::{AgreementId, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId, VersionName};
 use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{
     CommitError, DeliveredFilter, DocKind, Expect, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError,
@@ -61,6 +61,8 @@ fn lease(id: &str, key: &str) -> Lease {
         redact: true,
         purpose: Purpose::parse("academic-research").unwrap(),
         price: Some(json!({"model": "free"})),
+        mechanism: Some(MechanismId::parse("m-1").unwrap()),
+        release: Some(ReleaseId::parse("x-1").unwrap()),
         state: LeaseState::Active,
         leaf: 0,
         created: now(),

@@ -1,4 +1,4 @@
-//! `agreement`, `review`, `lease`, `mechanism`, `plan`, `statement`.
+//! `agreement`, `lease`, `mechanism`, `plan`, `statement`.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,6 @@ use catalog::{AgreementId, LeaseId, MechanismId, ParticipantId, Purpose};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::connect::ConnectArgs;
-use super::node::LaterArgs;
 use super::target::Target;
 
 /// `kouan agreement …`.
@@ -57,21 +56,6 @@ pub enum AgreementCommand {
         #[command(flatten)]
         connect: ConnectArgs,
     },
-}
-
-/// `kouan review …`: releases come later; a review is answered as such already.
-#[derive(Debug, Clone, Subcommand)]
-pub enum ReviewCommand {
-    /// Ask an officer (in a later release)
-    Request(LaterArgs),
-    /// Open reviews (in a later release)
-    List(LaterArgs),
-    /// One review (in a later release)
-    Show(LaterArgs),
-    /// Release it (in a later release)
-    Release(LaterArgs),
-    /// Refuse it (in a later release)
-    Refuse(LaterArgs),
 }
 
 /// `kouan lease …`.

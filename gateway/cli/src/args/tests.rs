@@ -51,7 +51,13 @@ fn every_command_of_the_contract_is_read() {
         "kouan incentive evaluate --programme qianhai-broker-reward-2024 --year 2026 --input -",
         "kouan completions bash",
         "kouan doctor --gateway https://localhost:8443",
-        "kouan review request x",
+        "kouan review request yue-speech@1 --columns a,b --redact --purpose p --note why",
+        "kouan review request --leaf 17",
+        "kouan review list --state open --limit 5",
+        "kouan review show v-1",
+        "kouan review release v-1 --reason r --reference f --until 2026-12-31 --persons 5 --sensitive 1 --under-14 0",
+        "kouan review refuse v-1 --reason r",
+        "kouan review withdraw v-1 --reason r",
     ] {
         assert!(parsed(line).is_ok(), "{line}");
         assert!(parsed(&format!("{line} --json")).unwrap().json, "{line}");
@@ -74,6 +80,9 @@ fn usage_errors_are_one_json_object_with_json() {
         "kouan --json pull Bad_Name",
         "kouan nonsense --json",
         "kouan pull x --parallel 99 --json",
+        "kouan review request --json",
+        "kouan review request yue-speech --leaf 3 --json",
+        "kouan review release v-1 --reason r --reference f --until 2026-12-31 --persons 5 --json",
     ] {
         let (exit, captured) = parsed(line).unwrap_err();
         assert_eq!(exit, Exit::Usage, "{line}");
@@ -101,7 +110,6 @@ async fn what_comes_later_is_a_clear_error() {
         "kouan deliver a --to b --json",
         "kouan agent --listen 127.0.0.1:0 --json",
         "kouan incentive claim --json",
-        "kouan review request yue-speech --json",
         "kouan policy replay --json",
         "kouan policy activate x --json",
         "kouan pull yue-speech --where a>1 --json",

@@ -1,4 +1,6 @@
-//! `kouan doctor`: every part of a connection, from the profile to the clock, each with a fix.
+//! `kouan doctor`: every part of a connection, from the profile to the clock, each with a fix; and what is due.
+
+mod due;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -200,6 +202,8 @@ async fn online(profile: &Profile, checks: &mut Vec<Check>) -> Result<(), Exit> 
     let text = |member: &str| crate::output::plain(whoami.get(member).unwrap_or(&Value::Null));
     checks.push(Check::ok("identity", format!("{} of {}", text("principal"), text("participant"))));
     checks.push(revocation_list(&client, &text("participant")).await);
+    let officer = whoami.get("authority") == Some(&Value::Bool(true)) && text("role") == "compliance";
+    checks.push(due::reviews(&client, officer).await);
     if checks.iter().any(|check| check.state == "failed") { Err(Exit::Unauthenticated) } else { Ok(()) }
 }
 

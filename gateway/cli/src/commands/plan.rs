@@ -38,6 +38,9 @@ pub async fn run(session: &mut Session<'_>, args: &PlanArgs) -> Result<Exit, Com
 }
 
 fn exit_of(plan: &Plan) -> Exit {
+    if plan.release.is_some() {
+        return Exit::Success;
+    }
     match decision::effect(&plan.decision) {
         "allow" => Exit::Success,
         "review" => Exit::Review,
@@ -50,6 +53,13 @@ fn shown(plan: &Plan, lang: crate::lang::Lang) -> Lines {
     let mut lines = fields([
         ("dataset", format!("{}@{}", plan.dataset, plan.version)),
         ("decision", effect.to_owned()),
+        (
+            "released",
+            plan.release
+                .as_ref()
+                .map(|release| format!("{}, until {}", release.review, release.until))
+                .unwrap_or_default(),
+        ),
         ("columns", plan.columns.join(", ")),
         ("rows", plan.rows.map(count).unwrap_or_default()),
         ("bytes", bytes(plan.bytes)),
@@ -57,7 +67,7 @@ fn shown(plan: &Plan, lang: crate::lang::Lang) -> Lines {
         ("agreement", plan.agreement.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string)),
     ]);
     lines.extend(decision::explanation(&plan.decision, lang));
-    if effect == "allow" {
+    if effect == "allow" || plan.release.is_some() {
         let accept = if plan.agreement.is_none() { " --accept" } else { "" };
         lines.push(format!("next: kouan pull {}@{}{accept} (with the same flags)", plan.dataset, plan.version));
     }

@@ -94,7 +94,17 @@ async fn the_doctor_finds_a_whole_connection_and_a_broken_one() {
     let names: Vec<&str> = value["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["profile", "certificate", "private key", "trust bundle", "connection", "clock", "identity", "revocation list"]
+        [
+            "profile",
+            "certificate",
+            "private key",
+            "trust bundle",
+            "connection",
+            "clock",
+            "identity",
+            "revocation list",
+            "reviews"
+        ]
     );
     // A participant that this gateway does not know.
     let (exit, value) = run(gateway.words(1, &["kouan", "doctor"])).await;

@@ -92,14 +92,16 @@ pub async fn admit(session: &mut Session<'_>, client: &Client, args: &PullArgs) 
     let mut question =
         Question { target: &args.target, columns: &args.columns, redact: args.redact, purpose: args.purpose.clone() };
     let plan = plan(client, &mut question).await?;
-    if decision::effect(&plan.decision) != "allow" {
+    // What an officer has released may go, though the decision stays a review.
+    if decision::effect(&plan.decision) != "allow" && plan.release.is_none() {
         return Err(refused(session, client, args, &question, &plan).await);
     }
     let price = output::money(&plan.price.amount, plan.price.currency.as_str());
     session.note(&format!(
-        "{}@{}: allowed, {} columns, {}, {price}",
+        "{}@{}: {}, {} columns, {}, {price}",
         plan.dataset,
         plan.version,
+        if plan.release.is_some() { "released" } else { "allowed" },
         plan.columns.len(),
         output::bytes(plan.bytes)
     ));
@@ -186,19 +188,27 @@ async fn refused(
     if !args.redact && !decision::names(&plan.decision, "columns_allowed").is_empty() {
         let redacted = ask(client, &Question { redact: true, ..question.clone() }).await;
         if let Ok(redacted) = redacted
-            && decision::effect(&redacted.decision) == "allow"
+            && (decision::effect(&redacted.decision) == "allow" || redacted.release.is_some())
         {
             let command = command_line(args, &["--redact"]);
             lines.push(format!("  would be allowed, with {} columns: {command}", redacted.columns.len()));
             add(&mut explain, "allowed_with", json!({ "command": command, "columns": redacted.columns }));
         }
     }
-    if review {
-        lines.push("  a release by an officer comes in a later release of Kouan; the refusal is not final".to_owned());
-    }
     let leaf = record(client, question, plan).await;
     if let Some(leaf) = leaf {
         lines.push(format!("  recorded as entry {leaf}: kouan audit show {leaf}"));
+    }
+    match leaf {
+        Some(leaf) if review => {
+            let command = format!("kouan review request --leaf {leaf}");
+            lines.push(format!("  an authority's officer may release it; ask for that: {command}"));
+            add(&mut explain, "review", json!({ "command": command }));
+        }
+        None if review => {
+            lines.push("  an authority's officer may release it, once you have taken the offer".to_owned());
+        }
+        _ => {}
     }
     let code = if review { Code::Review } else { Code::Denied };
     CommandError::Decision { code, detail: lines.join("\n"), explain, leaf }

@@ -84,7 +84,7 @@ async fn allowed(gateway: &Shared, caller: &Caller, wish: &Wish) -> Result<Allow
     let preview = preview(gateway, &resolved, wish.redact)?;
     let columns = match preview.admits() {
         Some(judgement) => judgement.columns.clone(),
-        None => return Err(refusal(gateway, &preview.asked)),
+        None => return Err(refusal(gateway, preview.refused())),
     };
     Ok(Allowed { resolved, columns })
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 
 use super::conditions::Conditions;
-use super::{Reader, digest, number, optional_number, parsed, time, wrong};
+use super::{Reader, digest, number, optional, optional_number, parsed, time, wrong};
 use crate::lease::{Lease, LeaseState};
 use crate::records::{InDoubt, ReadError};
 
@@ -60,7 +60,7 @@ pub struct GrantRow {
 
 const COLUMNS: &str = "id, key, principal, certificate, participant, agreement, provider, dataset, version, columns,
     redact, purpose, price, state, leaf, created, expires, reason, sent_bytes, unit_bytes,
-    seq, granted_bytes, first_period, closed_leaf";
+    seq, granted_bytes, first_period, closed_leaf, mechanism, release";
 
 impl Reader<'_> {
     /// One lease.
@@ -176,6 +176,8 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
         redact: row.get(10)?,
         purpose: parsed(row, 11)?,
         price: price.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| wrong(12, error))?,
+        mechanism: optional(row, 24)?,
+        release: optional(row, 25)?,
         state: LeaseState::parse(&state)
             .ok_or_else(|| rusqlite::Error::InvalidColumnType(13, "state".to_owned(), rusqlite::types::Type::Text))?,
         leaf: number(row, 14)?,

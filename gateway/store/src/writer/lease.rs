@@ -37,8 +37,8 @@ pub(super) fn put(scope: &Scope<'_>, lease: &Lease, leaf: LeafRef) -> Result<(),
     connection
         .prepare_cached(
             "INSERT INTO lease (id, key, principal, certificate, participant, agreement, provider, dataset, version,
-                 columns, redact, purpose, price, state, leaf, created, expires)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'active', ?14, ?15, ?16)",
+                 columns, redact, purpose, price, state, leaf, created, expires, mechanism, release)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'active', ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             lease.id.as_str(),
@@ -57,6 +57,8 @@ pub(super) fn put(scope: &Scope<'_>, lease: &Lease, leaf: LeafRef) -> Result<(),
             scope.index(leaf)?,
             lease.created.as_millisecond(),
             lease.expires.as_millisecond(),
+            lease.mechanism.as_ref().map(AsRef::<str>::as_ref),
+            lease.release.as_ref().map(AsRef::<str>::as_ref),
         ])?;
     Ok(())
 }

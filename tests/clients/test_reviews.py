@@ -113,7 +113,7 @@ def test_the_whole_way_on_the_command_line(gateway, tmp_path):
     replayed = run(gateway.chan, "policy", "decide", "--facts", facts)
     assert replayed.status == 9 and replayed.json["policy"] == decision["policy"]
     [asked_for] = [e["leaf"] for e in entries if e["leaf"]["kind"] == "review_request"]
-    assert asked_for["refusal"] == error["leaf"] and asked_for["note"].startswith("sha256:")
+    assert asked_for["refusal"] == error["leaf"] and asked_for["note"].startswith("c:"), "a commitment"
     # Both parties may read what became of it.
     [at] = [e["index"] for e in entries if e["leaf"]["kind"] == "review_release"]
     for party in (gateway.alice, gateway.broker):

@@ -65,7 +65,7 @@ pub fn apply(
                 match standing {
                     Checked::Released { judgement, counted } => {
                         let (review, release) = (Arc::clone(review), release.clone());
-                        *preview.undecided_mut() = judgement;
+                        *preview.undecided_mut() = *judgement;
                         preview.released = Some(Released { review, release, counted: *counted });
                     }
                     // With the numbers it is another decision, and that one is refused.
@@ -83,7 +83,7 @@ pub fn apply(
 }
 
 enum Checked {
-    Released { judgement: Judgement, counted: Box<Judgement> },
+    Released { judgement: Box<Judgement>, counted: Box<Judgement> },
     Barred(Box<Judgement>),
 }
 
@@ -97,8 +97,8 @@ fn check(
     release: &Release,
 ) -> Result<Checked, Problem> {
     let Some(stated) = release.subjects else {
-        let judgement = judgement.clone();
-        return Ok(Checked::Released { counted: Box::new(judgement.clone()), judgement });
+        let judgement = Box::new(judgement.clone());
+        return Ok(Checked::Released { counted: judgement.clone(), judgement });
     };
     let sources = resolved.sources(contributions);
     let counted = judge(rules, &sources.with_stated(stated), &judgement.columns)?;
@@ -113,5 +113,5 @@ fn check(
     if recorded.outcome.effect != Effect::Review || !covered(&recorded) {
         return Ok(Checked::Barred(Box::new(recorded)));
     }
-    Ok(Checked::Released { judgement: recorded, counted: Box::new(counted) })
+    Ok(Checked::Released { judgement: Box::new(recorded), counted: Box::new(counted) })
 }

@@ -152,7 +152,7 @@ pub async fn release(
         }
         change.commit_to(&gateway.secrets, "reason", why)?;
         change.commit_to(&gateway.secrets, "reference", rests_on)?;
-        answered(&gateway, caller, change, revision, &review)
+        Ok(answered(&gateway, caller, change, revision, &review))
     })
     .await
     .inspect(|_| count("released"))
@@ -172,7 +172,7 @@ pub async fn refuse(
         review.answer = Some(answer(caller, why));
         let mut change = Change::recorded(caller, &gateway.secrets, "review_refuse", members(&review))?;
         change.commit_to(&gateway.secrets, "reason", why)?;
-        answered(&gateway, caller, change, revision, &review)
+        Ok(answered(&gateway, caller, change, revision, &review))
     })
     .await
     .inspect(|_| count("refused"))
@@ -203,7 +203,7 @@ pub async fn withdraw(
             change.note("release", json!(release.id));
             change.cut(&gateway, &Affected::Release(release.id.clone()), &text)?;
         }
-        answered(&gateway, caller, change, revision, &review)
+        Ok(answered(&gateway, caller, change, revision, &review))
     })
     .await?;
     count("withdrawn");
@@ -232,15 +232,9 @@ fn answer(caller: &Caller, reason: &str) -> ReviewAnswer {
     ReviewAnswer { by: caller.principal.participant.clone(), reason: reason.to_owned(), at: caller.now }
 }
 
-fn answered(
-    gateway: &Shared,
-    caller: &Caller,
-    mut change: Change,
-    revision: u64,
-    review: &Review,
-) -> Result<Change, Problem> {
+fn answered(gateway: &Shared, caller: &Caller, mut change: Change, revision: u64, review: &Review) -> Change {
     change.replace(DocKind::Review, review.id.to_string(), revision, review);
-    Ok(change.answer(StatusCode::OK, &look::view(gateway, review, caller.now)))
+    change.answer(StatusCode::OK, &look::view(gateway, review, caller.now))
 }
 
 /// Counts what became of reviews.

@@ -49,6 +49,8 @@ pub enum Action {
     Operate,
     /// See participants.
     ReadParticipants,
+    /// File a claim on an incentive programme.
+    FileClaim,
 }
 
 /// Whose things an action may touch.
@@ -104,7 +106,8 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
         (A::ReadLog | A::ReadTiles | A::Approve | A::ReleaseReview | A::Restore, R::Compliance) if authority => {
             Some(Reach::All)
         }
-        (A::Browse | A::Consume | A::RequestReview | A::ReadLeases, R::Researcher | R::Compute)
+        (A::FileClaim, R::Researcher | R::Compute | R::Broker)
+        | (A::Browse | A::Consume | A::RequestReview | A::ReadLeases, R::Researcher | R::Compute)
         | (A::Browse | A::Register | A::ReadLeases | A::AddMechanism, R::Broker) => Some(Reach::Own),
         // Every principal of a party.
         (
@@ -161,6 +164,7 @@ const fn words(action: Action) -> &'static str {
         Action::Restore => "lift a suspension or add powers",
         Action::Operate => "change participants or trust",
         Action::ReadParticipants => "read participants",
+        Action::FileClaim => "file a claim",
     }
 }
 
@@ -172,6 +176,7 @@ const fn who(action: Action) -> &'static str {
         Action::Restore => "two compliance officers of an authority do",
         Action::SearchLog | Action::Cut => "a compliance officer does",
         Action::Operate => "an operator does",
+        Action::FileClaim => "the broker or the buyer does",
         Action::ReadTiles => "a witness or an authority's compliance officer does",
         Action::Browse
         | Action::ReadLeases
@@ -188,7 +193,7 @@ const fn who(action: Action) -> &'static str {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 19] = [
+    const ACTIONS: [Action; 20] = [
         Action::Browse,
         Action::Consume,
         Action::ReadLeases,
@@ -208,25 +213,26 @@ mod tests {
         Action::RequestReview,
         Action::ReadReviews,
         Action::ReleaseReview,
+        Action::FileClaim,
     ];
 
     /// The matrix written out again, cell by cell, in the order of `ACTIONS`: `-` never, `o` own, `*` everything.
     #[test]
     fn every_cell() {
         for (role, authority, want) in [
-            (Role::Researcher, false, "oooo-o-----o---ooo-"),
-            (Role::Compute, false, "oooo-o-----o---ooo-"),
-            (Role::Broker, false, "o-oooo----oo---o-o-"),
-            (Role::Compliance, false, "o-oo-oo---ooo--o-o-"),
-            (Role::Compliance, true, "*-**-*********-*-**"),
-            (Role::Operator, false, "--------------**---"),
-            (Role::Witness, false, "--------*----------"),
+            (Role::Researcher, false, "oooo-o-----o---ooo-o"),
+            (Role::Compute, false, "oooo-o-----o---ooo-o"),
+            (Role::Broker, false, "o-oooo----oo---o-o-o"),
+            (Role::Compliance, false, "o-oo-oo---ooo--o-o--"),
+            (Role::Compliance, true, "*-**-*********-*-**-"),
+            (Role::Operator, false, "--------------**----"),
+            (Role::Witness, false, "--------*-----------"),
             // An authority's other roles have no more than anybody's.
-            (Role::Researcher, true, "oooo-o-----o---ooo-"),
-            (Role::Compute, true, "oooo-o-----o---ooo-"),
-            (Role::Broker, true, "o-oooo----oo---o-o-"),
-            (Role::Operator, true, "--------------**---"),
-            (Role::Witness, true, "--------*----------"),
+            (Role::Researcher, true, "oooo-o-----o---ooo-o"),
+            (Role::Compute, true, "oooo-o-----o---ooo-o"),
+            (Role::Broker, true, "o-oooo----oo---o-o-o"),
+            (Role::Operator, true, "--------------**----"),
+            (Role::Witness, true, "--------*-----------"),
         ] {
             let got: String = ACTIONS
                 .into_iter()

@@ -42,6 +42,9 @@ pub struct Config {
     /// Roots from which a participant may register by reference.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roots: BTreeMap<ParticipantId, PathBuf>,
+    /// The data trading platform that this gateway is recognised as, if it is: incentive programmes ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     /// Participants that exist before anybody can add one: the operator's and the first authority.
     #[serde(default, rename = "participant", skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<Bootstrap>,

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod caller;
 pub mod change;
+pub mod claims;
 pub mod datasets;
 pub mod dual;
 pub mod exchange;
@@ -84,6 +85,11 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/participants/{id}/crl", put(participants::put_crl))
         .route("/v1/participants/{id}/ca", put(participants::put_ca))
         .route("/v1/statements", get(statements::get))
+        .route("/v1/claims", get(claims::list).post(claims::file))
+        .route("/v1/claims/{id}", get(claims::show))
+        .route("/v1/claims/{id}/release", post(claims::release))
+        .route("/v1/claims/{id}/refuse", post(claims::refuse))
+        .route("/v1/claims/{id}/evidence", get(claims::evidence::get))
         .route("/v1/audit", get(audit::search))
         .route("/v1/audit/{index}", get(audit::show))
         .route("/v1/audit/{index}/proof", get(audit::proof))

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod catalog;
+pub mod claim;
 pub mod exchange;
 pub mod participant;
 pub mod problem;

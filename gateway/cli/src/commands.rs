@@ -45,6 +45,8 @@ pub(crate) async fn run(session: &mut Session<'_>, cli: &Cli) -> Result<Exit, Co
         Command::Policy(command) => policy::run(session, command),
         Command::Audit(command) => interrupt.guard(audit::run(session, command)).await,
         Command::Doctor(args) => interrupt.guard(doctor::run(session, args)).await,
+        // A claim that awaits its release has an exit status of its own.
+        Command::Incentive(command) => interrupt.guard(incentive::run(session, command)).await,
         other => interrupt.guard(plain(session, other)).await.map(done),
     }
 }
@@ -70,10 +72,12 @@ async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), Comma
         Command::Completions(args) => completions::run(session, args),
         Command::Deliver(_) => Err(not_yet("`kouan deliver`")),
         Command::Agent(_) => Err(not_yet("`kouan agent`")),
-        Command::Incentive(command) => incentive::run(session, command),
-        Command::Pull(_) | Command::Plan(_) | Command::Policy(_) | Command::Audit(_) | Command::Doctor(_) => {
-            Err(CommandError::Usage("this command is run elsewhere".to_owned()))
-        }
+        Command::Pull(_)
+        | Command::Plan(_)
+        | Command::Policy(_)
+        | Command::Audit(_)
+        | Command::Doctor(_)
+        | Command::Incentive(_) => Err(CommandError::Usage("this command is run elsewhere".to_owned())),
     }
 }
 

@@ -4,6 +4,7 @@
 //! 128-bit integers, floored once per entitlement (agreement × version), never rounded in between.
 //! [`incentive`] evaluates programmes (rewards, vouchers) over transactions.
 
+pub mod claim;
 pub mod incentive;
 pub mod interval;
 pub mod month;

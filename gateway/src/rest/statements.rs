@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::{AgreementId, Digest, FileIndex};
+use catalog::{AgreementId, Digest, FileIndex, ParticipantId};
 use gateway_api::{Code, Problem};
 use gateway_ledger::Month;
-use gateway_ledger::statement::{AgreementUse, Delivery, Pull, statements};
+use gateway_ledger::statement::{AgreementUse, Delivery, Pull, Statement, statements};
 use gateway_store::DeliveredFilter;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,6 +18,7 @@ use super::{Caller, Refused, json_response};
 use crate::authz::{Action, Scope};
 use crate::clock;
 use crate::gateway::Shared;
+use crate::snapshot::Snapshot;
 
 /// Query of `GET /v1/statements`.
 #[derive(Debug, Default, Deserialize)]
@@ -51,12 +52,26 @@ pub async fn get(
     // Own statements only, but the lines of an agreement name all of its parties.
     debug_assert!(matches!(scope, Scope::Everything) || participant == caller.principal.participant);
 
+    let made = made(&gateway, &caller.snapshot, &participant, month).await?;
+    let body = json!({
+        "participant": participant, "period": month, "statements": made, "made": clock::text(caller.now),
+        "evidence": "sent: handed to the consumer's connection; receipts come with a later release",
+    });
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+/// The statements of `participant` for `month`: the lines it is a party of.
+pub async fn made(
+    gateway: &Shared,
+    snapshot: &Snapshot,
+    participant: &ParticipantId,
+    month: Month,
+) -> Result<Vec<Statement>, Problem> {
     gateway.settler.settled().await;
-    let agreements: Vec<_> = caller
-        .snapshot
+    let agreements: Vec<_> = snapshot
         .agreements
         .values()
-        .filter(|agreement| [&agreement.participant, &agreement.provider, &agreement.broker].contains(&&participant))
+        .filter(|agreement| [&agreement.participant, &agreement.provider, &agreement.broker].contains(&participant))
         .cloned()
         .collect();
     let ids: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id.clone()).collect();
@@ -76,8 +91,7 @@ pub async fn get(
     for (_, delivered, _) in &rows {
         for row in delivered {
             if let std::collections::btree_map::Entry::Vacant(slot) = indexes.entry(row.file) {
-                let entry = caller
-                    .snapshot
+                let entry = snapshot
                     .version(&row.dataset, &row.version)
                     .and_then(|version| version.files.iter().find(|file| file.sha256 == row.file.hex()).cloned());
                 let Some(entry) = entry else { continue };
@@ -111,13 +125,8 @@ pub async fn get(
             })
         })
         .collect();
-    let made = statements(month, &uses, |digest| indexes.get(digest).map(AsRef::as_ref)).map_err(|error| {
+    statements(month, &uses, |digest| indexes.get(digest).map(AsRef::as_ref)).map_err(|error| {
         tracing::error!(%error, "a statement cannot be made");
         Problem::new(Code::Internal, "the statement cannot be made")
-    })?;
-    let body = json!({
-        "participant": participant, "period": month, "statements": made, "made": clock::text(caller.now),
-        "evidence": "sent: handed to the consumer's connection; receipts come with a later release",
-    });
-    Ok(json_response(StatusCode::OK, &body))
+    })
 }

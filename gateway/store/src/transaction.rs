@@ -84,13 +84,17 @@ pub enum DocKind {
     Review,
     /// The release of a review.
     Release,
+    /// A claim on an incentive programme.
+    Claim,
+    /// The frozen files of a claim.
+    ClaimContents,
     /// Anything small that belongs to the node.
     Setting,
 }
 
 impl DocKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Participant,
         Self::Dataset,
         Self::Version,
@@ -98,6 +102,8 @@ impl DocKind {
         Self::Mechanism,
         Self::Review,
         Self::Release,
+        Self::Claim,
+        Self::ClaimContents,
         Self::Setting,
     ];
 
@@ -111,6 +117,8 @@ impl DocKind {
             Self::Mechanism => "mechanism",
             Self::Review => "review",
             Self::Release => "release",
+            Self::Claim => "claim",
+            Self::ClaimContents => "claim_contents",
             Self::Setting => "setting",
         }
     }

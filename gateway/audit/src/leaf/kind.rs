@@ -69,6 +69,8 @@ kinds! {
     Quarantine = "quarantine",
     /// The log's key changed.
     KeyRotate = "key_rotate",
+    /// A claim on an incentive programme was filed, released or refused.
+    Claim = "claim",
     /// The node's clock jumped.
     ClockAnomaly = "clock_anomaly",
 }

@@ -1,8 +1,10 @@
 //! `kouan incentive …`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
-use super::node::LaterArgs;
+use super::connect::ConnectArgs;
 
 /// `kouan incentive …`.
 #[derive(Debug, Clone, Subcommand)]
@@ -11,12 +13,35 @@ pub enum IncentiveCommand {
     List,
     /// What a programme gives whom in a year, with every step; offline
     Evaluate(EvaluateArgs),
-    /// Claim bundle (in a later release)
-    #[command(hide = true)]
-    Claim(LaterArgs),
-    /// Verify a claim bundle (in a later release)
-    #[command(hide = true)]
-    Verify(LaterArgs),
+    /// File a claim (exit 9: it awaits release), or, once it is released, write its bundle
+    Claim(ClaimArgs),
+    /// Verify a claim bundle without a network: exit 6 names the file that does not hold
+    Verify(VerifyArgs),
+    /// Claims of your participant
+    Claims {
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// Release a claim of another participant (an authority's compliance officer)
+    Release {
+        /// Claim id
+        id: String,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// Refuse a claim of another participant (an authority's compliance officer)
+    Refuse {
+        /// Claim id
+        id: String,
+        /// Why; the participant reads it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
 }
 
 /// `kouan incentive evaluate`.
@@ -31,4 +56,32 @@ pub struct EvaluateArgs {
     /// Transactions as JSON; - is standard input
     #[arg(long, value_name = "FILE")]
     pub input: String,
+}
+
+/// `kouan incentive claim`.
+#[derive(Debug, Clone, Args)]
+pub struct ClaimArgs {
+    /// Programme, as `kouan incentive list` names it
+    #[arg(long, value_name = "ID")]
+    pub programme: String,
+    /// Year, as `kouan incentive evaluate` takes it
+    #[arg(long, value_name = "YYYY", value_parser = clap::value_parser!(i16).range(1..=9999))]
+    pub year: i16,
+    /// Where the bundle goes; claim-PROGRAMME-YEAR-PARTICIPANT.zip if absent
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// `kouan incentive verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Bundle
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The log's verifier key, a file or the key itself; without it the bundle is only shown to agree with itself
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
 }

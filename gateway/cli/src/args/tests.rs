@@ -49,6 +49,9 @@ fn every_command_of_the_contract_is_read() {
         "kouan statement --participant hku --period 2026-11 --format csv",
         "kouan incentive list",
         "kouan incentive evaluate --programme qianhai-broker-reward-2024 --year 2026 --input -",
+        "kouan incentive claim --programme p --year 2026 --out claim.zip",
+        "kouan incentive verify claim.zip --key log.vkey",
+        "kouan incentive refuse c-1 --reason wrong",
         "kouan completions bash",
         "kouan doctor --gateway https://localhost:8443",
         "kouan review request yue-speech@1 --columns a,b --redact --purpose p --note why",
@@ -109,7 +112,6 @@ async fn what_comes_later_is_a_clear_error() {
     for line in [
         "kouan deliver a --to b --json",
         "kouan agent --listen 127.0.0.1:0 --json",
-        "kouan incentive claim --json",
         "kouan policy replay --json",
         "kouan policy activate x --json",
         "kouan pull yue-speech --where a>1 --json",

@@ -1,4 +1,6 @@
-//! `kouan incentive …`: programmes of this binary; evaluation works offline.
+//! `kouan incentive …`: programmes of this binary and claims on them; evaluating and verifying work offline.
+
+mod claim;
 
 use std::io::Read;
 use std::path::Path;
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::incentive::{EvaluateArgs, IncentiveCommand};
 use crate::error::CommandError;
+use crate::exit::Exit;
 use crate::output::money;
 use crate::output::table::Table;
 use crate::session::{Lines, Session};
@@ -15,13 +18,20 @@ use crate::session::{Lines, Session};
 /// Largest input of an evaluation, in bytes.
 const INPUT_BYTES_MAX: u64 = 256 << 20;
 
-pub fn run(session: &mut Session<'_>, command: &IncentiveCommand) -> Result<(), CommandError> {
+pub async fn run(session: &mut Session<'_>, command: &IncentiveCommand) -> Result<Exit, CommandError> {
     match command {
-        IncentiveCommand::List => list(session),
-        IncentiveCommand::Evaluate(args) => evaluation(session, args),
-        IncentiveCommand::Claim(_) => Err(super::not_yet("`kouan incentive claim`")),
-        IncentiveCommand::Verify(_) => Err(super::not_yet("`kouan incentive verify`")),
+        IncentiveCommand::List => list(session).map(done),
+        IncentiveCommand::Evaluate(args) => evaluation(session, args).map(done),
+        IncentiveCommand::Claim(args) => claim::claim(session, args).await,
+        IncentiveCommand::Verify(args) => claim::verified(session, args).map(done),
+        IncentiveCommand::Claims { connect } => claim::list(session, connect).await.map(done),
+        IncentiveCommand::Release { id, connect } => claim::release(session, id, connect).await.map(done),
+        IncentiveCommand::Refuse { id, reason, connect } => claim::refuse(session, id, reason, connect).await.map(done),
     }
+}
+
+const fn done((): ()) -> Exit {
+    Exit::Success
 }
 
 fn programme_error(error: ProgrammeError) -> CommandError {
@@ -107,7 +117,6 @@ mod tests {
 
     use super::*;
     use crate::args::Cli;
-    use crate::exit::Exit;
     use crate::testing::captured;
 
     const SALE: &str = r#"{"transactions": [{"id": "a", "broker": "qianhai", "consumer": "hku",

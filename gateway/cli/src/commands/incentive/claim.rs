@@ -1,0 +1,143 @@
+//! Claims: filed and released over the API, bundled, and verified by anybody.
+
+use std::path::PathBuf;
+
+use gateway_api::claim::{ClaimState, ClaimView, FileClaim};
+use gateway_ledger::claim::{Evidence, Fault, Verified, bundle, verify, zip};
+use serde_json::{Value, json};
+
+use crate::args::connect::ConnectArgs;
+use crate::args::incentive::{ClaimArgs, VerifyArgs};
+use crate::client::{Call, path};
+use crate::commands::proof::verifier_key;
+use crate::commands::rest::{self, act, act_because, get, items};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::files;
+use crate::output::money;
+use crate::output::table::Table;
+use crate::session::{Lines, Session};
+
+/// Largest bundle that is read, in bytes.
+const BUNDLE_BYTES_MAX: u64 = 1 << 30;
+
+/// Largest evidence of a claim, in bytes.
+const EVIDENCE_BYTES_MAX: usize = 1 << 30;
+
+fn broken(fault: &Fault) -> CommandError {
+    CommandError::Integrity(format!("the bundle does not hold: {fault}"))
+}
+
+fn view(value: &Value) -> Result<ClaimView, CommandError> {
+    serde_json::from_value(value.clone())
+        .map_err(|error| CommandError::Unavailable(format!("the gateway's claim has an unexpected shape: {error}")))
+}
+
+fn told(value: &Value) -> Lines {
+    let text = |pointer: &str| crate::output::plain(value.pointer(pointer).unwrap_or(&Value::Null));
+    let amount = money(&text("/claim/amount"), "CNY");
+    vec![format!(
+        "claim {}: {} on {} for {}: {amount}",
+        text("/id"),
+        text("/state"),
+        text("/claim/programme"),
+        text("/claim/year")
+    )]
+}
+
+/// `kouan incentive claim`.
+pub async fn claim(session: &mut Session<'_>, args: &ClaimArgs) -> Result<Exit, CommandError> {
+    let client = rest::client(session, &args.connect)?;
+    let body = FileClaim { programme: args.programme.clone(), year: args.year };
+    let value = client.json(&Call::post_json(path(["v1", "claims"]), &body)?).await?;
+    let filed = view(&value)?;
+    if filed.state != ClaimState::Released {
+        session.answer(&value, || {
+            let mut lines = told(&value);
+            lines.push(format!("an authority's compliance officer releases it: kouan incentive release {}", filed.id));
+            lines.push("then this command writes the bundle".to_owned());
+            lines
+        })?;
+        return Ok(Exit::Review);
+    }
+    let answer = client.accepted(&Call::get(path(["v1", "claims", &filed.id, "evidence"]))).await?;
+    let bytes = answer.bytes(EVIDENCE_BYTES_MAX).await?;
+    let evidence: Evidence = serde_json::from_slice(&bytes)
+        .map_err(|error| CommandError::Unavailable(format!("the evidence has an unexpected shape: {error}")))?;
+    let files = bundle::files(&evidence).map_err(|fault| broken(&fault))?;
+    let bundle = zip::pack(&files).map_err(|fault| broken(&fault))?;
+    // What a stranger would refuse is not handed out.
+    let verified = verify(&bundle, None).map_err(|fault| broken(&fault))?;
+    let participant = &verified.claim.participant;
+    let name = format!("claim-{}-{}-{participant}.zip", args.programme, args.year);
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
+    files::write_atomically(&out, &bundle)?;
+    let value = json!({
+        "id": filed.id, "state": filed.state, "file": out, "bytes": bundle.len(),
+        "sha256": catalog::Digest::of(&bundle).hex(), "claim": filed.claim, "witnessed": verified.witnessed,
+    });
+    session.answer(&value, || {
+        let mut lines: Lines = verified.face.lines().map(crate::output::clean).collect();
+        lines.push(format!("written to {}", out.display()));
+        lines
+    })?;
+    Ok(Exit::Success)
+}
+
+/// `kouan incentive verify`.
+pub fn verified(session: &mut Session<'_>, args: &VerifyArgs) -> Result<(), CommandError> {
+    let key = args.key.as_deref().map(verifier_key).transpose()?;
+    let bundle = files::read(&args.bundle, BUNDLE_BYTES_MAX)?;
+    let Verified { claim, origin, size, trusted, witnessed, face } =
+        verify(&bundle, key.as_ref()).map_err(|fault| broken(&fault))?;
+    let verdict = if trusted { "verified" } else { "self-consistent only" };
+    let value = json!({
+        "ok": true, "verdict": verdict, "claim": claim, "origin": origin, "size": size, "witnessed": witnessed,
+    });
+    session.answer(&value, || {
+        let mut lines: Lines = face.lines().map(crate::output::clean).collect();
+        let hint = if trusted { "" } else { " (give the log's key with --key to know whose log it is)" };
+        lines.push(format!("log {origin} of {size} entries: {verdict}{hint}"));
+        lines
+    })
+}
+
+/// `kouan incentive claims`.
+pub async fn list(session: &mut Session<'_>, connect: &ConnectArgs) -> Result<(), CommandError> {
+    let client = rest::client(session, connect)?;
+    let value = get(&client, &["v1", "claims"]).await?;
+    session.answer(&value, || {
+        let mut table = Table::new(&["CLAIM", "STATE", "PARTICIPANT", "PROGRAMME", "YEAR", "AMOUNT"]);
+        for claim in items(&value, "claims") {
+            let text = |pointer: &str| crate::output::plain(claim.pointer(pointer).unwrap_or(&Value::Null));
+            table.row([
+                text("/id"),
+                text("/state"),
+                text("/claim/participant"),
+                text("/claim/programme"),
+                text("/claim/year"),
+                money(&text("/claim/amount"), "CNY"),
+            ]);
+        }
+        table.lines()
+    })
+}
+
+/// `kouan incentive release`.
+pub async fn release(session: &mut Session<'_>, id: &str, connect: &ConnectArgs) -> Result<(), CommandError> {
+    let client = rest::client(session, connect)?;
+    let value = act(&client, &["v1", "claims", id, "release"]).await?;
+    session.answer(&value, || told(&value))
+}
+
+/// `kouan incentive refuse`.
+pub async fn refuse(
+    session: &mut Session<'_>,
+    id: &str,
+    reason: &str,
+    connect: &ConnectArgs,
+) -> Result<(), CommandError> {
+    let client = rest::client(session, connect)?;
+    let value = act_because(&client, &["v1", "claims", id, "refuse"], reason).await?;
+    session.answer(&value, || told(&value))
+}

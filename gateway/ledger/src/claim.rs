@@ -1,0 +1,17 @@
+//! Claims: what a participant asks of a programme, frozen with all it rests on, and the bundle that a stranger verifies
+//! without a network.
+//!
+//! The gateway freezes [`Contents`] when a claim is filed and records the digest of [`Claim`] in the log; a second person
+//! of another participant releases it. [`bundle::files`] puts contents, leaves, proofs, keys and a verifier of its own
+//! (`verify.py`) together, [`zip::pack`] makes them one file, always the same, and [`verify::verify`] takes it apart.
+
+pub mod bundle;
+mod contents;
+mod face;
+mod verify;
+pub mod witnessed;
+pub mod zip;
+
+pub use bundle::{Evidence, ProvenLeaf};
+pub use contents::{Claim, ClaimError, Contents, Party, Shares, Sold, Statements};
+pub use verify::{Fault, Verified, verify};

@@ -1,0 +1,142 @@
+//! The files of a bundle, and the lists that bind them.
+
+use std::fmt::Write as _;
+
+use catalog::Digest;
+use gateway_audit::SignedCheckpoint;
+use jiff::tz::{Offset, TimeZone};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::contents::{Claim, Contents, Statements, canonical};
+use super::face::face;
+use super::zip::Files;
+use super::{Fault, witnessed};
+use crate::incentive::Programme;
+
+/// The form of a bundle; goes up when a verifier has to know.
+pub const FORMAT: &str = "kouan-claim/1";
+
+/// Lists every file but itself.
+pub(super) const MANIFEST: &str = "MANIFEST.json";
+/// Lists every file but itself and the manifest, for `sha256sum -c`. With two lists, the altered one is known.
+pub(super) const SUMS: &str = "SHA256SUMS";
+
+const README: &str = include_str!("README.txt");
+const VERIFIER: &str = include_str!("verify.py");
+
+/// Days after the base year in which its records may still be witnessed: then its periods close.
+const WITNESSED_WITHIN_DAYS: i64 = 15;
+
+/// What a gateway gives of a released claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// `claim.json`.
+    pub claim: String,
+    /// The frozen files.
+    pub contents: Contents,
+    /// Leaves of the log: the claim's own, and those of the leases under its contracts.
+    pub leaves: Vec<ProvenLeaf>,
+    /// The checkpoint that every proof leads to.
+    pub checkpoint: String,
+    /// The log's verifier key.
+    pub log_key: String,
+    /// Witnesses, one `witness HK|QH <vkey>` a line.
+    pub trust_policy: String,
+}
+
+/// A leaf and its proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenLeaf {
+    /// Its index.
+    pub index: u64,
+    /// Its bytes.
+    pub leaf: String,
+    /// C2SP tlog-proof.
+    pub proof: String,
+}
+
+/// The share of a claim that was witnessed in time: all of it, if both sides cosigned a checkpoint over its leaves before
+/// its periods closed, or nothing.
+pub(super) fn witnessed_ppm(claim: &Claim, checkpoint: &SignedCheckpoint, witnesses: &[witnessed::Witness]) -> u32 {
+    let closes = jiff::civil::date(claim.base_year.saturating_add(1), 1, 1)
+        .checked_add(jiff::Span::new().days(WITNESSED_WITHIN_DAYS))
+        .ok()
+        .and_then(|day| day.to_zoned(TimeZone::fixed(Offset::constant(8))).ok())
+        .and_then(|day| u64::try_from(day.timestamp().as_second()).ok());
+    match (witnessed::witnessed(checkpoint, witnesses), closes) {
+        (Some(time), Some(closes)) if time <= closes => 1_000_000,
+        _ => 0,
+    }
+}
+
+/// The face, from the files that it sums up.
+pub(super) fn face_of(
+    claim: &Claim,
+    contents: (&str, &str),
+    checkpoint: &SignedCheckpoint,
+    policy: &str,
+) -> Result<String, Fault> {
+    let fault = |file: &str, error: &dyn std::fmt::Display| Fault { file: file.to_owned(), why: error.to_string() };
+    let (statements, programme) = contents;
+    let statements: Statements = serde_json::from_str(statements).map_err(|error| fault("statements.json", &error))?;
+    let programme = Programme::parse(programme).map_err(|error| fault("rules/programme.toml", &error))?;
+    let witnesses = witnessed::policy(policy).map_err(|error| fault("trust.policy", &error))?;
+    Ok(face(claim, &statements, &programme, witnessed_ppm(claim, checkpoint, &witnesses)))
+}
+
+/// The files of the bundle that `evidence` makes: the same for the same evidence.
+///
+/// # Errors
+/// The part of the evidence that does not parse.
+pub fn files(evidence: &Evidence) -> Result<Files, Fault> {
+    let fault = |file: &str, error: &dyn std::fmt::Display| Fault { file: file.to_owned(), why: error.to_string() };
+    let claim: Claim = serde_json::from_str(&evidence.claim).map_err(|error| fault("claim.json", &error))?;
+    let checkpoint =
+        SignedCheckpoint::parse(evidence.checkpoint.as_bytes()).map_err(|error| fault("checkpoint", &error))?;
+    let content = |name: &str| evidence.contents.get(name).map(String::as_str).unwrap_or_default();
+    let contents = (content("statements.json"), content("rules/programme.toml"));
+    let face = face_of(&claim, contents, &checkpoint, &evidence.trust_policy)?;
+    let mut files = Files::new();
+    let mut put = |name: &str, text: &str| files.insert(name.to_owned(), text.as_bytes().to_vec());
+    put("README.txt", README);
+    put("FACE.txt", &face);
+    put("verify.py", VERIFIER);
+    put("claim.json", &evidence.claim);
+    put("checkpoint", &evidence.checkpoint);
+    put("log.vkey", &format!("{}\n", evidence.log_key.trim()));
+    put("trust.policy", &evidence.trust_policy);
+    for (name, text) in &evidence.contents {
+        put(name, text);
+    }
+    for leaf in &evidence.leaves {
+        put(&format!("leaves/{}.json", leaf.index), &leaf.leaf);
+        put(&format!("proofs/{}.tlog-proof", leaf.index), &leaf.proof);
+    }
+    let sums = sums(&files);
+    files.insert(SUMS.to_owned(), sums.into_bytes());
+    let manifest = manifest(&files);
+    files.insert(MANIFEST.to_owned(), manifest.into_bytes());
+    Ok(files)
+}
+
+/// `SHA256SUMS` of `files`.
+pub(super) fn sums(files: &Files) -> String {
+    let mut text = String::new();
+    for (name, bytes) in files.iter().filter(|(name, _)| ![MANIFEST, SUMS].contains(&name.as_str())) {
+        // A string takes every line.
+        let _ = writeln!(text, "{}  {name}", Digest::of(bytes).hex());
+    }
+    text
+}
+
+/// `MANIFEST.json` of `files`.
+pub(super) fn manifest(files: &Files) -> String {
+    let digests: serde_json::Map<String, serde_json::Value> = files
+        .iter()
+        .filter(|(name, _)| name.as_str() != MANIFEST)
+        .map(|(name, bytes)| (name.clone(), json!(Digest::of(bytes))))
+        .collect();
+    // A map of strings always has a canonical form.
+    canonical(&json!({ "format": FORMAT, "files": digests })).unwrap_or_default()
+}

@@ -1,0 +1,116 @@
+//! `GET /v1/claims/{id}/evidence`: everything a bundle is made of, with every proof under one checkpoint.
+
+use std::path::Path as FilePath;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use gateway_api::claim::ClaimState;
+use gateway_api::{Code, Problem};
+use gateway_audit::checkpoint::SignedCheckpoint;
+use gateway_audit::leaf::Leaf;
+use gateway_audit::proof::LogProof;
+use gateway_audit::tiles::{TilePath, TileReader};
+use gateway_ledger::claim::{Contents, Evidence, ProvenLeaf};
+use gateway_store::{DocKind, ReadError, Reader};
+use jiff::Timestamp;
+
+use super::{Filed, find};
+use crate::authz::Action;
+use crate::gateway::Shared;
+use crate::rest::path::Path;
+use crate::rest::{Caller, Refused, json_response};
+
+/// Leaves looked at behind the moment of a change: those of the same millisecond, and of the writer's clock running ahead.
+const BEHIND: usize = 4096;
+
+/// `GET /v1/claims/{id}/evidence`; 403 `review` until the claim is released.
+pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refused> {
+    let scope = caller.may(Action::ReadStatements)?;
+    let (_, filed) = find(&caller, &scope, &id)?;
+    let released = match (filed.state, &filed.decided) {
+        (ClaimState::Released, Some((at, _))) => *at,
+        (ClaimState::Refused, _) => return Err(Problem::new(Code::Conflict, "the claim was refused").into()),
+        _ => return Err(Problem::new(Code::Review, "the claim awaits an authority's compliance officer").into()),
+    };
+    let claim = filed.claim.text().map_err(crate::admission::unavailable)?;
+    let (contents, leaves) = gateway.scan(move |reader| gathered(reader, &filed, released)).await?;
+    let contents: Contents = serde_json::from_slice(&contents).map_err(crate::admission::unavailable)?;
+    let folder = gateway.config.data.join("log");
+    let proven = tokio::task::spawn_blocking(move || prove(&folder, leaves)).await;
+    let (checkpoint, leaves) = proven.map_err(crate::admission::unavailable)??;
+    let evidence = Evidence {
+        claim,
+        contents,
+        leaves,
+        checkpoint,
+        log_key: gateway.log_vkey.clone(),
+        trust_policy: "# no witness cosigns this log\n".to_owned(),
+    };
+    Ok(json_response(StatusCode::OK, &evidence))
+}
+
+type Leaves = Vec<(u64, Vec<u8>)>;
+
+/// The frozen files, and the leaves by index: those frozen with the claim, and its own two.
+fn gathered(reader: &Reader<'_>, filed: &Filed, released: Timestamp) -> Result<(Vec<u8>, Leaves), ReadError> {
+    let missing = |what: &str| ReadError::Damaged { what: format!("claim {}: {what} is missing", filed.claim.id) };
+    let contents = reader.doc(DocKind::ClaimContents, &filed.claim.id)?.ok_or_else(|| missing("its contents"))?;
+    let mut leaves = Leaves::new();
+    for index in &filed.leaves {
+        leaves.push((*index, reader.leaf(*index)?.ok_or_else(|| missing("a leaf"))?));
+    }
+    for (at, state) in [(filed.at, "proposed"), (released, "released")] {
+        leaves.push(own_leaf(reader, &filed.claim.id, at, state)?.ok_or_else(|| missing(state))?);
+    }
+    leaves.sort();
+    leaves.dedup();
+    Ok((contents.body, leaves))
+}
+
+/// The leaf that says that claim `id` became `state`, committed at or right after `at`: times in the log never go back,
+/// so its neighbourhood is found by halving.
+fn own_leaf(reader: &Reader<'_>, id: &str, at: Timestamp, state: &str) -> Result<Option<(u64, Vec<u8>)>, ReadError> {
+    let time = |index| -> Result<i64, ReadError> {
+        let bytes = reader.leaf(index)?.unwrap_or_default();
+        Ok(Leaf::parse(&bytes).map_or(i64::MAX, |leaf| leaf.at().as_millisecond()))
+    };
+    let (mut low, mut high) = (0, reader.log_size()?);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if time(middle)? < at.as_millisecond() { low = middle + 1 } else { high = middle }
+    }
+    for (bytes, index) in reader.leaves(low, BEHIND)?.into_iter().zip(low..) {
+        let Ok(leaf) = Leaf::parse(&bytes) else { continue };
+        if leaf.kind() == "claim" && leaf.text("claim") == Some(id) && leaf.text("state") == Some(state) {
+            return Ok(Some((index, bytes)));
+        }
+    }
+    Ok(None)
+}
+
+/// Proves `leaves` under the published checkpoint.
+fn prove(folder: &FilePath, leaves: Leaves) -> Result<(String, Vec<ProvenLeaf>), Problem> {
+    let fault = |what: &dyn std::fmt::Display| crate::admission::unavailable(what.to_string());
+    let note = std::fs::read(folder.join("checkpoint")).map_err(|error| fault(&error))?;
+    let checkpoint = SignedCheckpoint::parse(&note).map_err(|error| fault(&error))?;
+    let size = checkpoint.checkpoint().size;
+    if leaves.iter().any(|(index, _)| *index >= size) {
+        let detail = "the claim is recorded but not yet published: try again in a second";
+        return Err(Problem::new(Code::Unavailable, detail).with("retry_after", 1));
+    }
+    let mut reader = TileReader::new(size, |path: &TilePath| match std::fs::read(folder.join(path.to_string())) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    });
+    let mut proven = Vec::with_capacity(leaves.len());
+    for (index, bytes) in leaves {
+        let hashes = reader.inclusion(index).map_err(|error| fault(&error))?;
+        let proof = LogProof { extra: None, index, hashes, checkpoint: checkpoint.clone() };
+        proof.verify(&bytes, None).map_err(|error| fault(&error))?;
+        let leaf = String::from_utf8(bytes).map_err(|error| fault(&error))?;
+        proven.push(ProvenLeaf { index, leaf, proof: proof.to_text() });
+    }
+    Ok((checkpoint.to_text(), proven))
+}

@@ -1,0 +1,175 @@
+"""Claims on incentive programmes: filed, released by another participant, bundled, and verified twice by programs that know
+nothing of each other."""
+
+import datetime
+import importlib.util
+import json
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from harness import corpus
+from harness.gateway import binary, told
+from harness.wait import until
+
+REWARD = "qianhai-broker-reward-2024"
+SHANGHAI = datetime.timezone(datetime.timedelta(hours=8))
+
+
+@pytest.fixture(scope="module")
+def year():
+    """The award year whose base year is now."""
+    return str(datetime.datetime.now(SHANGHAI).year + 1)
+
+
+@pytest.fixture(scope="module")
+def sold(gateway):
+    """One pull that earns the broker 6,000,000 yuan."""
+    price = '{ model = "per_pull", amount = "600000000", currency = "CNY" }\nfee = { rate_ppm = 1000000 }'
+    published = corpus.publish(gateway, "test-costly", {"costly.parquet": corpus.parquet(corpus.mixed(50, 1))}, price=price)
+    response = gateway.api(gateway.alice).request("GET", published.url)
+    assert response.status_code == 200 and response.content
+    return published
+
+
+@pytest.fixture(scope="module")
+def bundle(gateway, sold, year, tmp_path_factory):
+    out = tmp_path_factory.mktemp("claim") / "claim.zip"
+    claim = lambda: gateway.kouan(gateway.broker, "incentive", "claim", "--programme", REWARD, "--year", year, "--out", out, "--json")
+    filed = claim()
+    assert filed.status == 9 and filed.json["state"] == "proposed", filed
+    claimed = filed.json["claim"]
+    # Whatever else this gateway has sold comes on top.
+    assert int(claimed["base"]) >= 600_000_000 and claimed["participant"] == "qianhai"
+    assert int(claimed["amount"]) == int(claimed["base"]) // 100
+    # A refused claim gives its contracts back: filed again, it is another one.
+    refused = gateway.kouan(gateway.chan, "incentive", "refuse", filed.json["id"], "--reason", "invoice missing", "--json")
+    assert refused.status == 0 and refused.json["state"] == "refused", refused
+    gateway.api(gateway.broker).refused("GET", f"/v1/claims/{filed.json['id']}/evidence", 409, "conflict")
+    refiled = claim()
+    assert refiled.status == 9 and refiled.json["id"] != filed.json["id"]
+    filed = refiled
+    # Filing again is the same claim; nobody of the same participant, and no broker, releases it.
+    assert claim().json["id"] == filed.json["id"] and not out.exists()
+    api = gateway.api(gateway.broker)
+    api.refused("POST", f"/v1/claims/{filed.json['id']}/release", 403, "forbidden", json={})
+    api.refused("GET", f"/v1/claims/{filed.json['id']}/evidence", 403, "review")
+    gateway.api(gateway.alice).refused("GET", f"/v1/claims/{filed.json['id']}", 404, "not_found")
+    released = gateway.kouan(gateway.chan, "incentive", "release", filed.json["id"], "--json")
+    assert released.status == 0 and released.json["state"] == "released", released
+    until("the release is published", 5, lambda: claim().status == 0)
+    return out
+
+
+@pytest.fixture(scope="module")
+def verifier(bundle, tmp_path_factory):
+    """The bundle's own verifier, as a module."""
+    path = tmp_path_factory.mktemp("verifier") / "claim_verify.py"
+    path.write_bytes(zipfile.ZipFile(bundle).read("verify.py"))
+    assert len(path.read_text().splitlines()) <= 300
+    spec = importlib.util.spec_from_file_location("claim_verify", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def kouan(bundle, *more):
+    return told([binary(), "incentive", "verify", str(bundle), *map(str, more), "--json"])
+
+
+def test_both_verify_it_without_a_network(gateway, bundle, verifier):
+    key = gateway.pki / "log.vkey"
+    said = kouan(bundle, "--key", key)
+    assert said.status == 0 and said.json["verdict"] == "verified", said
+    assert said.json["claim"]["shares"] == {"receipted": 0, "non_affiliated": 1_000_000}
+    script = bundle.parent / "verify.py"
+    script.write_bytes(zipfile.ZipFile(bundle).read("verify.py"))
+    own = subprocess.run([sys.executable, "-I", str(script), str(bundle), str(key)], capture_output=True, text=True, timeout=60)
+    assert own.returncode == 0 and own.stdout.endswith("verified\n"), own
+    face = zipfile.ZipFile(bundle).read("FACE.txt").decode()
+    assert face in own.stdout
+    for share in ("Receipted 經用戶簽收 经用户签收: 0.0000 %", "Witnessed in time on both sides 兩地及時見證 两地及时见证: 0.0000 %"):
+        assert share in face
+    bare = kouan(bundle)
+    assert bare.status == 0 and bare.json["verdict"] == "self-consistent only"
+    assert kouan(bundle, "--key", "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx").status == 6
+
+
+def test_the_bundle_is_deterministic(bundle):
+    archive = zipfile.ZipFile(bundle)
+    assert archive.namelist() == sorted(archive.namelist())
+    assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    assert archive.testzip() is None
+    names = archive.namelist()
+    for name in ("MANIFEST.json", "statements.json", "lines.csv", "checkpoint", "log.vkey", "rules/programme.toml", "README.txt"):
+        assert name in names
+
+
+def test_every_flipped_byte_of_every_file_is_found_and_named_by_both(bundle, verifier, tmp_path):
+    archive = bundle.read_bytes()
+    files = verifier.unpack(archive)
+    assert verifier.pack(files) == archive
+    key = None
+    for name, data in files.items():
+        # In place: the archive's own checksum is wrong.
+        start = archive.index(data)
+        for at in range(0, len(data), max(1, len(data) // 40)):
+            altered = bytearray(archive)
+            altered[start + at] ^= 1
+            with pytest.raises(verifier.Fault, match=f"^`{name}`"):
+                verifier.verify(bytes(altered), key)
+        # Packed again, so that only the bundle's own lists are wrong.
+        for at in {0, len(data) // 2, len(data) - 1}:
+            changed = bytearray(data)
+            changed[at] ^= 1
+            other = verifier.pack({**files, name: bytes(changed)})
+            try:
+                verifier.verify(other, key)
+                raise AssertionError(f"{name}: byte {at} was not noticed")
+            except verifier.Fault as fault:
+                assert str(fault).startswith(f"`{name}`"), fault
+            except ValueError:
+                assert name == "MANIFEST.json"
+        path = tmp_path / "altered.zip"
+        path.write_bytes(other)
+        said = kouan(path)
+        assert said.status == 6 and f"`{name}`" in said.json["error"]["message"], said
+
+
+def test_both_refuse_what_was_made_again_around_another_amount(bundle, verifier, tmp_path):
+    files = verifier.unpack(bundle.read_bytes())
+    claim = json.loads(files["claim.json"])
+    claim["amount"] = "7000000"
+    files["claim.json"] = verifier.canonical(claim)
+    digests = {name: verifier.digest(data) for name, data in files.items() if name not in verifier.LISTS}
+    files["SHA256SUMS"] = "".join(f"{digests[name][7:]}  {name}\n" for name in sorted(digests)).encode()
+    digests["SHA256SUMS"] = verifier.digest(files["SHA256SUMS"])
+    files["MANIFEST.json"] = verifier.canonical({"format": "kouan-claim/1", "files": digests})
+    made_again = verifier.pack(files)
+    with pytest.raises(verifier.Fault, match="^`claim.json`: no leaf"):
+        verifier.verify(made_again, None)
+    path = tmp_path / "again.zip"
+    path.write_bytes(made_again)
+    said = kouan(path)
+    assert said.status == 6 and "claim.json" in said.json["error"]["message"], said
+
+
+def test_a_claim_is_a_leaf_for_each_step_and_a_contract_is_claimed_once(gateway, bundle, year):
+    chan = gateway.api(gateway.chan)
+    claims = gateway.kouan(gateway.broker, "incentive", "claims", "--json").json["claims"]
+    assert [claim["state"] for claim in claims] == ["refused", "released"]
+    entries = chan.request("GET", "/v1/audit?kind=claim").json()["entries"]
+    assert [(entry["leaf"]["state"], entry["leaf"]["participant"]) for entry in entries] == [
+        ("proposed", "qianhai"),
+        ("refused", "regulator"),
+        ("proposed", "qianhai"),
+        ("released", "regulator"),
+    ]
+    chan.refused("POST", f"/v1/claims/{claims[1]['id']}/refuse", 409, "conflict", json={"reason": "too late"})
+    # No more than the programme gives, to whom it gives it.
+    early = gateway.kouan(gateway.broker, "incentive", "claim", "--programme", REWARD, "--year", "2025", "--json")
+    assert early.status == 3 and early.json["error"]["code"] == "denied", early
+    assert gateway.kouan(gateway.alice, "incentive", "claim", "--programme", REWARD, "--year", year, "--json").status == 3
+    assert gateway.kouan(gateway.broker, "incentive", "claim", "--programme", "none", "--year", year, "--json").status == 5

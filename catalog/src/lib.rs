@@ -30,7 +30,7 @@ pub use id::{
     AgreementId, DatasetId, IdError, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId, ReviewId, VersionName,
 };
 pub use manifest::{Manifest, ManifestError};
-pub use mechanism::{Mechanism, MechanismKind, MechanismState};
+pub use mechanism::{Document, Filing, Mechanism, MechanismKind, MechanismState};
 pub use offer::{Fee, Offer, Price, PriceModel};
 pub use participant::{Participant, ParticipantState, Role};
 pub use place::{Place, PlaceError};

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use crate::{MechanismId, ParticipantId};
+use crate::{Digest, MechanismId, ParticipantId};
 
 /// Which instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,6 +29,48 @@ pub enum MechanismState {
     Confirmed,
     /// Withdrawn or ended.
     Revoked,
+}
+
+impl MechanismState {
+    /// The spelling in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Confirmed => "confirmed",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A document that a mechanism rests on. Its bytes stay with the parties: the digest says which bytes they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// What it is called.
+    pub name: String,
+    /// SHA-256 of its bytes, 64 hex digits.
+    #[serde(serialize_with = "hex")]
+    pub sha256: Digest,
+}
+
+/// As the digests of files are written everywhere else.
+fn hex<S: serde::Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&digest.hex())
+}
+
+/// A day of filing that was recorded later and counts once it is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filing {
+    /// Day of filing.
+    pub filed: Date,
+    /// Documents of the filing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Document>,
+    /// Who recorded it: the confirming officer belongs to another participant.
+    pub recorded_by: ParticipantId,
+    /// When it was recorded.
+    pub at: Timestamp,
 }
 
 /// A filing or approval on record, for exactly one exporter and one recipient.
@@ -60,6 +102,12 @@ pub struct Mechanism {
     /// Approved number of persons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persons_max: Option<u64>,
+    /// Documents, by digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Document>,
+    /// A filing that waits for confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filing: Option<Filing>,
     /// Whether it counts.
     pub state: MechanismState,
     /// Who added it: the confirming officer belongs to another participant.

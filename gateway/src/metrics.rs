@@ -1,8 +1,13 @@
 //! The gateway's own metrics, in one table; the listener's are in `admin/metrics.rs`. No names of persons, no free text.
 
-use catalog::ReviewState;
+use std::collections::BTreeMap;
+
+use catalog::{MechanismState, ReviewState};
+use jiff::Timestamp;
+use policy::{RuleSet, WarningCode};
 
 use crate::admin::metrics::{Kind, Metric};
+use crate::rest::mechanisms::upkeep;
 use crate::snapshot::Snapshot;
 
 /// Name, kind, labels and meaning of each.
@@ -39,6 +44,18 @@ pub const GATEWAY_METRICS: &[Metric] = &[
         help: "Reviews requested, released, refused, withdrawn",
     },
     Metric {
+        name: "kouan_mechanisms",
+        kind: Kind::Gauge,
+        labels: &["state"],
+        help: "Mechanisms on file, by state: proposed, confirmed, revoked",
+    },
+    Metric {
+        name: "kouan_mechanism_warnings",
+        kind: Kind::Gauge,
+        labels: &["warning"],
+        help: "Mechanisms of which something is due: filing, extension, renewal, expiry, by warning",
+    },
+    Metric {
         name: "kouan_quarantines_total",
         kind: Kind::Counter,
         labels: &[],
@@ -46,9 +63,30 @@ pub const GATEWAY_METRICS: &[Metric] = &[
     },
 ];
 
-/// Sets the gauges that follow from the catalog.
-pub fn gauge(snapshot: &Snapshot) {
+/// Sets the gauges that follow from the catalog and the day.
+pub fn gauge(snapshot: &Snapshot, rules: &RuleSet, now: Timestamp) {
     let open = snapshot.reviews.values().filter(|review| review.state == ReviewState::Open).count();
-    #[expect(clippy::cast_precision_loss, reason = "a gauge; the number of open reviews is small")]
-    metrics::gauge!("kouan_reviews_open").set(open as f64);
+    metrics::gauge!("kouan_reviews_open").set(number(open));
+    let mut states = [MechanismState::Proposed, MechanismState::Confirmed, MechanismState::Revoked].map(|s| (s, 0));
+    let mut due: BTreeMap<WarningCode, usize> = WarningCode::ALL.iter().map(|code| (*code, 0)).collect();
+    for mechanism in snapshot.mechanisms.values() {
+        for (_, count) in states.iter_mut().filter(|(state, _)| *state == mechanism.state) {
+            *count += 1;
+        }
+        for warning in upkeep(rules, mechanism, now).warnings {
+            *due.entry(warning.code).or_default() += 1;
+        }
+    }
+    for (state, count) in states {
+        metrics::gauge!("kouan_mechanisms", "state" => state.as_str()).set(number(count));
+    }
+    // Those of which there is none are told as well: an alert that ends has to end.
+    for (code, count) in due {
+        metrics::gauge!("kouan_mechanism_warnings", "warning" => code.as_str()).set(number(count));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge of documents in memory: far below 2^52")]
+const fn number(count: usize) -> f64 {
+    count as f64
 }

@@ -148,15 +148,15 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let secrets = Secrets::open(&config.data.join("secrets"))?;
     let catalog = Arc::new(load(&records)?);
     {
-        let catalog = Arc::clone(&catalog);
+        let (catalog, rules) = (Arc::clone(&catalog), Arc::clone(&rules));
         records.on_commit(move |commit| {
             if let Err(error) = catalog.apply(&commit.docs) {
                 // What was just written does not parse: memory and store would drift apart from here.
                 tracing::error!(%error, "a recorded document does not parse");
                 std::process::abort();
             }
-            if commit.docs.iter().any(|doc| doc.kind == DocKind::Review) {
-                crate::metrics::gauge(&catalog.snapshot());
+            if commit.docs.iter().any(|doc| matches!(doc.kind, DocKind::Review | DocKind::Mechanism)) {
+                crate::metrics::gauge(&catalog.snapshot(), &rules, clock::now());
             }
         });
     }

@@ -68,6 +68,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/mechanisms", get(mechanisms::list).post(mechanisms::add))
         .route("/v1/mechanisms/{id}", get(mechanisms::show))
         .route("/v1/mechanisms/{id}/confirm", post(mechanisms::confirm))
+        .route("/v1/mechanisms/{id}/filed", post(mechanisms::filed))
         .route("/v1/mechanisms/{id}/revoke", post(mechanisms::revoke))
         .route("/v1/reviews", get(reviews::list).post(reviews::request))
         .route("/v1/reviews/{id}", get(reviews::show))

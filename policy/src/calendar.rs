@@ -82,6 +82,10 @@ impl Calendar {
             }
         }
         let worked: BTreeSet<_> = file.worked.into_iter().collect();
+        let weekend = |day: &Date| matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+        if let Some(day) = worked.iter().find(|day| !weekend(day)) {
+            return Err(format!("`{day}` is worked like any weekday; `worked` lists Saturdays and Sundays only"));
+        }
         if let Some(day) = worked.intersection(&off).next() {
             return Err(format!("`{day}` is both off and worked; it must be one of them"));
         }

@@ -62,6 +62,15 @@ pub struct Deadline {
     pub done: Option<Date>,
 }
 
+/// How far the parties and the authority have come with a mechanism on file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnFile {
+    /// An authority's officer has confirmed it: until then it carries nothing.
+    pub confirmed: bool,
+    /// A day of filing was recorded that nobody has confirmed yet.
+    pub filing_waits: bool,
+}
+
 /// The deadlines of a mechanism and what is due now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upkeep {
@@ -72,10 +81,13 @@ pub struct Upkeep {
 }
 
 /// The deadlines of `mechanism`, and what of them is due `today` (Asia/Shanghai).
-pub fn upkeep(calendars: &Calendars, mechanism: &Mechanism, today: Date) -> Upkeep {
+pub fn upkeep(calendars: &Calendars, mechanism: &Mechanism, on_file: OnFile, today: Date) -> Upkeep {
     let mut found = Upkeep::default();
+    if !on_file.confirmed {
+        found.warn(WarningCode::Unconfirmed, None);
+    }
     match mechanism.kind {
-        MechanismKind::Sc | MechanismKind::GbaSc => found.filing(calendars, mechanism, today),
+        MechanismKind::Sc | MechanismKind::GbaSc => found.filing(calendars, mechanism, on_file, today),
         MechanismKind::Sa => found.extension(calendars, mechanism, today),
         MechanismKind::Cert => found.renewal(mechanism, today),
     }
@@ -94,16 +106,21 @@ impl Upkeep {
     }
 
     /// Ten working days after the contract takes effect (Standard Contract Measures Art. 7; GBA guide Art. 8).
-    fn filing(&mut self, calendars: &Calendars, mechanism: &Mechanism, today: Date) {
+    fn filing(&mut self, calendars: &Calendars, mechanism: &Mechanism, on_file: OnFile, today: Date) {
         let counted = calendars.filing_deadline(mechanism.effective);
         let early = mechanism.effective.saturating_add(FILED_IN_TIME_DAYS.days());
         let (last, exact) = counted.map_or((early, false), |day| (day, true));
         self.deadline(Duty::File, (last, exact), mechanism.filed);
+        if on_file.filing_waits {
+            self.warn(WarningCode::FilingUnconfirmed, Some(last));
+        }
         let late = if exact { WarningCode::FilingOverdue } else { WarningCode::CalendarMissing };
         match mechanism.filed {
             Some(filed) if filed > last && today > last => self.warn(late, Some(last)),
             None if today > last => self.warn(late, Some(last)),
-            None if today >= mechanism.effective => self.warn(WarningCode::FilingDue, Some(last)),
+            None if today >= mechanism.effective && !on_file.filing_waits => {
+                self.warn(WarningCode::FilingDue, Some(last));
+            }
             _ => {}
         }
     }

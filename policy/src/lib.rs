@@ -13,6 +13,7 @@
 
 mod calendar;
 mod context;
+mod deadlines;
 mod decide;
 mod decision;
 mod digest;
@@ -26,6 +27,7 @@ mod rules;
 mod word;
 
 pub use calendar::{Calendar, Calendars, Jurisdiction};
+pub use deadlines::{Deadline, Duty, OnFile, Upkeep, Warning, WarningCode, upkeep};
 pub use decide::{decide, decide_line, decide_lines};
 pub use decision::{Counters, Decision, Effect, Message, Precondition, Reason, Remedy, Subset, worse};
 pub use evaluate::{Direction, Needed, Outcome, evaluate, is_gba_eligible};

@@ -1,9 +1,7 @@
-//! Plans, agreements, mechanisms, leases.
+//! Plans, agreements, leases.
 
 use catalog::offer::Currency;
-use catalog::{
-    AgreementId, AgreementState, DatasetId, Digest, LeaseId, MechanismKind, ParticipantId, Purpose, VersionName,
-};
+use catalog::{AgreementId, AgreementState, DatasetId, Digest, LeaseId, ParticipantId, Purpose, VersionName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -114,35 +112,6 @@ pub struct AgreementView {
 pub struct AgreementList {
     /// Those of the caller's participant, as consumer or provider.
     pub agreements: Vec<AgreementView>,
-}
-
-/// What `POST /v1/mechanisms` takes. Dates are `YYYY-MM-DD`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AddMechanism {
-    /// Which instrument.
-    pub kind: MechanismKind,
-    /// The authority's or the filing's reference.
-    pub reference: String,
-    /// Whose data.
-    pub exporter: ParticipantId,
-    /// To whom.
-    pub recipient: ParticipantId,
-    /// First day in force.
-    pub effective: String,
-    /// Day of filing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filed: Option<String>,
-    /// Last day in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
-    /// Dataset ids, or `*`.
-    pub datasets: Vec<String>,
-    /// Purposes, or `*`.
-    pub purposes: Vec<String>,
-    /// Approved number of persons.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub persons_max: Option<u64>,
 }
 
 /// A lease.

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod catalog;
 pub mod claim;
 pub mod exchange;
+pub mod mechanism;
 pub mod participant;
 pub mod problem;
 pub mod review;

@@ -6,6 +6,7 @@ pub mod connect;
 pub mod dataset;
 pub mod exchange;
 pub mod incentive;
+pub mod mechanism;
 pub mod node;
 pub mod participant;
 pub mod policy;
@@ -72,7 +73,7 @@ pub enum Command {
     Lease(exchange::LeaseCommand),
     /// Filing and approval references: GBA contract, standard contract, certification, assessment
     #[command(subcommand)]
-    Mechanism(exchange::MechanismCommand),
+    Mechanism(mechanism::MechanismCommand),
     /// Dry run: decision, columns, rows, bytes, price; moves nothing
     Plan(exchange::PlanArgs),
     /// Pull a dataset: resumes by itself, verifies every digest

@@ -175,7 +175,8 @@ fn reviewable_part(
     Ok(None)
 }
 
-fn offered(mechanism: &Mechanism) -> policy::Mechanism {
+/// A mechanism on file as the policy sees it.
+pub fn offered(mechanism: &Mechanism) -> policy::Mechanism {
     policy::Mechanism {
         kind: match mechanism.kind {
             MechanismKind::GbaSc => policy::MechanismKind::GbaSc,

@@ -1,12 +1,18 @@
-//! `/v1/mechanisms`: filings and approvals. A party adds one; it counts once an authority of another participant has
-//! confirmed it; revoking it ends what goes under it.
+//! `/v1/mechanisms`: filings and approvals. A party adds one, and records later when it was filed; each counts once an
+//! officer of an authority that is no party has confirmed it; revoking one ends what rests on it.
+
+mod due;
+mod filing;
+
+pub use due::upkeep;
+pub use filing::filed;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Mechanism, MechanismId, MechanismState, ParticipantId};
 use gateway_api::catalog::Reason;
-use gateway_api::exchange::AddMechanism;
+use gateway_api::mechanism::AddMechanism;
 use gateway_api::{Code, Problem};
 use gateway_store::DocKind;
 use jiff::civil::Date;
@@ -52,6 +58,7 @@ fn checked(body: &AddMechanism, caller: &Caller, scope: &Scope) -> Result<(Date,
     if body.persons_max.is_some_and(|persons| persons >= 1 << 53) {
         return Err(Problem::new(Code::BadInput, "`persons_max` is at most 2^53 − 1"));
     }
+    filing::check_documents(&body.documents)?;
     let effective = date("effective", &body.effective)?;
     let filed = body.filed.as_deref().map(|text| date("filed", text)).transpose()?;
     let expires = body.expires.as_deref().map(|text| date("expires", text)).transpose()?;
@@ -61,14 +68,16 @@ fn checked(body: &AddMechanism, caller: &Caller, scope: &Scope) -> Result<(Date,
     Ok((effective, filed, expires))
 }
 
-fn members(mechanism: &Mechanism) -> [(&'static str, serde_json::Value); 7] {
+fn members(mechanism: &Mechanism) -> [(&'static str, serde_json::Value); 9] {
     [
         ("mechanism", json!(mechanism.id)),
         ("mechanism_kind", json!(mechanism.kind)),
         ("provider", json!(mechanism.exporter)),
         ("consumer", json!(mechanism.recipient)),
         ("effective", json!(mechanism.effective)),
+        ("filed", json!(mechanism.filed)),
         ("expires", json!(mechanism.expires)),
+        ("documents", filing::digests(&mechanism.documents)),
         ("state", json!(mechanism.state)),
     ]
 }
@@ -97,13 +106,16 @@ pub async fn add(
             datasets: body.datasets.clone(),
             purposes: body.purposes.clone(),
             persons_max: body.persons_max,
+            documents: body.documents.clone(),
+            filing: None,
             state: MechanismState::Proposed,
             added_by: caller.principal.participant.clone(),
             at: caller.now,
         };
         let mut change = Change::recorded(caller, &gateway.secrets, "mechanism_add", members(&mechanism))?;
+        change.commit_to(&gateway.secrets, "reference", &mechanism.reference)?;
         change.create(DocKind::Mechanism, mechanism.id.to_string(), &mechanism);
-        Ok(change.answer(StatusCode::CREATED, &mechanism))
+        Ok(change.answer(StatusCode::CREATED, &due::view(&gateway, &mechanism, caller.now)))
     })
     .await
 }
@@ -125,25 +137,27 @@ fn parties(mechanism: &Mechanism) -> [&ParticipantId; 2] {
 }
 
 /// `GET /v1/mechanisms`.
-pub async fn list(State(_): State<Shared>, caller: Caller) -> Result<Response, Refused> {
+pub async fn list(State(gateway): State<Shared>, caller: Caller) -> Result<Response, Refused> {
     let scope = caller.may(Action::ReadMechanisms)?;
-    let found: Vec<&Mechanism> = caller
+    let found: Vec<_> = caller
         .snapshot
         .mechanisms
         .values()
         .map(|doc| &doc.body)
         .filter(|mechanism| scope.covers_any(parties(mechanism)))
+        .map(|mechanism| due::view(&gateway, mechanism, caller.now))
         .collect();
     Ok(json_response(StatusCode::OK, &json!({"mechanisms": found})))
 }
 
 /// `GET /v1/mechanisms/{id}`.
-pub async fn show(State(_): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refused> {
+pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refused> {
     let scope = caller.may(Action::ReadMechanisms)?;
-    Ok(json_response(StatusCode::OK, &find(&caller, &scope, &id)?.1))
+    let (_, mechanism) = find(&caller, &scope, &id)?;
+    Ok(json_response(StatusCode::OK, &due::view(&gateway, &mechanism, caller.now)))
 }
 
-/// `POST /v1/mechanisms/{id}/confirm`.
+/// `POST /v1/mechanisms/{id}/confirm`: the mechanism itself, or a filing that was recorded since.
 pub async fn confirm(
     State(gateway): State<Shared>,
     caller: Caller,
@@ -153,21 +167,42 @@ pub async fn confirm(
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
         let scope = authorise(&caller.principal, Action::Approve)?;
         let (revision, mut mechanism) = find(caller, &scope, &id)?;
-        if mechanism.state != MechanismState::Proposed {
-            return Err(Problem::new(Code::Conflict, "only a proposed mechanism can be confirmed"));
-        }
-        if mechanism.added_by == caller.principal.participant {
+        let waits = mechanism.state == MechanismState::Proposed || mechanism.filing.is_some();
+        if mechanism.state == MechanismState::Revoked || !waits {
             return Err(Problem::new(
-                Code::Forbidden,
-                format!("`{}` added it: an officer of another participant confirms it", mechanism.added_by),
+                Code::Conflict,
+                format!("it is {}, and nothing of it waits for confirmation", mechanism.state.as_str()),
             ));
         }
+        four_eyes(caller, &mechanism)?;
         mechanism.state = MechanismState::Confirmed;
+        if let Some(filing) = mechanism.filing.take() {
+            mechanism.filed = Some(filing.filed);
+            mechanism.documents.extend(filing.documents);
+        }
         let mut change = Change::recorded(caller, &gateway.secrets, "mechanism_confirm", members(&mechanism))?;
         change.replace(DocKind::Mechanism, mechanism.id.to_string(), revision, &mechanism);
-        Ok(change.answer(StatusCode::OK, &mechanism))
+        Ok(change.answer(StatusCode::OK, &due::view(&gateway, &mechanism, caller.now)))
     })
     .await
+}
+
+/// Whoever confirms belongs to another participant than whoever added or filed it, and than its parties.
+fn four_eyes(caller: &Caller, mechanism: &Mechanism) -> Result<(), Problem> {
+    let own = &caller.principal.participant;
+    let forbidden = |what: &str| {
+        Err(Problem::new(Code::Forbidden, format!("`{own}` {what}: an officer of another participant confirms it")))
+    };
+    if mechanism.added_by == *own {
+        return forbidden("added it");
+    }
+    if mechanism.filing.as_ref().is_some_and(|filing| filing.recorded_by == *own) {
+        return forbidden("recorded its filing");
+    }
+    if parties(mechanism).contains(&own) {
+        return forbidden("is a party of it");
+    }
+    Ok(())
 }
 
 /// `POST /v1/mechanisms/{id}/revoke`: no new lease goes under it, and the live ones that rest on it end.
@@ -177,7 +212,8 @@ pub async fn revoke(
     Path(id): Path<String>,
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
-    let text = format!("mechanism revoked: {}", reason(&posted.value.reason)?);
+    let why = reason(&posted.value.reason)?;
+    let text = format!("mechanism revoked: {why}");
     let affected = |mechanism: &Mechanism| Affected::Mechanism(mechanism.id.clone());
     let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
     let (status, body) = execute_value(&gateway, &caller, request, |caller| {
@@ -188,9 +224,10 @@ pub async fn revoke(
         }
         mechanism.state = MechanismState::Revoked;
         let mut change = Change::recorded(caller, &gateway.secrets, "mechanism_revoke", members(&mechanism))?;
+        change.commit_to(&gateway.secrets, "reason", why)?;
         change.replace(DocKind::Mechanism, mechanism.id.to_string(), revision, &mechanism);
         change.cut(&gateway, &affected(&mechanism), &text)?;
-        Ok(change.answer(StatusCode::OK, &mechanism))
+        Ok(change.answer(StatusCode::OK, &due::view(&gateway, &mechanism, caller.now)))
     })
     .await?;
     let (_, mechanism) = find(&caller, &Scope::Everything, &id)?;

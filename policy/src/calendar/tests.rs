@@ -53,6 +53,31 @@ fn every_weekday_is_known_and_make_up_days_count() {
     }
 }
 
+/// What the law says of a whole year. Mainland: every statutory day off that falls on a weekend is made up for, so weekdays
+/// off less weekend days worked is their number: 11, and 13 from 2025 on (Order 795, Art. 2). Hong Kong: 17 general holidays
+/// besides Sundays (Cap. 149), none on a Sunday, no day worked for them.
+#[test]
+fn each_year_is_whole_by_its_own_law() {
+    for calendar in builtin().iter() {
+        let weekend = |day: &&Date| matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+        let year = calendar.year;
+        match calendar.jurisdiction {
+            Jurisdiction::Mainland => {
+                let off = calendar.off.iter().filter(|day| day.year() == year && !weekend(day)).count();
+                let statutory = if year < 2025 { 11 } else { 13 };
+                assert_eq!(off - calendar.worked.len(), statutory, "{year}");
+            }
+            Jurisdiction::HongKong => {
+                assert_eq!((calendar.off.len(), calendar.worked.len()), (17, 0), "{year}");
+                assert!(
+                    calendar.off.iter().all(|day| day.weekday() != Weekday::Sunday && day.year() == year),
+                    "{year}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn the_earlier_calendar_sets_the_deadline() {
     let calendars = builtin();
@@ -95,6 +120,7 @@ fn a_wrong_file_says_why() {
         ("{ name = \"x\", first = \"2025-12-01\", last = \"2025-12-02\" }", "", "in `2026`"),
         ("{ name = \"x\", first = \"2026-02-01\", last = \"2026-02-01\" }", "\"2026-02-01\"", "both"),
         ("{ first = \"2026-02-01\", last = \"2026-02-01\" }", "", "name"),
+        ("", "\"2026-02-02\"", "Saturdays and Sundays"),
     ] {
         let error = Calendar::parse(&file(off, worked)).unwrap_err();
         assert!(error.contains(why), "{error}");

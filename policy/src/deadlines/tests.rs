@@ -5,6 +5,8 @@ use jiff::civil::date;
 use super::*;
 use crate::rules::RuleSet;
 
+const CONFIRMED: OnFile = OnFile { confirmed: true, filing_waits: false };
+
 fn mechanism(kind: MechanismKind, effective: Date, filed: Option<Date>, expires: Option<Date>) -> Mechanism {
     Mechanism {
         kind,
@@ -20,12 +22,16 @@ fn mechanism(kind: MechanismKind, effective: Date, filed: Option<Date>, expires:
 
 fn codes(mechanism: &Mechanism, today: Date) -> Vec<&'static str> {
     let rules = RuleSet::builtin().unwrap();
-    upkeep(rules.calendars(), mechanism, today).warnings.iter().map(|warning| warning.code.as_str()).collect()
+    upkeep(rules.calendars(), mechanism, CONFIRMED, today)
+        .warnings
+        .iter()
+        .map(|warning| warning.code.as_str())
+        .collect()
 }
 
 fn deadline(mechanism: &Mechanism, what: Duty) -> Deadline {
     let rules = RuleSet::builtin().unwrap();
-    let found = upkeep(rules.calendars(), mechanism, date(2026, 11, 22)).deadlines;
+    let found = upkeep(rules.calendars(), mechanism, CONFIRMED, date(2026, 11, 22)).deadlines;
     found.into_iter().find(|deadline| deadline.what == what).unwrap()
 }
 
@@ -46,6 +52,21 @@ fn a_contract_is_filed_within_ten_working_days() {
         assert_eq!(codes(&contract(filed), today), want, "{filed:?} {today}");
     }
     assert_eq!(deadline(&contract(Some(date(2026, 10, 9))), Duty::File).done, Some(date(2026, 10, 9)));
+}
+
+#[test]
+fn what_waits_for_an_officer_is_told() {
+    let rules = RuleSet::builtin().unwrap();
+    let contract = mechanism(MechanismKind::GbaSc, date(2026, 10, 1), None, None);
+    let codes = |on_file, today| -> Vec<WarningCode> {
+        upkeep(rules.calendars(), &contract, on_file, today).warnings.iter().map(|warning| warning.code).collect()
+    };
+    let proposed = OnFile { confirmed: false, filing_waits: false };
+    assert_eq!(codes(proposed, date(2026, 9, 1)), [WarningCode::Unconfirmed]);
+    // A filing that waits is not asked for again; past the deadline it is denied like one that is not there.
+    let waits = OnFile { confirmed: true, filing_waits: true };
+    assert_eq!(codes(waits, date(2026, 10, 9)), [WarningCode::FilingUnconfirmed]);
+    assert_eq!(codes(waits, date(2026, 10, 16)), [WarningCode::FilingUnconfirmed, WarningCode::FilingOverdue]);
 }
 
 /// The day that is in time under any calendar stands in for a deadline that cannot be counted.
@@ -132,7 +153,7 @@ fn a_contract_ends_with_a_word_before() {
     assert_eq!(codes(&contract, date(2027, 1, 1)), ["expired"]);
     let words: Vec<Duty> = {
         let rules = RuleSet::builtin().unwrap();
-        upkeep(rules.calendars(), &contract, date(2026, 11, 1)).deadlines.iter().map(|d| d.what).collect()
+        upkeep(rules.calendars(), &contract, CONFIRMED, date(2026, 11, 1)).deadlines.iter().map(|d| d.what).collect()
     };
     assert_eq!(words, [Duty::File, Duty::Expiry], "in order of the day");
 }
@@ -144,6 +165,7 @@ fn every_warning_is_told_in_three_scripts_with_its_law() {
         let texts = [&warning.message.en, &warning.message.zh_hans, &warning.message.zh_hant];
         assert!(texts.iter().all(|text| text.len() > 20) && texts[1] != texts[2], "{code}");
         assert!(!warning.citation.is_empty());
-        assert_eq!(*code == WarningCode::ExpiryMissing, !warning.message.en.contains("2026-11-30"), "{code}");
+        let no_day = [WarningCode::ExpiryMissing, WarningCode::Unconfirmed].contains(code);
+        assert_eq!(no_day, !warning.message.en.contains("2026-11-30"), "{code}");
     }
 }

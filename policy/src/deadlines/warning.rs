@@ -9,6 +9,10 @@ use crate::word::words;
 words! {
     /// What is due or overdue. A small fixed set: metrics use it as a label.
     pub enum WarningCode {
+        /// It carries nothing yet.
+        Unconfirmed = "unconfirmed",
+        /// A filing is recorded that counts once it is confirmed.
+        FilingUnconfirmed = "filing_unconfirmed",
         /// The contract is in force and not filed.
         FilingDue = "filing_due",
         /// It was not filed in time.
@@ -49,6 +53,7 @@ pub struct Warning {
     pub message: Message,
 }
 
+const NEEDED: &str = "PIPL Art. 38; CAC Order 16 《促进和规范数据跨境流动规定》 Art. 7, 8";
 const FILING: &str = "《个人信息出境标准合同办法》 Art. 7; GBA standard contract guide Art. 8";
 const EXTENSION: &str = "CAC Order 16 《促进和规范数据跨境流动规定》 Art. 9; 《数据出境安全评估办法》 Art. 14";
 const RENEWAL: &str = "《个人信息出境认证办法》 (Order 20)";
@@ -72,11 +77,33 @@ type Words = (Option<&'static str>, &'static str, [String; 3]);
 
 fn text(code: WarningCode, d: &str) -> Words {
     match code {
+        WarningCode::Unconfirmed => (
+            Some("MECH-MISSING"),
+            NEEDED,
+            [
+                "It carries nothing until an authority's officer has confirmed it.".to_owned(),
+                "在主管机构人员确认之前，不能作为出境依据。".to_owned(),
+                "在主管機構人員確認之前，不能作為出境依據。".to_owned(),
+            ],
+        ),
+        WarningCode::FilingUnconfirmed => (
+            Some("MECH-FILING"),
+            FILING,
+            [
+                format!(
+                    "A filing is recorded and counts once an authority's officer has confirmed it; the deadline is {d}."
+                ),
+                format!("备案已登记，待主管机构人员确认后生效；备案期限为{d}。"),
+                format!("備案已登記，待主管機構人員確認後生效；備案期限為{d}。"),
+            ],
+        ),
         WarningCode::FilingDue => (
             Some("MECH-FILING"),
             FILING,
             [
-                format!("The contract is in force and no filing is on record: file it by {d} at the latest and record the day."),
+                format!(
+                    "The contract is in force and no filing is on record: file it by {d} at the latest and record the day."
+                ),
                 format!("合同已生效而未见备案记录：最迟于{d}备案，并登记备案日。"),
                 format!("合同已生效而未見備案記錄：最遲於{d}備案，並登記備案日。"),
             ],
@@ -94,7 +121,9 @@ fn text(code: WarningCode, d: &str) -> Words {
             Some("MECH-CALENDAR"),
             FILING,
             [
-                format!("The working-day calendar for the filing deadline is missing, so only a filing until {d} counts as in time."),
+                format!(
+                    "The working-day calendar for the filing deadline is missing, so only a filing until {d} counts as in time."
+                ),
                 format!("缺少计算备案期限所需的工作日历，仅{d}前的备案可视为按期。"),
                 format!("缺少計算備案期限所需的工作日曆，僅{d}前的備案可視為按期。"),
             ],
@@ -112,7 +141,9 @@ fn text(code: WarningCode, d: &str) -> Words {
             None,
             EXTENSION,
             [
-                format!("Its last 60 working days have begun after {d}: ask for the extension today, or let a new assessment begin."),
+                format!(
+                    "Its last 60 working days have begun after {d}: ask for the extension today, or let a new assessment begin."
+                ),
                 format!("{d}后已进入届满前60个工作日：请即日申请延长，或重新申报评估。"),
                 format!("{d}後已進入屆滿前60個工作日：請即日申請延長，或重新申報評估。"),
             ],
@@ -157,7 +188,8 @@ fn text(code: WarningCode, d: &str) -> Words {
             Some("MECH-DATE"),
             VALIDITY,
             [
-                "An assessment or a certificate without an end date lets nothing leave: add one that states it.".to_owned(),
+                "An assessment or a certificate without an end date lets nothing leave: add one that states it."
+                    .to_owned(),
                 "未载明有效期的评估或认证不能作为出境依据：请登记载明有效期的机制。".to_owned(),
                 "未載明有效期的評估或認證不能作為出境依據：請登記載明有效期的機制。".to_owned(),
             ],

@@ -40,6 +40,8 @@ fn every_command_of_the_contract_is_read() {
         "kouan agreement accept yue-speech --purpose academic-research",
         "kouan lease cut l-1 --reason now",
         "kouan mechanism add --kind gba_sc --reference R --exporter qianhai --recipient hku --effective 2026-10-01",
+        "kouan mechanism add m.toml --document a.pdf --document b.pdf",
+        "kouan mechanism filed m-1 --filed 2026-10-09 --document a.pdf",
         "kouan plan yue-speech --columns a,b --purpose academic-research",
         "kouan pull yue-speech@1 --columns a,b --redact --purpose p --accept --max-price 100 --file x.parquet --format csv --out d --parallel 8",
         "kouan policy decide --facts - --batch",

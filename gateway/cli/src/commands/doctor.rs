@@ -204,6 +204,7 @@ async fn online(profile: &Profile, checks: &mut Vec<Check>) -> Result<(), Exit> 
     checks.push(revocation_list(&client, &text("participant")).await);
     let officer = whoami.get("authority") == Some(&Value::Bool(true)) && text("role") == "compliance";
     checks.push(due::reviews(&client, officer).await);
+    checks.push(due::mechanisms(&client).await);
     if checks.iter().any(|check| check.state == "failed") { Err(Exit::Unauthenticated) } else { Ok(()) }
 }
 

@@ -103,7 +103,8 @@ async fn the_doctor_finds_a_whole_connection_and_a_broken_one() {
             "clock",
             "identity",
             "revocation list",
-            "reviews"
+            "reviews",
+            "mechanisms"
         ]
     );
     // A participant that this gateway does not know.

@@ -148,8 +148,8 @@ fn a_certificate_is_renewed_six_months_before_it_ends() {
 #[test]
 fn a_contract_ends_with_a_word_before() {
     let contract = mechanism(MechanismKind::Sc, date(2025, 3, 3), Some(date(2025, 3, 5)), Some(date(2026, 12, 31)));
-    assert_eq!(codes(&contract, date(2026, 11, 1)), [""; 0]);
-    assert_eq!(codes(&contract, date(2026, 11, 2)), ["expiry_soon"]);
+    assert_eq!(codes(&contract, date(2026, 10, 31)), [""; 0]);
+    assert_eq!(codes(&contract, date(2026, 11, 1)), ["expiry_soon"]);
     assert_eq!(codes(&contract, date(2027, 1, 1)), ["expired"]);
     let words: Vec<Duty> = {
         let rules = RuleSet::builtin().unwrap();

@@ -21,6 +21,12 @@ pub fn today(at: Timestamp) -> Date {
     shanghai(at).date()
 }
 
+/// The instant at which `day` ends in Asia/Shanghai; nothing beyond the last day that can be written.
+pub fn end_of(day: Date) -> Option<Timestamp> {
+    let zone = shanghai(Timestamp::UNIX_EPOCH).time_zone().clone();
+    Some(day.tomorrow().ok()?.to_zoned(zone).ok()?.timestamp())
+}
+
 /// The accounting month in Asia/Shanghai, `2026-11`.
 pub fn period(at: Timestamp) -> String {
     let date = today(at);
@@ -44,5 +50,7 @@ mod tests {
         let after: Timestamp = "2026-12-31T16:00:00Z".parse().unwrap();
         assert_eq!((period(before).as_str(), period(after).as_str()), ("2026-12", "2027-01"));
         assert_eq!(text(after), "2027-01-01T00:00:00+08:00");
+        assert_eq!(end_of(jiff::civil::date(2026, 12, 31)), Some(after));
+        assert_eq!(end_of(Date::MAX), None);
     }
 }

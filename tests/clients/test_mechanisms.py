@@ -164,6 +164,16 @@ def test_reminders_in_api_doctor_and_metrics(gateway):
     assert "qianhai" not in text and due["id"] not in text
 
 
+def test_a_lease_does_not_outlive_its_mechanism(gateway):
+    made = publish(gateway, "test-last-day")
+    last = day(0)
+    mechanism = add(gateway, made, effective=day(-1), filed=day(0), expires=last)
+    lease = gateway.api(gateway.alice).get(f"/v1/leases/{get(gateway, made).headers['kouan-lease']}")
+    assert lease["mechanism"] == mechanism["id"]
+    midnight = (datetime.date.fromisoformat(last) + datetime.timedelta(days=1)).isoformat()
+    assert lease["expires"] == f"{midnight}T00:00:00+08:00", lease
+
+
 def test_revoking_cuts_what_rests_on_it_and_nothing_else(gateway):
     """INV-8: within a second, and never so that it looks complete."""
     data = corpus.parquet(corpus.numbers(2_000_000, seed=42), compression="none", use_dictionary=False, write_statistics=False)

@@ -1,11 +1,13 @@
 """From a refusal that is left to a person to the release that lets it go, and back (POLICY.md, "Releasing a review")."""
 
+import concurrent.futures
 import datetime
 import json
 import time
 import tomllib
 import uuid
 
+import pyarrow.flight as flight
 import pytest
 import requests
 
@@ -91,6 +93,9 @@ def test_the_whole_way_on_the_command_line(gateway, tmp_path):
     assert released.status == 0 and released.json["state"] == "released" and released.json["release"]["in_force"], released
     assert run(gateway.lee, "review", "refuse", review["id"], "--reason", "late").status == 2, "it is answered already"
 
+    told = gateway.kouan(gateway.alice, "plan", made.dataset, "--columns", "n0")
+    assert told.status == 9 and f"kouan review request {made.dataset}@1 --columns n0" in told.out, told
+
     # The decision is what it was; the pull succeeds.
     plan = run(gateway.alice, "plan", made.dataset)
     assert plan.status == 0 and plan.json["decision"]["effect"] == "review", plan
@@ -127,6 +132,19 @@ def test_a_release_fits_one_export_and_no_other(gateway):
     release(gateway, review)
     assert get(gateway, f"{made.url}?columns=n0,n1").status_code == 206
     assert get(gateway, f"{made.url}?columns=n1&columns=n0").status_code == 206, "the same selection, asked otherwise"
+    # Every front door: Flight too.
+    read = lambda path: open(path, "rb").read()
+    client = flight.connect(
+        f"grpc+tls://127.0.0.1:{gateway.port}",
+        tls_root_certs=read(gateway.trust),
+        cert_chain=read(gateway.alice.cert),
+        private_key=read(gateway.alice.key),
+    )
+    wish = {"dataset": made.dataset, "columns": ["n0", "n1"]}
+    info = client.get_flight_info(flight.FlightDescriptor.for_command(json.dumps(wish)))
+    assert client.do_get(info.endpoints[0].ticket).read_all().num_rows == 200
+    with pytest.raises(flight.FlightUnauthorizedError, match="A8"):
+        client.get_flight_info(flight.FlightDescriptor.for_path(made.dataset))
     told_why_not(gateway, f"{made.url}?columns=n0", "it was given for other columns")
     told_why_not(gateway, made.url, "it was given for other columns")
     # Another participant's agreement is another matter; nothing is told of somebody else's release.
@@ -332,6 +350,11 @@ def test_repeating_is_safe_and_is_counted(gateway):
     api.refused("POST", "/v1/reviews", 409, "key_reused", json={"dataset": made.dataset, "note": "x"}, headers=key)
     document = api.refused("POST", "/v1/reviews", 409, "conflict", json={"dataset": made.dataset})
     assert document["review"] == released["id"]
+    # Many at once are one.
+    other = held(gateway, "test-review-at-once")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda _: ask(gateway, other, status=(200, 201))["id"], range(8)))
+    assert len(set(ids)) == 1
     # Pages of one.
     page = gateway.api(gateway.chan).get("/v1/reviews?limit=1")
     assert len(page["reviews"]) == 1

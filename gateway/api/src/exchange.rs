@@ -1,7 +1,10 @@
 //! Plans, agreements, leases.
 
 use catalog::offer::Currency;
-use catalog::{AgreementId, AgreementState, DatasetId, Digest, LeaseId, ParticipantId, Purpose, VersionName};
+use catalog::{
+    AgreementId, AgreementState, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId,
+    VersionName,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -143,6 +146,12 @@ pub struct LeaseView {
     pub created: String,
     /// When it ends by itself.
     pub expires: String,
+    /// The mechanism that it rests on, where one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<MechanismId>,
+    /// The release that it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseId>,
     /// Why it was cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

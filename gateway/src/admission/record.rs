@@ -15,6 +15,7 @@ use crate::export::{Admitted, GrantPlan};
 use crate::gateway::{Shared, expect, version_key};
 use crate::identity::Principal;
 use crate::leaf;
+use crate::rest::mechanisms::carries_until;
 use crate::sessions::Stream;
 
 /// How often a decision is made again because something changed between deciding and recording.
@@ -244,6 +245,14 @@ impl Grounds<'_> {
     fn counted(&self) -> &Judgement {
         self.released.map_or(self.judgement, |released| &released.counted)
     }
+
+    /// A lease does not outlive the release or the mechanism that it rests on.
+    fn carry_until(&self, gateway: &Shared, resolved: &Resolved) -> Timestamp {
+        let released = self.released.map_or(Timestamp::MAX, |released| released.release.until);
+        let mechanism = self.counted().rests_on().and_then(|id| resolved.snapshot.mechanisms.get(id));
+        let carried = mechanism.map(|doc| carries_until(&gateway.rules, doc, resolved.now));
+        carried.unwrap_or(Timestamp::MAX).min(released)
+    }
 }
 
 struct Allowance {
@@ -304,8 +313,7 @@ fn allowance(
         state: LeaseState::Active,
         leaf: 0,
         created: now,
-        // A lease does not outlive the release that it rests on.
-        expires: grounds.released.map_or(Timestamp::MAX, |r| r.release.until).min(expiry(gateway, now)),
+        expires: grounds.carry_until(gateway, resolved).min(expiry(gateway, now)),
         reason: None,
         sent_bytes: 0,
         unit_bytes: 0,

@@ -38,6 +38,8 @@ pub fn view(lease: &Lease) -> LeaseView {
         purpose: lease.purpose.clone(),
         created: clock::text(lease.created),
         expires: clock::text(lease.expires),
+        mechanism: lease.mechanism.clone(),
+        release: lease.release.clone(),
         reason: lease.reason.clone(),
     }
 }

@@ -4,7 +4,7 @@
 mod due;
 mod filing;
 
-pub use due::upkeep;
+pub use due::{carries_until, upkeep};
 pub use filing::filed;
 
 use axum::extract::State;

@@ -92,11 +92,7 @@ fn until(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
     let form = "write the last day as 2026-12-31, or a time as 2026-12-31T18:00:00+08:00";
     let end = match text.parse::<Date>() {
         // A time begins with a date too, so the date must be all of it.
-        Ok(day) if text.len() == 10 => {
-            let after = day.tomorrow().map_err(|_| bad(form))?;
-            let zone = clock::shanghai(now).time_zone().clone();
-            after.to_zoned(zone).map_err(|_| bad(form))?.timestamp()
-        }
+        Ok(day) if text.len() == 10 => clock::end_of(day).ok_or_else(|| bad(form))?,
         _ => text.parse::<Timestamp>().map_err(|_| bad(form))?,
     };
     if end <= now {

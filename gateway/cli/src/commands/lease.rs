@@ -81,6 +81,8 @@ fn shown(value: &Value) -> Lines {
         "unit_bytes",
         "created",
         "expires",
+        "mechanism",
+        "release",
     ];
     fields(members.map(|member| (member, plain(value.get(member).unwrap_or(&Value::Null)))))
 }

@@ -9,7 +9,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::table::fields;
 use crate::output::{bytes, count, decision, money};
-use crate::pull::admission::{self, Question};
+use crate::pull::admission::{self, Question, shell_word};
 use crate::session::{Lines, Session};
 
 /// Prints the plan whatever the decision is; the exit status is the decision's, and with `--json` a refusal stands in the
@@ -33,7 +33,11 @@ pub async fn run(session: &mut Session<'_>, args: &PlanArgs) -> Result<Exit, Com
         }
     }
     let lang = session.lang;
-    session.answer(&value, || shown(&plan, lang))?;
+    session.answer(&value, || {
+        let mut lines = shown(&plan, lang);
+        lines.extend(asking(args, &plan));
+        lines
+    })?;
     Ok(exit)
 }
 
@@ -46,6 +50,28 @@ fn exit_of(plan: &Plan) -> Exit {
         "review" => Exit::Review,
         _ => Exit::Denied,
     }
+}
+
+/// How to ask for a release of what is left to a person.
+fn asking(args: &PlanArgs, plan: &Plan) -> Option<String> {
+    if exit_of(plan) != Exit::Review {
+        return None;
+    }
+    let target = format!("{}@{}", plan.dataset, plan.version);
+    if plan.agreement.is_none() {
+        return Some(format!("an authority's officer may release it, once you have taken the offer of {target}"));
+    }
+    let mut words = vec!["kouan review request".to_owned(), target];
+    if !args.columns.is_empty() {
+        words.extend(["--columns".to_owned(), shell_word(&args.columns.join(","))]);
+    }
+    if args.redact {
+        words.push("--redact".to_owned());
+    }
+    if let Some(purpose) = &args.purpose {
+        words.extend(["--purpose".to_owned(), purpose.to_string()]);
+    }
+    Some(format!("an authority's officer may release it; ask for that: {}", words.join(" ")))
 }
 
 fn shown(plan: &Plan, lang: crate::lang::Lang) -> Lines {

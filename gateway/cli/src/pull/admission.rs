@@ -264,7 +264,7 @@ fn command_line(args: &PullArgs, more: &[&str]) -> String {
 }
 
 /// A word that a POSIX shell reads back as it is.
-fn shell_word(word: &str) -> String {
+pub fn shell_word(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./,:@%+=".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();

@@ -3,7 +3,7 @@
 use catalog::{Mechanism, MechanismState};
 use gateway_api::mechanism::MechanismView;
 use jiff::Timestamp;
-use policy::{OnFile, RuleSet, Upkeep};
+use policy::{Deadline, Duty, OnFile, RuleSet, Upkeep};
 
 use crate::admission::judge::offered;
 use crate::clock;
@@ -17,6 +17,19 @@ pub fn upkeep(rules: &RuleSet, mechanism: &Mechanism, now: Timestamp) -> Upkeep 
     let on_file =
         OnFile { confirmed: mechanism.state == MechanismState::Confirmed, filing_waits: mechanism.filing.is_some() };
     policy::upkeep(rules.calendars(), &offered(mechanism), on_file, clock::today(now))
+}
+
+/// Until when an export may rest on it, if nothing else is recorded: it ends, or its filing is due. A lease of the last day
+/// does not live on into the day on which the policy would deny it.
+pub fn carries_until(rules: &RuleSet, mechanism: &Mechanism, now: Timestamp) -> Timestamp {
+    let binding = |deadline: &Deadline| match deadline.what {
+        Duty::Expiry => true,
+        Duty::File => deadline.done.is_none(),
+        Duty::AskExtension | Duty::Renew => false,
+    };
+    let deadlines = upkeep(rules, mechanism, now).deadlines;
+    let last = deadlines.into_iter().filter(binding).map(|deadline| deadline.day).min();
+    last.and_then(clock::end_of).unwrap_or(Timestamp::MAX)
 }
 
 /// As the API shows it.

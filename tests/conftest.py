@@ -4,7 +4,7 @@ kills takes a gateway of its own."""
 import pytest
 
 from harness import corpus
-from harness.gateway import Gateway
+from harness.gateway import Gateway, binary, told
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -28,8 +28,12 @@ def _running(folder):
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory):
-    """A quickstart that stays up for the whole run."""
-    yield from _running(tmp_path_factory.mktemp("gateway") / "node")
+    """A quickstart that stays up for the whole run. In the end every decision of the run is decided again, from the log
+    alone, and comes out as it was recorded (INV-3)."""
+    folder = tmp_path_factory.mktemp("gateway") / "node"
+    yield from _running(folder)
+    said = told([binary(), "policy", "replay", "--log", str(folder / "data" / "log"), "--json"])
+    assert said.status == 0 and said.json["decisions"] == said.json["reproduced"] > 0, said
 
 
 @pytest.fixture(scope="module")

@@ -81,13 +81,19 @@ fn decide(
     redact: bool,
     contributions: &Contributions,
 ) -> Result<Preview, Problem> {
-    let (rules, sources) = (&gateway.rules, resolved.sources(contributions));
+    let sources = resolved.sources(contributions);
+    let rules = gateway.rules_for(
+        &resolved.snapshot.rulesets,
+        resolved.provider.id.as_str(),
+        resolved.consumer.id.as_str(),
+        resolved.now,
+    )?;
     let (asked, part) = if redact {
-        judge::judge_redacted(rules, &sources, &resolved.columns)?
+        judge::judge_redacted(&rules, &sources, &resolved.columns)?
     } else {
-        (judge::judge(rules, &sources, &resolved.columns)?, None)
+        (judge::judge(&rules, &sources, &resolved.columns)?, None)
     };
-    released::apply(rules, resolved, contributions, Preview { asked, part, released: None })
+    released::apply(&rules, resolved, contributions, Preview { asked, part, released: None })
 }
 
 fn contributions(gateway: &Gateway, resolved: &Resolved) -> Result<Contributions, Problem> {
@@ -107,10 +113,10 @@ pub fn contributions_of(
 }
 
 /// The problem of a refused judgement: 403 with the explanation.
-pub fn refusal(gateway: &Gateway, judgement: &Judgement) -> Problem {
+pub fn refusal(judgement: &Judgement) -> Problem {
     use std::fmt::Write as _;
 
-    let decision = judgement.decision(&gateway.rules);
+    let decision = judgement.decision();
     let code = if decision.effect == Effect::Review { Code::Review } else { Code::Denied };
     let mut detail = match decision.effect {
         Effect::Review => "a person has to decide this export".to_owned(),

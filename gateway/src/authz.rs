@@ -51,6 +51,12 @@ pub enum Action {
     ReadParticipants,
     /// File a claim on an incentive programme.
     FileClaim,
+    /// See rule sets: the law, those that reach over everybody, and one's own.
+    ReadRules,
+    /// Propose rules of one's own participant, and take a proposal back.
+    ProposeRules,
+    /// Put a rule set into force, or take it out. Two officers.
+    ActivateRules,
 }
 
 /// Whose things an action may touch.
@@ -100,12 +106,18 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
             | A::ReadReviews
             | A::ReadParticipants
             | A::Cut
-            | A::AddMechanism,
+            | A::AddMechanism
+            | A::ReadRules
+            | A::ProposeRules,
             R::Compliance,
         ) => Some(if authority { Reach::All } else { Reach::Own }),
-        (A::ReadLog | A::ReadTiles | A::Approve | A::ReleaseReview | A::Restore, R::Compliance) if authority => {
+        (A::ReadLog | A::ReadTiles | A::Approve | A::ReleaseReview | A::Restore | A::ActivateRules, R::Compliance)
+            if authority =>
+        {
             Some(Reach::All)
         }
+        // Whoever is bound by rules may read them.
+        (A::ReadRules, R::Researcher | R::Compute | R::Broker | R::Operator | R::Witness) => Some(Reach::Own),
         (A::FileClaim, R::Researcher | R::Compute | R::Broker)
         | (A::Browse | A::Consume | A::RequestReview | A::ReadLeases, R::Researcher | R::Compute)
         | (A::Browse | A::Register | A::ReadLeases | A::AddMechanism, R::Broker) => Some(Reach::Own),
@@ -165,6 +177,9 @@ const fn words(action: Action) -> &'static str {
         Action::Operate => "change participants or trust",
         Action::ReadParticipants => "read participants",
         Action::FileClaim => "file a claim",
+        Action::ReadRules => "read rule sets",
+        Action::ProposeRules => "propose rules",
+        Action::ActivateRules => "put rules into force or take them out",
     }
 }
 
@@ -173,8 +188,8 @@ const fn who(action: Action) -> &'static str {
         Action::Consume | Action::RequestReview => "a researcher or compute principal does",
         Action::Register => "a broker does",
         Action::Approve | Action::ReleaseReview | Action::ReadLog => "a compliance officer of an authority does",
-        Action::Restore => "two compliance officers of an authority do",
-        Action::SearchLog | Action::Cut => "a compliance officer does",
+        Action::Restore | Action::ActivateRules => "two compliance officers of an authority do",
+        Action::SearchLog | Action::Cut | Action::ProposeRules => "a compliance officer does",
         Action::Operate => "an operator does",
         Action::FileClaim => "the broker or the buyer does",
         Action::ReadTiles => "a witness or an authority's compliance officer does",
@@ -185,6 +200,7 @@ const fn who(action: Action) -> &'static str {
         | Action::AddMechanism
         | Action::ReadMechanisms
         | Action::ReadReviews
+        | Action::ReadRules
         | Action::ReadParticipants => "an operator's or witness's certificate is not for this",
     }
 }
@@ -193,7 +209,7 @@ const fn who(action: Action) -> &'static str {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 20] = [
+    const ACTIONS: [Action; 23] = [
         Action::Browse,
         Action::Consume,
         Action::ReadLeases,
@@ -214,25 +230,28 @@ mod tests {
         Action::ReadReviews,
         Action::ReleaseReview,
         Action::FileClaim,
+        Action::ReadRules,
+        Action::ProposeRules,
+        Action::ActivateRules,
     ];
 
     /// The matrix written out again, cell by cell, in the order of `ACTIONS`: `-` never, `o` own, `*` everything.
     #[test]
     fn every_cell() {
         for (role, authority, want) in [
-            (Role::Researcher, false, "oooo-o-----o---ooo-o"),
-            (Role::Compute, false, "oooo-o-----o---ooo-o"),
-            (Role::Broker, false, "o-oooo----oo---o-o-o"),
-            (Role::Compliance, false, "o-oo-oo---ooo--o-o--"),
-            (Role::Compliance, true, "*-**-*********-*-**-"),
-            (Role::Operator, false, "--------------**----"),
-            (Role::Witness, false, "--------*-----------"),
+            (Role::Researcher, false, "oooo-o-----o---ooo-oo--"),
+            (Role::Compute, false, "oooo-o-----o---ooo-oo--"),
+            (Role::Broker, false, "o-oooo----oo---o-o-oo--"),
+            (Role::Compliance, false, "o-oo-oo---ooo--o-o--oo-"),
+            (Role::Compliance, true, "*-**-*********-*-**-***"),
+            (Role::Operator, false, "--------------**----o--"),
+            (Role::Witness, false, "--------*-----------o--"),
             // An authority's other roles have no more than anybody's.
-            (Role::Researcher, true, "oooo-o-----o---ooo-o"),
-            (Role::Compute, true, "oooo-o-----o---ooo-o"),
-            (Role::Broker, true, "o-oooo----oo---o-o-o"),
-            (Role::Operator, true, "--------------**----"),
-            (Role::Witness, true, "--------*-----------"),
+            (Role::Researcher, true, "oooo-o-----o---ooo-oo--"),
+            (Role::Compute, true, "oooo-o-----o---ooo-oo--"),
+            (Role::Broker, true, "o-oooo----oo---o-o-oo--"),
+            (Role::Operator, true, "--------------**----o--"),
+            (Role::Witness, true, "--------*-----------o--"),
         ] {
             let got: String = ACTIONS
                 .into_iter()

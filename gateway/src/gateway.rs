@@ -9,7 +9,6 @@ use gateway_store::{
     CommitError, DocKind, Expect, LeaseState, ReadError, Reader, Records, Transaction, Uploads, Write,
 };
 use jiff::Timestamp;
-use policy::RuleSet;
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +20,7 @@ use crate::export::Settler;
 use crate::files::Files;
 use crate::identity::Principal;
 use crate::leaf;
+use crate::rulesets::RuleSets;
 use crate::secrets::Secrets;
 use crate::sessions::{Affected, Sessions};
 use crate::snapshot::{Catalog, Snapshot};
@@ -42,8 +42,8 @@ pub struct Gateway {
     pub uploads: Uploads,
     /// The catalog in memory.
     pub catalog: Arc<Catalog>,
-    /// The rules in force.
-    pub rules: Arc<RuleSet>,
+    /// The law, and local rules as they are needed; see [`Gateway::rules_for`].
+    pub rules: RuleSets,
     /// The node's own secrets.
     pub secrets: Secrets,
     /// Live streams.

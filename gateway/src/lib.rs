@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod node;
 pub mod quickstart;
 pub mod rest;
+pub mod rulesets;
 pub mod secrets;
 pub mod sessions;
 pub mod snapshot;

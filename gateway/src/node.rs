@@ -22,6 +22,7 @@ use crate::export::Settler;
 use crate::files::Files;
 use crate::gateway::{Denials, Gateway, Shared};
 use crate::listener::{Door, Listener, ListenerError, ListenerOptions, Rules, RulesLayer};
+use crate::rulesets::{self, RuleSets};
 use crate::secrets::{Secrets, SecretsError};
 use crate::sessions::Sessions;
 use crate::snapshot::{Catalog, SnapshotError};
@@ -78,7 +79,7 @@ pub enum NodeError {
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     /// The first records cannot be written.
-    #[error("the first participants were not recorded: {0}")]
+    #[error("the first participants or the law were not recorded: {0}")]
     Bootstrap(String),
     /// The operating system does not let us hear signals.
     #[error("signals: {0}")]
@@ -132,7 +133,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     raise_descriptors();
     let limits = config.limits.clone();
     let metrics = Metrics::install(&[crate::metrics::GATEWAY_METRICS])?;
-    let rules = Arc::new(RuleSet::builtin()?);
+    let rules = RuleSets::new(RuleSet::builtin()?);
     let identity = certs::tls::ServerIdentity::from_pem(&read(&config.server.cert)?, &read(&config.server.key)?)?;
 
     let (records, recovered) = Records::open(&config.data, OpenOptions::new(clock::now()))?;
@@ -161,6 +162,8 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         });
     }
     bootstrap::participants(&config, &records, &catalog).await?;
+    let published = rulesets::publish_law(&records, &catalog, rules.law()).await;
+    published.map_err(|error| NodeError::Bootstrap(error.to_string()))?;
     let publisher = Publisher::start(&records, &PublisherOptions::new(config.log_key.clone(), config.guard.clone()))?;
 
     let options = ListenerOptions {
@@ -281,6 +284,7 @@ impl Running {
         let mut tasks = tokio::task::JoinSet::new();
         let settling = tokio::spawn(settling);
         tasks.spawn(sweep::run(Arc::clone(&gateway)));
+        tasks.spawn(rulesets::run(Arc::clone(&gateway)));
         tasks.spawn(reload::run(Arc::clone(&gateway), Arc::clone(&self.identity), Arc::clone(&self.reload)));
         {
             let (drain, reload, signals) = (drain.clone(), Arc::clone(&self.reload), self.signals);

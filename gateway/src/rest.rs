@@ -20,6 +20,7 @@ pub mod path;
 mod reference;
 pub mod refused;
 pub mod reviews;
+pub mod rulesets;
 pub mod search;
 pub mod statements;
 mod to_the_end;
@@ -96,7 +97,10 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/audit/{index}/proof", get(audit::proof))
         .route("/v1/log-key", get(audit::key))
         .route("/log/{*path}", get(audit::log))
-        .route("/v1/rulesets", get(later::rulesets))
+        .route("/v1/rulesets", get(rulesets::list).post(rulesets::propose))
+        .route("/v1/rulesets/{id}", get(rulesets::show))
+        .route("/v1/rulesets/{id}/activate", post(rulesets::activate))
+        .route("/v1/rulesets/{id}/revoke", post(rulesets::revoke))
         .route("/v1/leases/{id}/acks", any(later::not_yet))
         .route("/openapi.json", any(later::not_yet))
         .route("/catalog.jsonld", any(later::not_yet))

@@ -4,12 +4,12 @@
 //! a status. A stream that is parked because its consumer does not read is not polled by hyper, so nothing would happen:
 //! what is still there after `GRACE` loses its connection, with a reset.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use catalog::{AgreementId, DatasetId, MechanismId, ParticipantId, ReleaseId, VersionName};
+use catalog::{AgreementId, DatasetId, LeaseId, MechanismId, ParticipantId, ReleaseId, VersionName};
 use futures::task::AtomicWaker;
 use gateway_store::Lease;
 
@@ -42,6 +42,8 @@ pub enum Affected {
     Mechanism(MechanismId),
     /// Every lease that rests on a release.
     Release(ReleaseId),
+    /// These leases.
+    Leases(BTreeSet<LeaseId>),
 }
 
 impl Affected {
@@ -54,6 +56,7 @@ impl Affected {
                     && lease.dataset == *dataset
                     && lease.version == *version
             }
+            Self::Leases(leases) => leases.contains(&lease.id),
             Self::Version(dataset, version) => lease.dataset == *dataset && lease.version == *version,
             Self::Agreement(agreement) => lease.agreement == *agreement,
             Self::Party(party) => lease.participant == *party || lease.provider == *party,

@@ -12,6 +12,7 @@ use catalog::{
     Version, VersionName,
 };
 use gateway_store::{DocChange, DocKind};
+use policy::{Published, Timeline};
 use serde::de::DeserializeOwned;
 
 /// A document and the revision that a change must expect.
@@ -49,6 +50,8 @@ pub struct Snapshot {
     pub mechanisms: Table<MechanismId, Mechanism>,
     /// By id, so from the oldest to the newest.
     pub reviews: Table<ReviewId, Review>,
+    /// What participants and authorities add to the law, by owner.
+    pub rulesets: Arc<Published>,
     /// Pending second signatures and other small records, by id.
     pub settings: Table<String, serde_json::Value>,
 }
@@ -104,6 +107,10 @@ impl Snapshot {
             }
             // Large, and read only when a bundle is made.
             DocKind::ClaimContents => {}
+            DocKind::RuleSet => {
+                let doc: Arc<Doc<Timeline>> = parse(kind, id, revision, body)?;
+                Arc::make_mut(&mut self.rulesets).put(revision, doc.body.clone());
+            }
             _ => {
                 let doc = parse(kind, id, revision, body)?;
                 Arc::make_mut(&mut self.settings).insert(id.to_owned(), doc);

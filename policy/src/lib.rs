@@ -40,6 +40,7 @@ pub use facts::{
 pub use local::{
     Applied, Casting, Failure, Flip, LOCAL_BYTES_MAX, LOCAL_FILES_MAX, LOCAL_RULES_MAX, LocalProblem, LocalRules,
     LocalRulesError, LocalSources, Publication, Published, Reach, SetState, SetStatus, Timeline, VectorReport, check,
+    worked_cases,
 };
 pub use place::{AccessedFrom, Place, PlaceError};
 pub use replay::{Library, LibraryError, Recorded, RecordedRules, instead, replay};

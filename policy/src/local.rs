@@ -16,7 +16,7 @@ use std::sync::Arc;
 use cedar_policy::{PolicyId, PolicySet, ValidationMode};
 use serde::{Deserialize, Serialize};
 
-pub use check::{Casting, Failure, Flip, VectorReport, check};
+pub use check::{Casting, Failure, Flip, VectorReport, check, worked_cases};
 pub(crate) use manifest::Manifest;
 pub use published::{Publication, Published, Reach, SetState, SetStatus, Timeline};
 

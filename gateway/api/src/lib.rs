@@ -10,6 +10,7 @@ pub mod mechanism;
 pub mod participant;
 pub mod problem;
 pub mod review;
+pub mod ruleset;
 pub mod statement;
 
 pub use problem::{Code, Problem};

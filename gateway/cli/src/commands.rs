@@ -42,7 +42,7 @@ pub(crate) async fn run(session: &mut Session<'_>, cli: &Cli) -> Result<Exit, Co
         Command::Pull(args) => pull::run(session, args).await.map(done),
         // A decision has an exit status of its own, even when the command did all it was asked.
         Command::Plan(args) => interrupt.guard(plan::run(session, args)).await,
-        Command::Policy(command) => policy::run(session, command),
+        Command::Policy(command) => interrupt.guard(policy::run(session, command)).await,
         Command::Audit(command) => interrupt.guard(audit::run(session, command)).await,
         Command::Doctor(args) => interrupt.guard(doctor::run(session, args)).await,
         // A claim that awaits its release has an exit status of its own.

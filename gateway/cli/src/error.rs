@@ -16,6 +16,9 @@ pub enum CommandError {
     /// A file, a manifest, a line of input is not right.
     #[error("{0}")]
     Input(String),
+    /// Rules in files are not right; each problem has its file and line.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Rules(Vec<policy::LocalProblem>),
     /// Planned, and not in this release.
     #[error("{0}")]
     NotYet(String),
@@ -148,7 +151,7 @@ impl CommandError {
     /// The exit status.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Input(_) | Self::NotYet(_) => Exit::Usage,
+            Self::Usage(_) | Self::Input(_) | Self::Rules(_) | Self::NotYet(_) => Exit::Usage,
             Self::Gateway(refusal) => refusal.exit(),
             Self::Decision { code: Code::Review, .. } => Exit::Review,
             Self::Decision { .. } => Exit::Denied,
@@ -167,7 +170,7 @@ impl CommandError {
     pub fn code(&self) -> String {
         match self {
             Self::Usage(_) => "usage".to_owned(),
-            Self::Input(_) => "bad_input".to_owned(),
+            Self::Input(_) | Self::Rules(_) => "bad_input".to_owned(),
             Self::NotYet(_) => "not_yet".to_owned(),
             Self::Gateway(refusal) => refusal.code.clone(),
             Self::Decision { code, .. } => code.as_str(),
@@ -200,7 +203,7 @@ impl CommandError {
         }
     }
 
-    /// `{"error": {"code", "message", "explain"?, "leaf"?}}`.
+    /// `{"error": {"code", "message", "explain"?, "leaf"?, "problems"?}}`.
     pub fn to_json(&self) -> Value {
         let mut error = json!({ "code": self.code(), "message": self.to_string() });
         if let Some(object) = error.as_object_mut() {
@@ -209,6 +212,9 @@ impl CommandError {
             }
             if let Some(leaf) = self.leaf() {
                 object.insert("leaf".to_owned(), leaf.into());
+            }
+            if let Self::Rules(problems) = self {
+                object.insert("problems".to_owned(), json!(problems));
             }
         }
         json!({ "error": error })

@@ -26,6 +26,8 @@ pub struct Judgement {
     pub held_by: Vec<String>,
     /// Why a release that is there does not apply, for whoever expected it to.
     pub unreleased: Option<String>,
+    /// The rules that were in force for these parties.
+    pub rules: RuleSet,
 }
 
 impl Judgement {
@@ -50,8 +52,21 @@ impl Judgement {
     }
 
     /// The whole decision with reasons and tested remedies.
-    pub fn decision(&self, rules: &RuleSet) -> Decision {
-        policy::decide(rules, &self.facts)
+    pub fn decision(&self) -> Decision {
+        policy::decide(&self.rules, &self.facts)
+    }
+
+    /// Digest of the rule set that decided: what leaves and releases name.
+    pub fn policy(&self) -> &str {
+        self.rules.digest()
+    }
+
+    /// What is stored beside the leaf, each under its digest, so that the decision can be replayed: the facts, and which
+    /// rules the set was made of.
+    pub fn recorded(&self) -> Vec<(Digest, Vec<u8>)> {
+        let mut stored = vec![self.recorded_facts()];
+        stored.extend(self.rules.manifest().map(|text| (Digest::of(text.as_bytes()), text.into_bytes())));
+        stored
     }
 }
 
@@ -113,6 +128,7 @@ pub(super) fn judge_under(
                 mechanism: mechanism.map(|mechanism| mechanism.id.clone()),
                 held_by: held_by.iter().map(ToString::to_string).collect(),
                 unreleased: None,
+                rules: rules.clone(),
             });
             if allowed {
                 break;
@@ -138,7 +154,7 @@ pub fn judge_redacted(
     if whole.outcome.effect == Effect::Allow {
         return Ok((whole, None));
     }
-    let allowed = whole.decision(rules).columns_allowed;
+    let allowed = whole.decision().columns_allowed;
     if allowed.is_empty() {
         let part = reviewable_part(rules, sources, columns, &whole)?;
         return Ok((whole, part));

@@ -16,6 +16,7 @@ use crate::gateway::{Shared, expect, version_key};
 use crate::identity::Principal;
 use crate::leaf;
 use crate::rest::mechanisms::carries_until;
+use crate::rulesets;
 use crate::sessions::Stream;
 
 /// How often a decision is made again because something changed between deciding and recording.
@@ -274,7 +275,7 @@ fn allowance(
         resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
     let id = gateway.secrets.id("l-", now).map_err(unavailable)?;
     let id = LeaseId::parse(&id).map_err(unavailable)?;
-    let (mut members, facts) = decision_leaf(gateway, resolved, judgement);
+    let mut members = decision_leaf(resolved, judgement);
     let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
     members.insert("lease".to_owned(), json!(id));
     members.insert("agreement".to_owned(), json!(agreement.id));
@@ -292,7 +293,7 @@ fn allowance(
 
     let mut transaction = Transaction::new(now);
     let leaf = transaction.leaf(members);
-    transaction.facts.push(facts);
+    transaction.facts = judgement.recorded();
     transaction.writes.extend(leaf::openings(leaf, openings));
     let lease = Lease {
         id,
@@ -329,6 +330,11 @@ fn allowance(
         expect(DocKind::Version, version_key(&version.dataset, &version.version), version.revision),
         expect(DocKind::Agreement, agreement.id.to_string(), agreement.revision),
     ];
+    transaction.expect.extend(rulesets::expected(
+        &resolved.snapshot,
+        resolved.provider.id.as_str(),
+        principal.participant.as_str(),
+    ));
     if let Some(doc) = judgement.mechanism.as_ref().and_then(|id| resolved.snapshot.mechanisms.get(id)) {
         transaction.expect.push(expect(DocKind::Mechanism, doc.id.to_string(), doc.revision));
     }
@@ -358,14 +364,10 @@ fn expiry(gateway: &Shared, now: Timestamp) -> Timestamp {
     now.checked_add(SignedDuration::from_hours(gateway.config.limits.lease_hours)).unwrap_or(Timestamp::MAX)
 }
 
-/// The members that every decision leaf has, and the facts blob it points to.
-fn decision_leaf(
-    gateway: &Shared,
-    resolved: &Resolved,
-    judgement: &Judgement,
-) -> (Map<String, Value>, (Digest, Vec<u8>)) {
+/// The members that every decision leaf has.
+fn decision_leaf(resolved: &Resolved, judgement: &Judgement) -> Map<String, Value> {
     let mut members = leaf::of("decision");
-    let (digest, facts) = judgement.recorded_facts();
+    let (digest, _) = judgement.recorded_facts();
     let outcome = &judgement.outcome;
     members.insert("dataset".to_owned(), json!(resolved.version.dataset));
     members.insert("version".to_owned(), json!(resolved.version.version));
@@ -375,10 +377,11 @@ fn decision_leaf(
     members.insert("purpose".to_owned(), json!(resolved.purpose));
     members.insert("effect".to_owned(), json!(outcome.effect));
     members.insert("needed".to_owned(), json!(outcome.needed));
-    members.insert("rules".to_owned(), json!(outcome.rules));
-    members.insert("policy".to_owned(), json!(gateway.rules.digest()));
+    let rules: Vec<String> = outcome.rules.iter().map(ToString::to_string).collect();
+    members.insert("rules".to_owned(), leaf::list(&rules));
+    members.insert("policy".to_owned(), json!(judgement.policy()));
     members.insert("facts".to_owned(), json!(digest));
-    (members, (digest, facts))
+    members
 }
 
 /// Records a refusal, or counts its repetition, and gives the problem that says so.
@@ -389,7 +392,7 @@ async fn deny(
     redact: bool,
     judgement: &Judgement,
 ) -> Problem {
-    let problem = refusal(gateway, judgement);
+    let problem = refusal(judgement);
     let keyed = principal.keyed(&gateway.secrets);
     let now = resolved.now;
     if !gateway.denials.admit(&keyed, gateway.config.limits.denials_per_minute_max, now) {
@@ -417,7 +420,7 @@ async fn record_denial(
     keyed: &str,
 ) -> Result<u64, Problem> {
     let now = resolved.now;
-    let (mut members, facts) = decision_leaf(gateway, resolved, judgement);
+    let mut members = decision_leaf(resolved, judgement);
     // The same refusal: principal, request and facts, but for the moment.
     let mut timeless = serde_json::to_value(judgement.facts.gathered()).unwrap_or_default();
     if let Some(members) = timeless.as_object_mut() {
@@ -438,7 +441,7 @@ async fn record_denial(
         }
         let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
         let leaf = transaction.leaf(members.clone());
-        transaction.facts.push(facts.clone());
+        transaction.facts = judgement.recorded();
         transaction.writes.extend(leaf::openings(leaf, openings));
         transaction.writes.push(Write::Denial { key, leaf, at: now });
         match gateway.records.commit(transaction).await {

@@ -55,13 +55,13 @@ pub async fn plan(
     let preview = preview(&gateway, &resolved, request.redact)?;
     let shown = preview.shown();
     let (bytes, unit_bytes, amount) = size(&gateway, &resolved, &shown.columns)?;
-    let decision = shown.decision(&gateway.rules);
+    let decision = shown.decision();
     let mut value = serde_json::to_value(&decision).unwrap_or_default();
     if preview.part.is_some()
         && preview.asked.outcome.effect != Effect::Allow
         && let Some(members) = value.as_object_mut()
     {
-        members.insert("dropped".to_owned(), explain(&preview.asked.decision(&gateway.rules)));
+        members.insert("dropped".to_owned(), explain(&preview.asked.decision()));
     }
     let price = &resolved.version.manifest.offer.price;
     Ok(json_response(

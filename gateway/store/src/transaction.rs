@@ -88,13 +88,15 @@ pub enum DocKind {
     Claim,
     /// The frozen files of a claim.
     ClaimContents,
+    /// The rule sets of one participant.
+    RuleSet,
     /// Anything small that belongs to the node.
     Setting,
 }
 
 impl DocKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Participant,
         Self::Dataset,
         Self::Version,
@@ -104,6 +106,7 @@ impl DocKind {
         Self::Release,
         Self::Claim,
         Self::ClaimContents,
+        Self::RuleSet,
         Self::Setting,
     ];
 
@@ -119,6 +122,7 @@ impl DocKind {
             Self::Release => "release",
             Self::Claim => "claim",
             Self::ClaimContents => "claim_contents",
+            Self::RuleSet => "ruleset",
             Self::Setting => "setting",
         }
     }

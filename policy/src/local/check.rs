@@ -83,6 +83,27 @@ impl VectorReport {
     }
 }
 
+/// In which worked cases each rule of `rules` speaks, by rule id: as a step of the ladder, or against the export.
+pub fn worked_cases(rules: &RuleSet) -> BTreeMap<String, Vec<String>> {
+    let mut cases: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in VECTORS.lines() {
+        let Ok(vector) = serde_json::from_str::<Value>(line) else { continue };
+        let Some(name) = vector.get("name").and_then(Value::as_str) else { continue };
+        let Some(facts) = cast(&vector, "", Casting::AsWritten) else { continue };
+        let against = told(rules, &facts).into_iter().filter_map(|told| match told {
+            Told::Rule(index) | Told::Failed(index) => rules.rule(index).map(|rule| rule.id.clone()),
+            Told::NoBasis => None,
+        });
+        for id in against.chain(evaluate(rules, &facts).basis) {
+            let cases = cases.entry(id.to_string()).or_default();
+            if cases.last().is_none_or(|last| last != name) {
+                cases.push(name.to_owned());
+            }
+        }
+    }
+    cases
+}
+
 /// Decides every worked case under `law` and under `law` with `local`, and says what differs.
 pub fn check(law: &RuleSet, local: &Arc<LocalRules>, reach: Reach) -> VectorReport {
     let both = law.with_local(vec![Applied { reach, rules: Arc::clone(local) }]);

@@ -59,8 +59,12 @@ kinds! {
     Recovery = "recovery",
     /// The node stopped granting by itself.
     Halt = "halt",
-    /// A rule set came into force.
-    PolicyActivate = "policy_activate",
+    /// A set of local rules was proposed.
+    PolicyPropose = "policy_propose",
+    /// A rule set was put into force, at once or for a later moment.
+    PolicyPublish = "policy_publish",
+    /// A rule set was taken back.
+    PolicyRevoke = "policy_revoke",
     /// A participant's trust bundle changed.
     TrustSwap = "trust_swap",
     /// A participant's revocation list changed.

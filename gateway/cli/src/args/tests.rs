@@ -114,8 +114,6 @@ async fn what_comes_later_is_a_clear_error() {
     for line in [
         "kouan deliver a --to b --json",
         "kouan agent --listen 127.0.0.1:0 --json",
-        "kouan policy replay --json",
-        "kouan policy activate x --json",
         "kouan pull yue-speech --where a>1 --json",
         "kouan plan yue-speech --where a>1 --json",
         "kouan statement --participant hku --period 2026-11 --format pdf --json",

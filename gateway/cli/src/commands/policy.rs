@@ -1,4 +1,8 @@
-//! `kouan policy …`: the rules in this binary, offline.
+//! `kouan policy …`: the rules in this binary and in files, offline; the rule sets of a gateway; recorded decisions.
+
+mod local;
+mod replay;
+mod sets;
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
@@ -6,23 +10,26 @@ use std::path::Path;
 use policy::{FACTS_BYTES_MAX, Level, RuleSet, decide_line};
 use serde_json::{Value, json};
 
-use crate::args::policy::{CheckArgs, DecideArgs, PolicyCommand};
+use crate::args::policy::{DecideArgs, PolicyCommand};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::lang::Lang;
 use crate::output::decision;
-use crate::output::table::{Table, fields};
+use crate::output::table::fields;
 use crate::session::{Lines, Session};
 
-pub fn run(session: &mut Session<'_>, command: &PolicyCommand) -> Result<Exit, CommandError> {
+pub async fn run(session: &mut Session<'_>, command: &PolicyCommand) -> Result<Exit, CommandError> {
     match command {
         PolicyCommand::Decide(args) if args.batch => batch(session, args),
         PolicyCommand::Decide(args) => decide(session, args),
-        PolicyCommand::Check(args) => check(session, args),
-        PolicyCommand::Explain { rule } => explain(session, rule),
-        PolicyCommand::List => list(session),
-        PolicyCommand::Replay(_) => Err(super::not_yet("`kouan policy replay`")),
-        PolicyCommand::Activate(_) => Err(super::not_yet("`kouan policy activate`")),
+        PolicyCommand::Check(args) => local::check(session, args),
+        PolicyCommand::Explain(args) => local::explain(session, args),
+        PolicyCommand::List { connect } => sets::list(session, connect).await,
+        PolicyCommand::Show { id, connect } => sets::show(session, id, connect).await,
+        PolicyCommand::Propose(args) => sets::propose(session, args).await,
+        PolicyCommand::Activate(args) => sets::activate(session, args).await,
+        PolicyCommand::Revoke { id, reason, connect } => sets::revoke(session, id, reason, connect).await,
+        PolicyCommand::Replay(args) => replay::run(session, args).await,
     }
 }
 
@@ -130,18 +137,6 @@ fn told(value: &Value, lang: Lang) -> Lines {
     lines
 }
 
-fn check(session: &mut Session<'_>, args: &CheckArgs) -> Result<Exit, CommandError> {
-    if args.path.is_some() {
-        return Err(super::not_yet("`kouan policy check PATH` (rules of your own)"));
-    }
-    let rules = rules()?;
-    let value = json!({ "ok": true, "policy": rules.digest(), "rules": rules.rules().len() });
-    session.answer(&value, || {
-        vec![format!("{} rules are valid", rules.rules().len()), format!("rule set {}", rules.digest())]
-    })?;
-    Ok(Exit::Success)
-}
-
 fn level(level: &Level) -> &'static str {
     match level {
         Level::Deny => "deny",
@@ -151,57 +146,10 @@ fn level(level: &Level) -> &'static str {
     }
 }
 
-fn list(session: &mut Session<'_>) -> Result<Exit, CommandError> {
-    let rules = rules()?;
-    let all: Vec<Value> = rules.rules().iter().map(shown).collect();
-    let value = json!({ "policy": rules.digest(), "rules": all });
-    let lang = session.lang;
-    session.answer(&value, || {
-        let mut table = Table::new(&["RULE", "LEVEL", "LAW", "SAYS"]);
-        for rule in &all {
-            let text = |member: &str| crate::output::plain(rule.get(member).unwrap_or(&Value::Null));
-            let message = rule.get("message").map(|message| lang.text(message).to_owned()).unwrap_or_default();
-            table.row([text("id"), text("level"), text("citation"), message]);
-        }
-        table.lines()
-    })?;
-    Ok(Exit::Success)
-}
-
 fn shown(rule: &policy::Rule) -> Value {
     json!({
         "id": rule.id, "level": level(&rule.level), "directions": rule.directions, "citation": rule.citation,
         "in_force": rule.in_force, "effective_from": rule.effective_from, "effective_to": rule.effective_to,
         "message": rule.message, "file": rule.file, "text": rule.text,
     })
-}
-
-fn explain(session: &mut Session<'_>, wanted: &str) -> Result<Exit, CommandError> {
-    let rules = rules()?;
-    let found: Vec<Value> = rules.rules().iter().filter(|rule| rule.id.as_str() == wanted).map(shown).collect();
-    if found.is_empty() {
-        return Err(CommandError::NotFound(format!("no rule `{wanted}` in this set; see: kouan policy list")));
-    }
-    let lang = session.lang;
-    let value = json!({ "policy": rules.digest(), "rules": found });
-    session.answer(&value, || {
-        let mut lines = Vec::new();
-        for rule in &found {
-            let text = |member: &str| crate::output::plain(rule.get(member).unwrap_or(&Value::Null));
-            let message = rule.get("message").map(|message| lang.text(message).to_owned()).unwrap_or_default();
-            lines.extend(fields([
-                ("rule", text("id")),
-                ("level", text("level")),
-                ("says", message),
-                ("law", text("citation")),
-                ("directions", text("directions")),
-                ("in force", text("in_force")),
-                ("file", text("file")),
-            ]));
-            let source = rule.get("text").and_then(Value::as_str).unwrap_or_default();
-            lines.extend(source.lines().map(|line| format!("  {}", line.trim_end())));
-        }
-        lines
-    })?;
-    Ok(Exit::Success)
 }

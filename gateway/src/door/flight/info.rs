@@ -84,7 +84,7 @@ async fn allowed(gateway: &Shared, caller: &Caller, wish: &Wish) -> Result<Allow
     let preview = preview(gateway, &resolved, wish.redact)?;
     let columns = match preview.admits() {
         Some(judgement) => judgement.columns.clone(),
-        None => return Err(refusal(gateway, preview.refused())),
+        None => return Err(refusal(preview.refused())),
     };
     Ok(Allowed { resolved, columns })
 }
@@ -229,7 +229,7 @@ pub async fn explain(gateway: &Shared, caller: &Caller, json: &[u8]) -> Result<B
     wish.ask.needs_agreement = false;
     let resolved = resolve(gateway, Arc::clone(&caller.snapshot), &caller.principal, &wish.ask, caller.now).await?;
     let preview = preview(gateway, &resolved, wish.redact)?;
-    let decision = preview.shown().decision(&gateway.rules);
+    let decision = preview.shown().decision();
     Ok(Bytes::from(explanation(&decision).to_string()))
 }
 

@@ -46,7 +46,7 @@ pub async fn request(
     let wish = wish(&gateway, &scope, posted.value)?;
     let resolved = resolve(&gateway, caller.snapshot.clone(), &caller.principal, &wish.ask, caller.now).await?;
     let preview = preview(&gateway, &resolved, wish.redact)?;
-    let review = held(&gateway, &resolved, &preview, &wish, id)?;
+    let review = held(&resolved, &preview, &wish, id)?;
     execute(&gateway, &caller, repeat, |caller| {
         authorise(&caller.principal, Action::RequestReview)?;
         open(&gateway, caller, &preview, &review)
@@ -116,13 +116,7 @@ fn refused_ask(gateway: &Shared, scope: &Scope, index: u64) -> Result<Ask, Probl
 }
 
 /// The review of what is left to a person now.
-fn held(
-    gateway: &Shared,
-    resolved: &Resolved,
-    preview: &Preview,
-    wish: &Wish,
-    id: ReviewId,
-) -> Result<Review, Problem> {
+fn held(resolved: &Resolved, preview: &Preview, wish: &Wish, id: ReviewId) -> Result<Review, Problem> {
     if let Some(released) = &preview.released {
         let detail = format!("review `{}` is released already: pull it", released.review.id);
         return Err(Problem::new(Code::Conflict, detail).with("review", json!(released.review.id)));
@@ -132,7 +126,7 @@ fn held(
     }
     let judgement = preview.refused();
     if judgement.outcome.effect != Effect::Review {
-        let mut problem = refusal(gateway, judgement);
+        let mut problem = refusal(judgement);
         problem.detail.push_str("; no officer can release a denial, only what is left to a person");
         return Err(problem);
     }
@@ -150,7 +144,7 @@ fn held(
         columns: judgement.columns.clone(),
         purpose: resolved.purpose.clone(),
         rules: judgement.held_by.clone(),
-        policy: gateway.rules.digest().to_owned(),
+        policy: judgement.policy().to_owned(),
         facts: judgement.recorded_facts().0,
         accessed_from: resolved.accessed_from.clone(),
         refusal: wish.refusal,
@@ -180,9 +174,8 @@ fn open(gateway: &Shared, caller: &Caller, preview: &Preview, review: &Review) -
         return Err(Problem::new(Code::RateLimited, detail).with("retry_after", 3600));
     }
     let mut change = Change::recorded(caller, &gateway.secrets, "review_request", members(review))?;
-    let (digest, facts) = preview.refused().recorded_facts();
-    change.note("facts", json!(digest));
-    change.transaction.facts.push((digest, facts));
+    change.note("facts", json!(review.facts));
+    change.transaction.facts.extend(preview.refused().recorded());
     if let Some(refusal) = review.refusal {
         change.note("refusal", json!(refusal));
     }

@@ -35,7 +35,9 @@ pub fn still_held(gateway: &Shared, caller: &Caller, review: &Review, stated: Op
     if version.state != VersionState::Published {
         return Err(overtaken(format!("the version is {}", version.state.as_str())));
     }
-    if gateway.rules.digest() != review.policy {
+    let (provider, consumer) = (review.provider.as_str(), review.participant.as_str());
+    let rules = gateway.rules_for(&snapshot.rulesets, provider, consumer, caller.now)?;
+    if rules.digest() != review.policy {
         return Err(overtaken("the rule set has changed since it was asked for".to_owned()));
     }
     let party = |id| snapshot.participants.get(id).ok_or_else(|| overtaken("a party is gone".to_owned()));
@@ -59,17 +61,17 @@ pub fn still_held(gateway: &Shared, caller: &Caller, review: &Review, stated: Op
         stated: None,
         now: caller.now,
     };
-    let now_held = judge(&gateway.rules, &sources, &review.columns)?;
+    let now_held = judge(&rules, &sources, &review.columns)?;
     if now_held.outcome.effect != Effect::Review || now_held.held_by != review.rules {
         let rules: Vec<&str> = now_held.outcome.rules.iter().map(policy::RuleId::as_str).collect();
         let (effect, rules) = (now_held.outcome.effect.as_str(), rules.join(", "));
         return Err(overtaken(format!("the decision is `{effect}` now, by {rules}")));
     }
     if let Some(stated) = stated {
-        let with_numbers = judge(&gateway.rules, &sources.with_stated(stated), &review.columns)?;
+        let with_numbers = judge(&rules, &sources.with_stated(stated), &review.columns)?;
         let covered = with_numbers.held_by.iter().all(|rule| review.rules.contains(rule));
         if with_numbers.outcome.effect == Effect::Deny || !covered {
-            let refused = refusal(gateway, &with_numbers);
+            let refused = refusal(&with_numbers);
             let detail = format!("with these numbers no person can release it: {}", refused.detail);
             let mut problem = Problem::new(Code::Conflict, detail);
             problem.explain = refused.explain;

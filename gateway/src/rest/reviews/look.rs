@@ -17,6 +17,12 @@ use crate::gateway::Shared;
 use crate::rest::path::Path;
 use crate::rest::{Caller, Refused, json_response};
 
+/// The rules in force for its parties.
+fn rules(gateway: &Shared, review: &Review, now: Timestamp) -> Result<policy::RuleSet, Problem> {
+    let snapshot = gateway.snapshot();
+    gateway.rules_for(&snapshot.rulesets, review.provider.as_str(), review.participant.as_str(), now)
+}
+
 /// A review without its facts.
 pub fn view(gateway: &Shared, review: &Review, now: Timestamp) -> ReviewView {
     let release = review.release.as_ref().map(|release| ReleaseView {
@@ -28,7 +34,7 @@ pub fn view(gateway: &Shared, review: &Review, now: Timestamp) -> ReviewView {
         subjects: release.subjects,
         in_force: review.state == ReviewState::Released
             && now < release.until
-            && release.policy == gateway.rules.digest(),
+            && rules(gateway, review, now).is_ok_and(|rules| release.policy == rules.digest()),
     });
     ReviewView {
         id: review.id.clone(),
@@ -107,7 +113,7 @@ pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(id): Path<
     if let Some(facts) = gateway.look(|reader| reader.facts(&review.facts))? {
         let text = String::from_utf8(facts).map_err(unavailable)?;
         let facts = policy::Facts::parse(&text).map_err(unavailable)?;
-        view.explain = Some(explain(&policy::decide(&gateway.rules, &facts)));
+        view.explain = Some(explain(&policy::decide(&rules(&gateway, &review, caller.now)?, &facts)));
         if scope == Scope::Everything {
             view.facts = Some(serde_json::from_str(&text).map_err(unavailable)?);
         }

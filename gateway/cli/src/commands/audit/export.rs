@@ -43,13 +43,8 @@ pub async fn run(session: &mut Session<'_>, args: &ExportArgs) -> Result<Exit, C
             let Ok(leaf) = Leaf::parse(entry) else {
                 continue;
             };
-            let Some(path) = leaf.text("facts").and_then(gateway_audit::leaf::facts_path) else {
-                continue;
-            };
-            if copy.optional(&path).await? {
-                facts += 1;
-            } else {
-                facts_missing += 1;
+            for digest in [leaf.text("facts"), leaf.text("policy")].into_iter().flatten() {
+                copy.blob(digest, &mut facts, &mut facts_missing).await?;
             }
         }
     }
@@ -140,6 +135,26 @@ impl Copy<'_> {
         };
         files::write_atomically(&place, &bytes)?;
         Ok((bytes, true))
+    }
+
+    /// The facts or the rule set of a decision, and the texts that the set is made of.
+    async fn blob(&self, digest: &str, found: &mut u64, missing: &mut u64) -> Result<(), CommandError> {
+        let Some(path) = gateway_audit::leaf::facts_path(digest) else { return Ok(()) };
+        if !self.optional(&path).await? {
+            *missing += 1;
+            return Ok(());
+        }
+        *found += 1;
+        let mut library = policy::Library::default();
+        // Facts are no rule set, and need nothing more.
+        if library.add(&files::read_text(&self.dir.join(&path), FILE_BYTES_MAX as u64)?).is_err() {
+            return Ok(());
+        }
+        for part in library.missing(digest) {
+            let Some(path) = gateway_audit::leaf::facts_path(&part) else { continue };
+            if self.optional(&path).await? { *found += 1 } else { *missing += 1 }
+        }
+        Ok(())
     }
 
     /// A facts blob, if the gateway serves it.

@@ -149,7 +149,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let secrets = Secrets::open(&config.data.join("secrets"))?;
     let catalog = Arc::new(load(&records)?);
     {
-        let (catalog, rules) = (Arc::clone(&catalog), Arc::clone(&rules));
+        let (catalog, rules) = (Arc::clone(&catalog), rules.law().clone());
         records.on_commit(move |commit| {
             if let Err(error) = catalog.apply(&commit.docs) {
                 // What was just written does not parse: memory and store would drift apart from here.

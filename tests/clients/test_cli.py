@@ -71,7 +71,7 @@ READS = [
     ("alice", ["agent"], 2),
     ("alice", ["incentive", "list"], 0),
     ("alice", ["incentive", "evaluate", "--programme", "none", "--year", "2026", "--input", "-"], 5),
-    ("alice", ["review", "list"], 2),
+    ("alice", ["review", "list"], 0),
     ("alice", ["no-such-command"], 2),
     ("alice", ["plan"], 2),
     ("alice", ["audit", "verify", "/no/such/folder"], 5),

@@ -72,7 +72,7 @@ pub enum VerifyError {
 }
 
 /// Verifies a whole log: the checkpoint's signature, every entry bundle, every hash tile, the
-/// root, `since`, that every entry is a leaf, that times never go back, and the facts blobs.
+/// root, `since`, that every entry is a leaf, that times never go back, and the blobs of facts and rule sets.
 ///
 /// `progress` is called after each bundle with the entries checked and the entries in all.
 ///

@@ -248,10 +248,10 @@ impl Grounds<'_> {
     }
 
     /// A lease does not outlive the release or the mechanism that it rests on.
-    fn carry_until(&self, gateway: &Shared, resolved: &Resolved) -> Timestamp {
+    fn carry_until(&self, resolved: &Resolved) -> Timestamp {
         let released = self.released.map_or(Timestamp::MAX, |released| released.release.until);
         let mechanism = self.counted().rests_on().and_then(|id| resolved.snapshot.mechanisms.get(id));
-        let carried = mechanism.map(|doc| carries_until(&gateway.rules, doc, resolved.now));
+        let carried = mechanism.map(|doc| carries_until(&self.judgement.rules, doc, resolved.now));
         carried.unwrap_or(Timestamp::MAX).min(released)
     }
 }
@@ -314,7 +314,7 @@ fn allowance(
         state: LeaseState::Active,
         leaf: 0,
         created: now,
-        expires: grounds.carry_until(gateway, resolved).min(expiry(gateway, now)),
+        expires: grounds.carry_until(resolved).min(expiry(gateway, now)),
         reason: None,
         sent_bytes: 0,
         unit_bytes: 0,

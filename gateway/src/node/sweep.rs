@@ -27,7 +27,7 @@ pub async fn run(gateway: Shared) {
 }
 
 async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
-    crate::metrics::gauge(&gateway.snapshot(), &gateway.rules, now);
+    crate::metrics::gauge(&gateway.snapshot(), gateway.rules.law(), now);
     let (expired, unclosed, refusals) = gateway
         .scan(move |reader| {
             Ok((

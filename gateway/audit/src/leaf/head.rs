@@ -14,6 +14,8 @@ pub struct LeafHead<'a> {
     pub at: Timestamp,
     /// `facts`, in the form of [`is_digest`], if there.
     pub facts: Option<&'a str>,
+    /// `policy`, in the same form, if there.
+    pub policy: Option<&'a str>,
 }
 
 impl<'a> LeafHead<'a> {
@@ -22,19 +24,20 @@ impl<'a> LeafHead<'a> {
     /// # Errors
     ///
     /// [`LeafError`] unless they are at most 8 KiB of canonical JSON with `v`, `kind`, `at` and,
-    /// if there, `facts` in their forms.
+    /// if there, `facts` and `policy` in their forms.
     pub fn read(bytes: &'a [u8]) -> Result<Self, LeafError> {
         if bytes.len() > LEAF_BYTES_MAX {
             return Err(LeafError::TooLong { got: bytes.len() });
         }
         let text = std::str::from_utf8(bytes)
             .map_err(|error| LeafError::NotCanonical { at: error.valid_up_to(), why: "UTF-8" })?;
-        let (mut version, mut kind, mut at, mut facts) = (None, None, None, None);
+        let (mut version, mut kind, mut at, mut facts, mut policy) = (None, None, None, None, None);
         scan_object(text, &mut |name, value| match name {
             "v" => version = Some(value),
             "kind" => kind = Some(value),
             "at" => at = Some(value),
             "facts" => facts = Some(value),
+            "policy" => policy = Some(value),
             _ => (),
         })?;
         if version != Some("1") {
@@ -48,15 +51,16 @@ impl<'a> LeafHead<'a> {
             .and_then(quoted)
             .and_then(timestamp)
             .ok_or(LeafError::Member { member: "at", expected: "an RFC 3339 time with offset" })?;
-        let facts = match facts.map(|facts| quoted(facts).filter(|facts| is_digest(facts))) {
-            None => None,
-            Some(Some(facts)) => Some(facts),
-            Some(None) => {
-                return Err(LeafError::Member { member: "facts", expected: "`sha256:` and 64 hexadecimal digits" });
-            }
-        };
-        Ok(Self { kind, at, facts })
+        let (facts, policy) = (digest_of("facts", facts)?, digest_of("policy", policy)?);
+        Ok(Self { kind, at, facts, policy })
     }
+}
+
+/// A member that names a blob by its digest.
+fn digest_of<'a>(member: &'static str, value: Option<&'a str>) -> Result<Option<&'a str>, LeafError> {
+    let Some(value) = value else { return Ok(None) };
+    let digest = quoted(value).filter(|digest| is_digest(digest));
+    digest.map(Some).ok_or(LeafError::Member { member, expected: "`sha256:` and 64 hexadecimal digits" })
 }
 
 fn quoted(raw: &str) -> Option<&str> {

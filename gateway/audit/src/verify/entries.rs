@@ -1,5 +1,5 @@
 //! What an entry says, apart from its hash: that it is a leaf, in the order of time, and that
-//! its facts are there.
+//! its facts and the texts of its rule set are there.
 
 use std::collections::HashSet;
 
@@ -43,10 +43,15 @@ impl EntryCheck {
             self.last_at = Some(last);
             return here(Fault::Order, format!("a time not before {last}"), head.at.to_string());
         }
-        match head.facts {
-            Some(facts) if !self.facts_checked.contains(facts) => self.check_facts(files, counts, index, facts),
-            _ => Ok(None),
+        // The texts of rule sets lie beside the facts, each under its own digest.
+        for blob in [head.facts, head.policy].into_iter().flatten() {
+            if !self.facts_checked.contains(blob)
+                && let Some(found) = self.check_facts(files, counts, index, blob)?
+            {
+                return Ok(Some(found));
+            }
         }
+        Ok(None)
     }
 
     fn check_facts<F: LogFiles>(

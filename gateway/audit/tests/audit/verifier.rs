@@ -2,9 +2,9 @@
 
 use gateway_audit::tiles::{TileBuilder, TileError, TilePath, bundle_entries, encode_entry};
 use gateway_audit::verify::{Fault, LogFiles, Trust, VerifyOptions, verify_log};
-use gateway_audit::{Ed25519Signer, Signer as _, VerifyReport};
+use gateway_audit::{Ed25519Signer, LeafDraft, LeafKind, Signer as _, VerifyReport};
 
-use super::memory_log::{Files, MemoryLog, ORIGIN, decision, small_leaf, verify};
+use super::memory_log::{Files, MemoryLog, ORIGIN, at, decision, small_leaf, verify};
 
 fn log_of(entries: &[Vec<u8>]) -> MemoryLog {
     let mut log = MemoryLog::new();
@@ -118,11 +118,16 @@ fn what_is_wrong_first_is_named() {
     entries[260] = small_leaf(290);
     let missing = format!("sha256:{}", "a".repeat(64));
     entries[20] = decision(20, &missing).build().unwrap().leaf.bytes().to_vec();
+    let without = format!("sha256:{}", "b".repeat(64));
+    entries[30] =
+        LeafDraft::new(LeafKind::PolicyPublish, at(30)).policy(&without).build().unwrap().leaf.bytes().to_vec();
     entries[10] = b"{\"v\":1,\"kind\":\"halt\",\"at\":\"2026-11-22T00:00:00Z\"}".to_vec();
     let facts_file = format!("facts/{}.json", "a".repeat(64));
+    let rules_file = format!("facts/{}.json", "b".repeat(64));
     for (index, fault, file) in [
         (10, Fault::Leaf, "tile/entries/000"),
         (20, Fault::Missing, facts_file.as_str()),
+        (30, Fault::Missing, rules_file.as_str()),
         (261, Fault::Order, "tile/entries/001.p/44"),
         (270, Fault::Order, "tile/entries/001.p/44"),
         (290, Fault::Leaf, "tile/entries/001.p/44"),

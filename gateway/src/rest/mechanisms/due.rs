@@ -34,6 +34,6 @@ pub fn carries_until(rules: &RuleSet, mechanism: &Mechanism, now: Timestamp) -> 
 
 /// As the API shows it.
 pub fn view<'a>(gateway: &Shared, mechanism: &'a Mechanism, now: Timestamp) -> MechanismView<'a> {
-    let Upkeep { deadlines, warnings } = upkeep(&gateway.rules, mechanism, now);
+    let Upkeep { deadlines, warnings } = upkeep(gateway.rules.law(), mechanism, now);
     MechanismView { mechanism, deadlines, warnings }
 }

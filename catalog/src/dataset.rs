@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::lineage::Input;
 use crate::{DatasetId, Digest, Manifest, ParticipantId, VersionName};
 
 /// Where a version stands in its life.
@@ -99,7 +100,7 @@ pub struct Version {
     /// Why it is suspended, withdrawn or quarantined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The manifest as parsed.
+    /// The manifest as parsed, raised to what its inputs say.
     pub manifest: Manifest,
     /// The manifest as sent.
     pub manifest_text: String,
@@ -110,6 +111,12 @@ pub struct Version {
     /// An authority has confirmed the manifest's exemption.
     #[serde(default)]
     pub exemption_confirmed: bool,
+    /// What it was made from, with the limits that came with it; `manifest` is raised to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<Input>,
+    /// An authority has confirmed the manifest's anonymisation report.
+    #[serde(default)]
+    pub anonymisation_confirmed: bool,
     /// Who submitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_by: Option<ParticipantId>,

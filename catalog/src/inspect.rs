@@ -18,6 +18,7 @@ use arrow::array::{RecordBatch, RecordBatchReader as _};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
+use jiff::civil::Date;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::{Value, json};
 
@@ -27,10 +28,13 @@ use self::script::Scripts;
 use crate::admit::Admitted;
 use crate::guard::guarded;
 use crate::layout::Gap;
+use crate::quality::{Counts, Quality};
 use crate::{FileIndex, Manifest};
 
-pub use consumer::inspection_for_consumer;
+pub use consumer::{headline_for_consumer, inspection_for_consumer, inspection_undeclared};
 pub use declared::{DeclaredError, check_columns};
+pub(crate) use distinct::hash;
+pub(crate) use leaves::LeafArray;
 
 /// Rows of which duplicates are counted exactly.
 const EXACT_ROWS: usize = 1 << 20;
@@ -59,7 +63,7 @@ pub enum InspectError {
 }
 
 /// Parts per million, rounded down; a part of nothing is whole.
-fn ppm(part: u64, whole: u64) -> u64 {
+pub(crate) fn ppm(part: u64, whole: u64) -> u64 {
     let ppm = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
     if whole == 0 { 1_000_000 } else { u64::try_from(ppm).unwrap_or(1_000_000) }
 }
@@ -73,6 +77,10 @@ pub struct Inspector<'a> {
     measures: Vec<Measure>,
     /// Distinct rows; `None` when the columns have a type whose rows cannot be compared.
     distinct_rows: Option<Distinct>,
+    /// The quality report, once the columns are known.
+    quality: Option<Quality>,
+    registered: Option<Date>,
+    reports: bool,
     files: Vec<Value>,
     packed: BTreeMap<String, Vec<Gap>>,
     key_values: BTreeMap<String, u64>,
@@ -88,12 +96,29 @@ impl<'a> Inspector<'a> {
             leaves: Vec::new(),
             measures: Vec::new(),
             distinct_rows: Some(Distinct::new(EXACT_ROWS)),
+            quality: None,
+            registered: None,
+            reports: true,
             files: Vec::new(),
             packed: BTreeMap::new(),
             key_values: BTreeMap::new(),
             rows: 0,
             bytes: 0,
         }
+    }
+
+    /// Counts ages from the day of registration; without it the report says nothing about freshness.
+    #[must_use]
+    pub const fn registered_on(mut self, day: Date) -> Self {
+        self.registered = Some(day);
+        self
+    }
+
+    /// Leaves the quality report out: what it costs can be measured.
+    #[must_use]
+    pub const fn without_report(mut self) -> Self {
+        self.reports = false;
+        self
     }
 
     /// Adds a stored file: its bytes, what [`crate::admit::admit`] found, and the gaps that packing left out of it.
@@ -150,6 +175,11 @@ impl<'a> Inspector<'a> {
             self.leaves = leaves.collect();
             let key = self.manifest.and_then(|manifest| manifest.dataset.subject_key.as_deref());
             self.measures = self.leaves.iter().map(|(path, _)| Measure::new(key == Some(path))).collect();
+            if self.reports {
+                let paths = self.leaves.iter().map(|(path, _)| path.clone()).collect();
+                let entry = self.manifest.map(|manifest| &manifest.dataset);
+                self.quality = Some(Quality::new(paths, entry, self.registered));
+            }
             return Ok(());
         }
         let wrong = |column: &str, what: String| {
@@ -185,10 +215,13 @@ impl<'a> Inspector<'a> {
         for ((measure, array), (path, _)) in self.measures.iter_mut().zip(&arrays).zip(&self.leaves) {
             measure.add(array).map_err(|error| format!("column `{path}`: {error}"))?;
         }
+        if let Some(quality) = &mut self.quality {
+            quality.batch(batch, &arrays).map_err(|error| error.to_string())?;
+        }
         if let (Some(distinct), Some(converter)) = (&mut self.distinct_rows, converter) {
             let rows = converter.convert_columns(batch.columns()).map_err(|error| error.to_string())?;
             for row in &rows {
-                distinct.add(distinct::hash(row.as_ref()));
+                distinct.add(hash(row.as_ref()));
             }
         }
         Ok(())
@@ -233,17 +266,21 @@ impl<'a> Inspector<'a> {
             // Three standard errors of the estimate prove nothing.
             if distinct.is_exact() || missing > self.rows / 40 { missing } else { 0 }
         });
+        let mut quality = serde_json::Map::new();
+        quality.insert("completeness_ppm".to_owned(), completeness.into());
+        quality.insert("duplicate_rows_estimate".to_owned(), json!(duplicates));
+        quality.insert("scripts_ppm".to_owned(), scripts.shares());
+        if let Some(report) = self.quality {
+            let counts: Vec<Counts> = self.measures.iter().map(Measure::counts).collect();
+            report.finish(&counts, &mut quality);
+        }
         json!({
             "rows": self.rows,
             "bytes": self.bytes,
             "files": self.files,
             "columns": columns,
             "persons_estimate": persons.or(declared),
-            "quality": {
-                "completeness_ppm": completeness,
-                "duplicate_rows_estimate": duplicates,
-                "scripts_ppm": scripts.shares(),
-            },
+            "quality": quality,
             "packed": self.packed,
             "key_value_metadata": self.key_values,
         })

@@ -14,11 +14,13 @@ mod guard;
 pub mod id;
 pub mod inspect;
 pub mod layout;
+pub mod lineage;
 pub mod manifest;
 pub mod mechanism;
 pub mod offer;
 pub mod participant;
 pub mod place;
+pub mod quality;
 pub mod review;
 
 pub use agreement::{Agreement, AgreementState};

@@ -1,5 +1,6 @@
 //! The dataset manifest (INTERFACE.md, "Dataset manifest"): what a broker says of a version.
 
+mod derived;
 mod fault;
 mod offer;
 mod parse;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{ColumnClass, DatasetId, Digest, Offer, ParticipantId, Place, VersionName};
+use crate::{AgreementId, ColumnClass, DatasetId, Digest, LeaseId, Offer, ParticipantId, Place, VersionName};
 
 pub use fault::ManifestError;
 pub use parse::MANIFEST_BYTES_MAX;
@@ -38,6 +39,25 @@ pub struct Manifest {
     /// `[compliance]`.
     #[serde(default)]
     pub compliance: Compliance,
+    /// `[[derived_from]]`: what it was made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub derived_from: Vec<DerivedFrom>,
+}
+
+/// `[[derived_from]]`: an input that the registrant received through this gateway, under an agreement of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DerivedFrom {
+    /// Of which dataset.
+    pub dataset: DatasetId,
+    /// Which version.
+    pub version: VersionName,
+    /// Under which agreement; this or the lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<AgreementId>,
+    /// By which lease: then only its columns count as received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseId>,
 }
 
 /// `[dataset]`.
@@ -101,6 +121,9 @@ pub struct DatasetSection {
     /// The column that identifies a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_key: Option<String>,
+    /// The column whose values are labels: the quality report tells how evenly they are spread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
 }
 
 /// How many persons a version is about.
@@ -187,15 +210,28 @@ pub struct Compliance {
     /// Hong Kong data protection principle 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpp3: Option<Dpp3>,
-    /// Mainland personal information was mixed in (Provisions Art. 4).
-    #[serde(default)]
-    pub domestic_pi_introduced: bool,
+    /// Mainland personal information was mixed in (Provisions Art. 4). Absent: no, unless an input says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domestic_pi_introduced: Option<bool>,
     /// A claimed exemption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exemption: Option<Exemption>,
     /// Under what it was received, when it came from across the border.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_under: Option<ReceivedUnder>,
+    /// The report that derived data identify nobody any more; it counts once an authority's officer confirms it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymisation_report: Option<AnonymisationReport>,
+}
+
+/// A signed report that data were anonymised (PIPL Art. 73(4)), or that a model does not give its training data back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnonymisationReport {
+    /// Its reference.
+    pub reference: String,
+    /// Digest of the signed report.
+    pub evidence: Digest,
 }
 
 /// PDPO data protection principle 3: what the new use is to the old.

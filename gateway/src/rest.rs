@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod caller;
+pub mod card;
 pub mod change;
 pub mod claims;
 pub mod datasets;
@@ -14,6 +15,7 @@ pub mod later;
 pub mod leases;
 mod leftover;
 pub mod lifecycle;
+pub mod lineage;
 pub mod mechanisms;
 pub mod participants;
 pub mod path;
@@ -47,6 +49,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/datasets", get(search::list).post(intake::register))
         .route("/v1/datasets/{id}", get(datasets::show))
         .route("/v1/datasets/{id}/versions/{version}", get(datasets::version))
+        .route("/v1/datasets/{id}/versions/{version}/card", get(card::get))
         .route("/v1/datasets/{id}/versions/{version}/submit", post(lifecycle::submit))
         .route("/v1/datasets/{id}/versions/{version}/approve", post(lifecycle::approve))
         .route("/v1/datasets/{id}/versions/{version}/publish", post(lifecycle::publish))
@@ -54,6 +57,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/datasets/{id}/versions/{version}/resume", post(lifecycle::resume))
         .route("/v1/datasets/{id}/versions/{version}/withdraw", post(lifecycle::withdraw))
         .route("/v1/datasets/{id}/versions/{version}/confirm-exemption", post(lifecycle::confirm_exemption))
+        .route("/v1/datasets/{id}/versions/{version}/confirm-anonymisation", post(lineage::confirm))
         .route("/v1/datasets/{id}/versions/{version}/files/{name}", file)
         .route("/v1/datasets/{id}/versions/{version}/files/{name}/chunks", get(door::files::chunks))
         .route("/v1/datasets/{id}/versions/{version}/data", get(door::data::get))

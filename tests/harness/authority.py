@@ -114,7 +114,7 @@ def stamp(seconds):
     return at.strftime(STAMP)
 
 
-def join(gateway, authority, participant, roles=("researcher",), crl=None):
+def join(gateway, authority, participant, roles=("researcher",), crl=None, place="HK"):
     """The operator adds a participant that this authority vouches for."""
     return gateway.api(gateway.operator).post(
         "/v1/participants",
@@ -122,7 +122,7 @@ def join(gateway, authority, participant, roles=("researcher",), crl=None):
             "id": participant,
             "trust_domain": authority.trust_domain,
             "names": {"en": f"Test participant {participant}"},
-            "place": "HK",
+            "place": place,
             "roles": list(roles),
             "ca": authority.ca,
             "crl": crl or authority.crl,

@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("gateway-console", &["gateway-api"]),
     (
         "gateway-cli",
-        &["gateway-api", "gateway-audit", "catalog", "policy", "certs", "gateway-ledger", "gateway-stream"],
+        &["gateway-api", "gateway-audit", "catalog", "policy", "certs", "gateway-console", "gateway-ledger", "gateway-stream"],
     ),
     (
         "gateway",
@@ -49,7 +49,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 
 /// Synchronous, no clock, randomness, environment, file, network, async runtime or logging.
-const PURE: [&str; 6] = ["catalog", "policy", "gateway-audit", "gateway-ledger", "gateway-stream", "gateway-api"];
+const PURE: [&str; 7] =
+    ["catalog", "policy", "gateway-audit", "gateway-ledger", "gateway-stream", "gateway-api", "gateway-console"];
 
 /// What would make a crate impure by depending on it.
 const IMPURE: [&str; 26] = [

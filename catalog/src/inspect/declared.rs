@@ -19,9 +19,11 @@ pub enum DeclaredError {
         /// What the file has.
         leaves: Vec<String>,
     },
-    /// `subject_key` names no leaf column.
-    #[error("`subject_key` names `{key}`, but the file has {}", quoted(.leaves))]
-    SubjectKey {
+    /// `subject_key` or `label_column` names no leaf column.
+    #[error("`{member}` names `{key}`, but the file has {}", quoted(.leaves))]
+    Named {
+        /// The manifest's key.
+        member: &'static str,
         /// The name.
         key: String,
         /// What the file has.
@@ -39,8 +41,8 @@ fn quoted(names: &[String]) -> String {
     text
 }
 
-/// Every leaf column has a class (its own, its group's or the default), and every name in `[columns]` and the subject
-/// key name a column.
+/// Every leaf column has a class (its own, its group's or the default), and every name in `[columns]`, the subject key and
+/// the label column name a column.
 pub fn check_columns(manifest: &Manifest, index: &FileIndex) -> Result<(), DeclaredError> {
     let leaves: Vec<String> = index.leaves.iter().map(|leaf| leaf.path.clone()).collect();
     let names = |name: &String| {
@@ -52,8 +54,11 @@ pub fn check_columns(manifest: &Manifest, index: &FileIndex) -> Result<(), Decla
     if !unknown.is_empty() {
         return Err(DeclaredError::Unknown { unknown, leaves });
     }
-    if let Some(key) = manifest.dataset.subject_key.as_ref().filter(|key| !leaves.contains(key)) {
-        return Err(DeclaredError::SubjectKey { key: key.clone(), leaves });
+    let entry = &manifest.dataset;
+    for (member, key) in [("subject_key", &entry.subject_key), ("label_column", &entry.label_column)] {
+        if let Some(key) = key.as_ref().filter(|key| !leaves.contains(key)) {
+            return Err(DeclaredError::Named { member, key: key.clone(), leaves });
+        }
     }
     let missing: Vec<String> = leaves.into_iter().filter(|leaf| manifest.class_of(leaf).is_none()).collect();
     if missing.is_empty() { Ok(()) } else { Err(DeclaredError::Missing(missing)) }

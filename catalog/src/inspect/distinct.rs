@@ -16,7 +16,7 @@ pub(super) struct Distinct {
 }
 
 /// A hash that is the same on every machine.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     // SipHash with fixed keys.
     #[expect(deprecated, reason = "the only hasher of the standard library whose output is specified")]
     let mut hasher = std::hash::SipHasher::new();

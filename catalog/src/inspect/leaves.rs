@@ -6,9 +6,9 @@ use arrow::datatypes::DataType;
 
 /// A leaf array and, when a structure above it may be null, the nulls of both.
 #[derive(Debug, Clone)]
-pub(super) struct LeafArray {
-    pub(super) array: ArrayRef,
-    pub(super) nulls: Option<NullBuffer>,
+pub(crate) struct LeafArray {
+    pub(crate) array: ArrayRef,
+    pub(crate) nulls: Option<NullBuffer>,
 }
 
 /// Takes `array` apart.

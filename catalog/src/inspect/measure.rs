@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::distinct::{Distinct, hash};
 use super::leaves::LeafArray;
 use super::script::Scripts;
+use crate::quality::Counts;
 
 /// Characters of a value that are shown to its provider.
 const SHOWN_CHARS: usize = 120;
@@ -185,6 +186,11 @@ impl Measure {
             }
         }
         Ok(())
+    }
+
+    /// The counts that the quality report takes up.
+    pub(super) fn counts(&self) -> Counts {
+        Counts { values: self.values, nulls: self.nulls, distinct: self.distinct.estimate() }
     }
 
     /// Cell values: for the provider and an authority only.

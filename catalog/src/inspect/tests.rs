@@ -120,7 +120,10 @@ fn columns_must_match_across_files_and_with_the_manifest() {
     assert!(error.to_string().contains("[columns] names `name`"), "{error}");
     let keyless = Manifest::parse(&MANIFEST.replace("subject_key = \"id_no\"", "subject_key = \"id\"")).unwrap();
     let error = check_columns(&keyless, &stored("a.csv", &people(1)).2.index).unwrap_err();
-    assert!(matches!(error, DeclaredError::SubjectKey { .. }), "{error}");
+    let label = Manifest::parse(&MANIFEST.replace("subject_key", "label_column = \"topic\"\nsubject_key")).unwrap();
+    let unlabelled = check_columns(&label, &stored("a.csv", &people(1)).2.index).unwrap_err();
+    assert!(unlabelled.to_string().contains("`label_column` names `topic`, but the file has `id_no`"), "{unlabelled}");
+    assert!(matches!(error, DeclaredError::Named { member: "subject_key", .. }), "{error}");
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
+use super::derived::derived_from;
 use super::fault::{Faults, ManifestError};
 use super::offer::offer;
 use super::section::{Section, clipped};
 use super::{
-    ColumnSection, Compliance, DataClass, DatasetSection, Dpp3, Exemption, ExemptionKind, ImportantStatus, Manifest,
+    AnonymisationReport, ColumnSection, Compliance, DataClass, DatasetSection, Dpp3, Exemption, ExemptionKind, ImportantStatus, Manifest,
     ReceivedDirection, ReceivedKind, ReceivedUnder, Subjects,
 };
 use crate::{ColumnClass, DatasetId, Digest, ParticipantId, Place, VersionName};
@@ -72,6 +73,7 @@ fn read<'a>(root: &'a toml::Spanned<DeTable<'a>>, faults: &RefCell<Faults<'a>>) 
     let compliance = top
         .section("compliance", false, "write a [compliance] table")
         .map_or_else(|| Some(Compliance::default()), compliance);
+    let derived_from = derived_from(&mut top);
     if top.value("rows").is_some() {
         top.fault(
             "rows",
@@ -80,7 +82,13 @@ fn read<'a>(root: &'a toml::Spanned<DeTable<'a>>, faults: &RefCell<Faults<'a>>) 
         );
     }
     top.finish();
-    Some(Manifest { dataset: dataset?, columns: columns?, offer: offer?, compliance: compliance? })
+    Some(Manifest {
+        dataset: dataset?,
+        columns: columns?,
+        offer: offer?,
+        compliance: compliance?,
+        derived_from: derived_from?,
+    })
 }
 
 /// A string of a fixed vocabulary, by serde's spelling of it, so that it has one home.
@@ -142,6 +150,7 @@ fn dataset(mut at: Section<'_, '_>) -> Option<DatasetSection> {
         None => Some(None),
     };
     let subject_key = at.optional("subject_key", "write the dotted name of a column", not_empty);
+    let label_column = at.optional("label_column", "write the dotted name of a column", not_empty);
     at.finish();
     Some(DatasetSection {
         id: id?,
@@ -167,6 +176,7 @@ fn dataset(mut at: Section<'_, '_>) -> Option<DatasetSection> {
         state_secret: state_secret?,
         subjects: subjects?,
         subject_key,
+        label_column,
     })
 }
 
@@ -247,7 +257,8 @@ fn compliance(mut at: Section<'_, '_>) -> Option<Compliance> {
     let export_licence = at.optional("export_licence", "write the reference as a string", reference).flatten();
     let answers = "write \"same-purpose\", \"consented\", \"research-exempt\", \"new-purpose\" or \"unknown\"";
     let dpp3 = at.optional("dpp3", answers, word::<Dpp3>);
-    let domestic_pi_introduced = at.flag("domestic_pi_introduced", false);
+    let said = at.table().contains_key("domestic_pi_introduced");
+    let domestic_pi_introduced = at.flag("domestic_pi_introduced", false).map(|flag| said.then_some(flag));
     let exemption = match at.section("exemption", false, "write { kind = \"transit\", evidence = \"sha256:…\" }") {
         Some(section) => exemption(section).map(Some),
         None => Some(None),
@@ -255,6 +266,11 @@ fn compliance(mut at: Section<'_, '_>) -> Option<Compliance> {
     let received = "write { kind = \"gba_sc\", direction = \"CN->HK\" }";
     let received_under = match at.section("received_under", false, received) {
         Some(section) => received_section(section).map(Some),
+        None => Some(None),
+    };
+    let report = "write { reference = \"…\", evidence = \"sha256:…\" }";
+    let anonymisation_report = match at.section("anonymisation_report", false, report) {
+        Some(section) => anonymisation(section).map(Some),
         None => Some(None),
     };
     at.finish();
@@ -267,6 +283,7 @@ fn compliance(mut at: Section<'_, '_>) -> Option<Compliance> {
         domestic_pi_introduced: domestic_pi_introduced?,
         exemption: exemption?,
         received_under: received_under?,
+        anonymisation_report: anonymisation_report?,
     })
 }
 
@@ -282,6 +299,16 @@ fn exemption(mut at: Section<'_, '_>) -> Option<Exemption> {
     });
     at.finish();
     Some(Exemption { kind: kind?, evidence: evidence.flatten() })
+}
+
+fn anonymisation(mut at: Section<'_, '_>) -> Option<AnonymisationReport> {
+    let reference = at.parsed("reference", "write the report's reference", not_empty);
+    let evidence = at.parsed("evidence", "write `sha256:` and the 64 hex digits of the signed report", |text| {
+        let digest = text.starts_with("sha256:").then(|| Digest::parse(text).ok()).flatten();
+        digest.ok_or_else(|| format!("is `{}`", clipped(text)))
+    });
+    at.finish();
+    Some(AnonymisationReport { reference: reference?, evidence: evidence? })
 }
 
 fn received_section(mut at: Section<'_, '_>) -> Option<ReceivedUnder> {

@@ -265,6 +265,28 @@ impl<'a, 'f> Section<'a, 'f> {
         Some(Section::new(self.path(key), value.span(), table, self.faults))
     }
 
+    /// The tables of an array under `key`, at most `max`; absent: none.
+    pub(super) fn sections(&mut self, key: &'static str, max: usize, fix: &str) -> Option<Vec<Section<'a, 'f>>> {
+        let Some(value) = self.value(key) else { return Some(Vec::new()) };
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong_type(key, value, fix);
+            return None;
+        };
+        if items.len() > max {
+            self.fault(key, format!("has {} items", items.len()), format!("write at most {max}"));
+            return None;
+        }
+        let mut sections = Vec::with_capacity(items.len());
+        for item in items {
+            let Some(table) = item.get_ref().as_table() else {
+                self.wrong_type(key, item, fix);
+                return None;
+            };
+            sections.push(Section::new(self.path(key), item.span(), table, self.faults));
+        }
+        Some(sections)
+    }
+
     /// Refuses every key that was not asked for.
     pub(super) fn finish(self) {
         for key in self.table.keys() {

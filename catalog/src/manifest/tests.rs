@@ -106,6 +106,8 @@ fn each_mistake_names_its_line_and_the_fix() {
         ("sensitive = 300", "sensitive = 12001", "dataset.subjects.sensitive", "persons"),
         ("persons = 12000", "persons = 9007199254740992", "dataset.subjects.persons", "9007199254740991"),
         ("under_14 = 0", "under_14 = -1", "dataset.subjects.under_14", "whole number"),
+        ("subject_key = \"id_no\"", "label_column = \" \"", "dataset.label_column", "dotted name"),
+        ("subject_key = \"id_no\"", "label_colum = \"topic\"", "dataset.label_colum", "did you mean `label_column`?"),
         ("geospatial = false", "geospatail = false", "dataset.geospatail", "did you mean `geospatial`?"),
         ("title = { en = \"Resident ID number\" }", "titel = { en = \"x\" }", "columns.id_no.titel.class", "class"),
         (
@@ -161,6 +163,59 @@ fn missing_facts_are_all_listed_at_once() {
     }
     assert!(paths.contains(&"offer.price"), "{error}");
     assert!(error.to_string().contains("line 1: `dataset.title` is missing"), "{error}");
+}
+
+#[test]
+fn a_label_column_is_read() {
+    let text = WHOLE.replace("subject_key = \"id_no\"", "label_column = \"topic\"");
+    assert_eq!(Manifest::parse(&text).unwrap().dataset.label_column.as_deref(), Some("topic"));
+}
+
+const INPUTS: &str = r#"
+[[derived_from]]
+dataset = "yue-speech"
+version = "1"
+agreement = "a-1"
+[[derived_from]]
+dataset = "yue-text"
+version = "2026.1"
+lease = "l-1"
+"#;
+
+#[test]
+fn inputs_are_read_and_each_mistake_in_them_is_named() {
+    let whole = format!("{WHOLE}{INPUTS}");
+    let manifest = Manifest::parse(&whole).unwrap();
+    let names: Vec<_> = manifest.derived_from.iter().map(|input| input.dataset.as_str()).collect();
+    assert_eq!(names, ["yue-speech", "yue-text"]);
+    assert_eq!(manifest.compliance.domestic_pi_introduced, Some(false));
+    let silent = Manifest::parse(&whole.replace("domestic_pi_introduced = false\n", "")).unwrap();
+    assert_eq!(silent.compliance.domestic_pi_introduced, None);
+    for (from, to, path, fix) in [
+        ("agreement = \"a-1\"", "", "derived_from.agreement", "agreement or the lease"),
+        ("agreement = \"a-1\"", "agreement = \"a-1\"\nlease = \"l-2\"", "derived_from.lease", "one of the two"),
+        ("dataset = \"yue-text\"", "dataset = \"Y\"", "derived_from.dataset", "id of a dataset"),
+        ("lease = \"l-1\"", "leese = \"l-1\"", "derived_from.leese", "did you mean `lease`?"),
+        (
+            "dataset = \"yue-text\"\nversion = \"2026.1\"\nlease = \"l-1\"",
+            "dataset = \"yue-speech\"\nversion = \"1\"\nagreement = \"a-1\"",
+            "derived_from.dataset",
+            "keep one",
+        ),
+        ("pipia = \"PIPIA-2026-001\"", "anonymisation_report = { reference = \"R-1\" }", "evidence", "sha256:"),
+        (
+            "pipia = \"PIPIA-2026-001\"",
+            "anonymisation_report = { reference = \"\", evidence = \"sha256:00\" }",
+            "reference",
+            "reference",
+        ),
+    ] {
+        assert!(whole.contains(from), "{from}");
+        let error = Manifest::parse(&whole.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(path) && error.contains(fix), "{to}: {error}");
+    }
+    let none = Manifest::parse(&format!("derived_from = \"x\"\n{WHOLE}")).unwrap_err();
+    assert!(none.to_string().contains("[[derived_from]]"), "{none}");
 }
 
 #[test]

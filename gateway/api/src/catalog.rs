@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use catalog::manifest::Localised;
-use catalog::{ColumnClass, DatasetId, Digest, Offer, ParticipantId, SourceFile, VersionName, VersionState};
+use catalog::lineage::Limits;
+use catalog::manifest::{AnonymisationReport, Localised};
+use catalog::quality::Headline;
+use catalog::{
+    AgreementId, ColumnClass, DatasetId, Digest, LeaseId, Offer, ParticipantId, SourceFile, VersionName, VersionState,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,6 +54,9 @@ pub struct DatasetSummary {
     pub bytes: u64,
     /// On what terms.
     pub offer: Offer,
+    /// What the quality report says in short; absent before the first file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Headline>,
 }
 
 /// `GET /v1/datasets/{id}`.
@@ -95,12 +102,47 @@ pub struct VersionView {
     pub schema: Vec<ColumnView>,
     /// What inspection found.
     pub inspection: Value,
+    /// What its quality report says in short; absent before the first file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Headline>,
     /// On what terms.
     pub offer: Offer,
     /// Digest of the offer.
     pub offer_digest: Digest,
     /// The `[dataset]` section of the manifest.
     pub entry: Value,
+    /// What it was made from, with the limits that it inherits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<InputView>,
+    /// The report that it identifies nobody any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymisation: Option<AnonymisationView>,
+}
+
+/// An input of a derived version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputView {
+    /// Of which dataset.
+    pub dataset: DatasetId,
+    /// Which version.
+    pub version: VersionName,
+    /// Under which agreement it was received; for the provider's side and an authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<AgreementId>,
+    /// By which lease, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseId>,
+    /// What comes with it.
+    pub limits: Limits,
+}
+
+/// An anonymisation report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnonymisationView {
+    /// The report.
+    pub report: AnonymisationReport,
+    /// Whether an authority's officer has confirmed it; until then it lifts nothing.
+    pub confirmed: bool,
 }
 
 /// A stored file.

@@ -3,6 +3,7 @@
 //! Members are snake_case; money is a decimal string of minor units with a currency; times are RFC 3339 with offset.
 
 pub mod audit;
+pub mod card;
 pub mod catalog;
 pub mod claim;
 pub mod exchange;

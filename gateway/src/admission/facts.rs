@@ -152,7 +152,7 @@ impl<'a> Sources<'a> {
                 "important_status": entry.important_status, "state_secret": entry.state_secret,
                 "controlled_item": entry.controlled_item, "genetic_resource": entry.genetic_resource,
                 "geospatial": entry.geospatial, "source_statement": !entry.source_statement.trim().is_empty(),
-                "collected_in": entry.collected_in, "domestic_pi_introduced": compliance.domestic_pi_introduced,
+                "collected_in": entry.collected_in, "domestic_pi_introduced": compliance.domestic_pi_introduced.unwrap_or(false),
                 "columns": classes, "subjects": self.subjects(), "received_under": compliance.received_under,
             },
             "columns": columns,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use catalog::inspect::{headline_for_consumer, inspection_for_consumer};
 use catalog::{ColumnClass, Dataset, DatasetId, Version, VersionName};
-use gateway_api::catalog::{ColumnView, DatasetSummary, DatasetView, FileView, VersionRef, VersionView};
+use gateway_api::catalog::{AnonymisationView, ColumnView, DatasetSummary, DatasetView, FileView, InputView, VersionRef, VersionView};
 use gateway_api::{Code, Problem};
 use serde_json::Value;
 
@@ -73,6 +74,7 @@ pub fn summary(versions: &[&Arc<Doc<Version>>]) -> Option<DatasetSummary> {
         rows: version.files.iter().map(|file| file.rows).sum(),
         bytes: version.files.iter().map(|file| file.bytes).sum(),
         offer: version.manifest.offer.clone(),
+        quality: headline_for_consumer(&version.inspection, &version.manifest),
     })
 }
 
@@ -120,7 +122,7 @@ pub fn view(_: &Shared, caller: &Caller, version: &Version) -> VersionView {
     let inspection = if sees_values(caller, version) {
         version.inspection.clone()
     } else {
-        catalog::inspect::inspection_for_consumer(&version.inspection, &version.manifest)
+        inspection_for_consumer(&version.inspection, &version.manifest)
     };
     VersionView {
         dataset: version.dataset.clone(),
@@ -141,12 +143,33 @@ pub fn view(_: &Shared, caller: &Caller, version: &Version) -> VersionView {
                 source: file.source.clone(),
             })
             .collect(),
+        lineage: lineage(version, sees_values(caller, version)),
+        anonymisation: version.manifest.compliance.anonymisation_report.clone().map(|report| AnonymisationView {
+            report,
+            confirmed: version.anonymisation_confirmed,
+        }),
         schema: schema(version),
+        quality: headline_for_consumer(&version.inspection, &version.manifest),
         inspection,
         offer: version.manifest.offer.clone(),
         offer_digest: version.manifest.offer_digest(),
         entry: serde_json::to_value(&version.manifest.dataset).unwrap_or_default(),
     }
+}
+
+/// What the version was made from. Under which agreement and lease its registrant received that is between the parties.
+fn lineage(version: &Version, own: bool) -> Vec<InputView> {
+    version
+        .lineage
+        .iter()
+        .map(|input| InputView {
+            dataset: input.dataset.clone(),
+            version: input.version.clone(),
+            agreement: own.then(|| input.agreement.clone()),
+            lease: input.lease.clone().filter(|_| own),
+            limits: input.limits.clone(),
+        })
+        .collect()
 }
 
 fn schema(version: &Version) -> Vec<ColumnView> {

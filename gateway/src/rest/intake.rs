@@ -130,6 +130,8 @@ fn describe(gateway: &Shared, caller: &Caller, manifest: &Manifest, text: &str) 
             return Err(Problem::new(Code::Conflict, detail));
         }
     }
+    let lineage = super::lineage::inputs(gateway, caller, manifest)?;
+    let inputs: Vec<String> = lineage.iter().map(catalog::lineage::Input::name).collect();
     let version = Version {
         dataset: entry.id.clone(),
         version: entry.version.clone(),
@@ -137,11 +139,13 @@ fn describe(gateway: &Shared, caller: &Caller, manifest: &Manifest, text: &str) 
         registrant: own.clone(),
         state: VersionState::Draft,
         reason: None,
-        manifest: manifest.clone(),
+        manifest: super::lineage::raised(manifest, &lineage, false)?,
         manifest_text: text.to_owned(),
         files: Vec::new(),
         inspection: Value::Null,
         exemption_confirmed: false,
+        lineage,
+        anonymisation_confirmed: false,
         submitted_by: None,
         approved_by: None,
         at: caller.now,
@@ -152,7 +156,9 @@ fn describe(gateway: &Shared, caller: &Caller, manifest: &Manifest, text: &str) 
         ("provider", json!(provider)),
         ("manifest", json!(version.manifest_digest())),
     ];
-    let mut change = Change::recorded(caller, &gateway.secrets, "catalog_register", members)?;
+    let inputs = (!inputs.is_empty()).then(|| ("inputs", crate::leaf::list(&inputs)));
+    let mut change =
+        Change::recorded(caller, &gateway.secrets, "catalog_register", members.into_iter().chain(inputs))?;
     let id = entry.id.to_string();
     if let Some(doc) = existing {
         let mut dataset = doc.body.clone();
@@ -316,7 +322,7 @@ fn look_into(
     let mut files: Vec<FileEntry> = version.files.iter().filter(|file| file.name != entry.name).cloned().collect();
     files.push(entry.clone());
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut inspector = Inspector::new(Some(manifest));
+    let mut inspector = Inspector::new(Some(manifest)).registered_on(crate::clock::today(version.at));
     for file in &files {
         let refused = |error: InspectError| Problem::new(Code::BadInput, error.to_string());
         if file.name == entry.name {

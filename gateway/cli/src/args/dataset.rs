@@ -14,6 +14,9 @@ pub enum DatasetCommand {
     Inspect {
         /// File or folder
         path: PathBuf,
+        /// Write a dataset card too: a page (.html) or JSON (.json)
+        #[arg(long, value_name = "FILE")]
+        card: Option<PathBuf>,
     },
     /// Register a version: manifest, then files; goes on where it was interrupted
     Register(RegisterArgs),
@@ -31,16 +34,31 @@ pub enum DatasetCommand {
     Resume(ActionArgs),
     /// Confirm the exemption that a version declares (compliance of an authority)
     ConfirmExemption(ActionArgs),
+    /// Confirm that derived data identify nobody any more (compliance of an authority)
+    ConfirmAnonymisation(ActionArgs),
     /// Datasets that you may see
     List(ListArgs),
     /// One dataset, or one version of it: schema, files, offer
     Show(ActionArgs),
+    /// The dataset card: quality, terms, classes, findings on one page
+    Card(CardArgs),
     /// Search in English, Traditional and Simplified Chinese alike
     Search(SearchArgs),
 }
 
+/// What `register --help` says of the newer parts of a manifest.
+const MANIFEST_HELP: &str = "\
+In the manifest, beside the usual keys:
+  label_column = \"topic\"       in [dataset]: the quality report tells how evenly its values are spread
+  [[derived_from]]             once for each input of derived data, received through this gateway:
+  dataset, version             which, and
+  agreement or lease           under what; the limits of the strictest input are inherited
+  anonymisation_report = { reference = \"…\", evidence = \"sha256:…\" }
+                               in [compliance]: lifts limits of personal information once an officer confirms it";
+
 /// `kouan dataset register`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = MANIFEST_HELP)]
 pub struct RegisterArgs {
     /// The manifest, TOML
     pub manifest: PathBuf,
@@ -61,6 +79,20 @@ pub struct ActionArgs {
     /// Dataset, and version if not the newest
     #[arg(value_name = "DATASET[@VERSION]")]
     pub target: Target,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// `kouan dataset card`.
+#[derive(Debug, Clone, Args)]
+pub struct CardArgs {
+    /// Dataset, and version if not the newest
+    #[arg(value_name = "DATASET[@VERSION]")]
+    pub target: Target,
+    /// Write the page (.html) or the JSON (.json) there
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Gateway and certificate.
     #[command(flatten)]
     pub connect: ConnectArgs,

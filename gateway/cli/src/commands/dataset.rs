@@ -1,11 +1,11 @@
 //! `kouan dataset …` over the API; `inspect` and `register` have files of their own.
 
 use catalog::VersionName;
-use gateway_api::catalog::{DatasetView, VersionView};
+use gateway_api::catalog::{DatasetView, InputView, VersionView};
 use serde_json::Value;
 
 use super::rest::{self, act, act_because, get, items};
-use super::{inspect, upload};
+use super::{card, inspect, upload};
 use crate::args::connect::ConnectArgs;
 use crate::args::dataset::{ActionArgs, DatasetCommand, FilterArgs, ReasonArgs};
 use crate::args::target::Target;
@@ -20,7 +20,8 @@ const PAGE: &str = "100";
 
 pub async fn run(session: &mut Session<'_>, command: &DatasetCommand) -> Result<(), CommandError> {
     match command {
-        DatasetCommand::Inspect { path } => inspect::run(session, path),
+        DatasetCommand::Inspect { path, card } => inspect::run(session, path, card.as_deref()),
+        DatasetCommand::Card(args) => card::run(session, args).await,
         DatasetCommand::Register(args) => upload::run(session, args).await,
         DatasetCommand::Submit(args) => {
             let next = "compliance of another participant approves it: kouan dataset approve";
@@ -34,6 +35,9 @@ pub async fn run(session: &mut Session<'_>, command: &DatasetCommand) -> Result<
         }
         DatasetCommand::ConfirmExemption(args) => {
             step(session, args, "confirm-exemption", "confirmed in its exemption", None).await
+        }
+        DatasetCommand::ConfirmAnonymisation(args) => {
+            step(session, args, "confirm-anonymisation", "confirmed in its anonymisation", None).await
         }
         DatasetCommand::Resume(args) => step(session, args, "resume", "signed for", None).await,
         DatasetCommand::Suspend(args) => stop(session, args, "suspend", "suspended").await,
@@ -106,7 +110,7 @@ async fn search(
         if datasets.is_empty() {
             return vec!["no dataset that you may see".to_owned()];
         }
-        let mut table = Table::new(&["DATASET", "VERSION", "STATE", "CLASS", "ROWS", "SIZE", "PRICE", "TITLE"]);
+        let mut table = Table::new(&["DATASET", "VERSION", "STATE", "CLASS", "ROWS", "SIZE", "COMPLETE", "PRICE", "TITLE"]);
         for dataset in datasets {
             let text = |pointer: &str| plain(dataset.pointer(pointer).unwrap_or(&Value::Null));
             let number = |pointer: &str| dataset.pointer(pointer).and_then(Value::as_u64);
@@ -117,6 +121,7 @@ async fn search(
                 text("/columns_class"),
                 number("/rows").map(count).unwrap_or_default(),
                 number("/bytes").map(bytes).unwrap_or_default(),
+                number("/quality/complete_ppm").map(card::percent).unwrap_or_default(),
                 price(dataset.get("offer").unwrap_or(&Value::Null)),
                 dataset.get("title").map(|title| clean(lang.text(title))).unwrap_or_default(),
             ]);
@@ -160,6 +165,7 @@ async fn show(session: &mut Session<'_>, args: &ActionArgs) -> Result<(), Comman
                 ("licence", text("licence")),
                 ("rows", number("rows").map(count).unwrap_or_default()),
                 ("size", number("bytes").map(bytes).unwrap_or_default()),
+                ("quality", quality(value.get("quality").unwrap_or(&Value::Null))),
             ]);
             lines.extend(offer(value.get("offer").unwrap_or(&Value::Null)));
             lines.push(format!(
@@ -187,7 +193,11 @@ pub(super) fn version_lines(value: &Value) -> Lines {
         ("provider", view.provider.to_string()),
         ("registrant", view.registrant.to_string()),
         ("manifest", view.manifest.to_string()),
+        ("quality", quality(value.get("quality").unwrap_or(&Value::Null))),
     ]);
+    for input in &view.lineage {
+        lines.extend(fields([("made from", made_from(input))]));
+    }
     let mut files = Table::new(&["FILE", "SIZE", "ROWS", "SHA-256"]);
     for file in &view.files {
         files.row([clean(&file.name), bytes(file.bytes), count(file.rows), clean(&file.sha256)]);
@@ -204,6 +214,42 @@ pub(super) fn version_lines(value: &Value) -> Lines {
     lines.push(String::new());
     lines.extend(offer(value.get("offer").unwrap_or(&Value::Null)));
     lines
+}
+
+/// The headline of the quality report on one line.
+fn quality(headline: &Value) -> String {
+    let share = |name: &str, member: &str| {
+        headline.get(member).and_then(Value::as_u64).map(|ppm| format!("{name} {}", card::percent(ppm)))
+    };
+    let languages = headline.get("languages_ppm").and_then(Value::as_object).into_iter().flatten();
+    let languages = languages
+        .filter_map(|(tag, share)| Some(format!("{} {}", clean(tag), card::percent(share.as_u64()?))))
+        .collect::<Vec<_>>();
+    let age = headline.get("age_days").and_then(Value::as_i64).map(|days| format!("{days} days old when registered"));
+    [
+        share("complete", "complete_ppm"),
+        share("duplicates", "duplicate_ppm"),
+        share("near duplicates", "near_ppm"),
+        share("label balance", "balance_ppm"),
+        Some(languages.join(" ")).filter(|text| !text.is_empty()),
+        age,
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(", ")
+}
+
+/// An input and the limits that matter most.
+fn made_from(input: &InputView) -> String {
+    let limits = serde_json::to_value(&input.limits).unwrap_or_default();
+    let text = |pointer: &str| limits.pointer(pointer).map(plain).unwrap_or_default();
+    let mut told = format!("{}@{}: {} data, {} columns", input.dataset, input.version, text("/class"), text("/columns"));
+    if limits.pointer("/received_under/direction").is_some() {
+        told.push_str(", received under the GBA contract ");
+        told.push_str(&text("/received_under/direction"));
+    }
+    told
 }
 
 fn offer(offer: &Value) -> Lines {

@@ -8,6 +8,7 @@ use catalog::inspect::Inspector;
 use catalog::layout::Limits;
 use serde_json::Value;
 
+use super::card;
 use super::rest::items;
 use super::upload::local_files;
 use crate::error::CommandError;
@@ -19,9 +20,10 @@ use crate::session::{Lines, Session};
 /// Largest file that is inspected, in bytes: it is held in memory.
 const FILE_BYTES_MAX: u64 = 16 << 30;
 
-pub fn run(session: &mut Session<'_>, path: &Path) -> Result<(), CommandError> {
+pub fn run(session: &mut Session<'_>, path: &Path, card: Option<&Path>) -> Result<(), CommandError> {
+    let card = card.map(|file| card::Form::of(file).map(|form| (file, form))).transpose()?;
     let limits = Limits::default();
-    let mut inspector = Inspector::new(None);
+    let mut inspector = Inspector::new(None).registered_on(today());
     for (name, path) in local_files(path)? {
         session.note(&format!("inspecting {name}"));
         let wrong = |error: &dyn std::fmt::Display| CommandError::Input(format!("`{}`: {error}", path.display()));
@@ -37,7 +39,17 @@ pub fn run(session: &mut Session<'_>, path: &Path) -> Result<(), CommandError> {
         inspector.add(&prepared.name, Bytes::from(stored), &admitted, &gaps).map_err(|error| wrong(&error))?;
     }
     let value = inspector.finish();
+    if let Some((file, form)) = card {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        card::write_offline(&name, &value, file, form)?;
+        session.note(&format!("card written to {}", file.display()));
+    }
     session.answer(&value, || shown(&value))
+}
+
+/// The day from which ages count: registration would be today, in Shanghai.
+fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).date()
 }
 
 fn shown(value: &Value) -> Lines {
@@ -68,6 +80,18 @@ fn shown(value: &Value) -> Lines {
     lines.push(String::new());
     lines.extend(columns.lines());
     lines.push(String::new());
+    if let Some(told) = catalog::quality::headline(value) {
+        let share = |name: &str, ppm: Option<u64>| ppm.map(|ppm| format!("{name} {}", card::percent(ppm)));
+        let languages = told.languages_ppm.iter().map(|(tag, share)| format!("{tag} {}", card::percent(*share)));
+        let languages: Vec<String> = languages.collect();
+        let parts = [
+            share("complete", told.complete_ppm),
+            share("duplicates", told.duplicate_ppm),
+            share("near duplicates", told.near_ppm),
+            Some(languages.join(" ")).filter(|text| !text.is_empty()),
+        ];
+        lines.push(parts.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    }
     lines.push(format!("{} rows, {}", count(number(value, "rows")), bytes(number(value, "bytes"))));
     lines.push("classes are suggestions from names and values; the manifest declares them".to_owned());
     lines

@@ -109,7 +109,7 @@ fn effect(corpus: Corpus, keep: impl Fn(ColumnClass) -> bool) -> (Effect, Vec<St
             "id": entry.id, "version": entry.version, "class": entry.class, "important_status": entry.important_status,
             "state_secret": false, "controlled_item": false, "genetic_resource": false, "geospatial": false,
             "source_statement": !entry.source_statement.is_empty(), "collected_in": entry.collected_in,
-            "domestic_pi_introduced": manifest.compliance.domestic_pi_introduced,
+            "domestic_pi_introduced": manifest.compliance.domestic_pi_introduced.unwrap_or(false),
             "columns": classes.iter().map(|(name, class)| json!({"name": name, "class": class})).collect::<Vec<Value>>(),
             "subjects": entry.subjects,
         },

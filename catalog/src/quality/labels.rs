@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use arrow::array::Array;
+use arrow::array::{Array, make_array};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Value, json};
@@ -31,7 +32,14 @@ impl Labels {
         if self.too_many || leaf.array.data_type().is_null() {
             return Ok(());
         }
-        let array = texts_of(&leaf.array)?.unwrap_or_else(|| leaf.array.clone());
+        let array = match leaf.array.data_type() {
+            // Told in UTC: the zone's rules are not needed to tell values apart.
+            DataType::Timestamp(unit, Some(_)) => {
+                let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
+                make_array(leaf.array.to_data().into_builder().data_type(utc).build()?)
+            }
+            _ => texts_of(&leaf.array)?.unwrap_or_else(|| leaf.array.clone()),
+        };
         let formatter = ArrayFormatter::try_new(array.as_ref(), &FormatOptions::new())?;
         let mut text = String::new();
         for row in 0..array.len() {
@@ -117,7 +125,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 
     use super::*;
 
@@ -138,6 +146,14 @@ mod tests {
         // Shares 3/4 and 1/4: 0.811 of a bit.
         assert_eq!((&report["largest_ppm"], &report["balance_ppm"]), (&json!(750_000), &json!(811_278)));
         assert_eq!(report["values"][0], json!({"label": "a", "rows": 6}));
+    }
+
+    #[test]
+    fn times_in_a_zone_can_be_labels() {
+        let mut labels = Labels::default();
+        let times = TimestampMicrosecondArray::from(vec![0, 0, 3_600_000_000]).with_timezone("Asia/Hong_Kong");
+        labels.add(&leaf(Arc::new(times))).unwrap();
+        assert_eq!(labels.report()["values"][0], json!({"label": "1970-01-01T00:00:00Z", "rows": 2}));
     }
 
     #[test]

@@ -56,7 +56,8 @@ fn inspected(stored: &[u8], admitted: &Admitted, report: bool) -> Duration {
 }
 
 fn main() {
-    let chinese = ["資料", "出口", "政策", "检查", "记录", "粵語", "嘅", "語料", "訓練", "跨境", "香港", "前海", "数据"];
+    let chinese =
+        ["資料", "出口", "政策", "检查", "记录", "粵語", "嘅", "語料", "訓練", "跨境", "香港", "前海", "数据"];
     let english = ["data", "export", "policy", "checks", "the", "record", "of", "corpus", "training", "border", "and"];
     println!("corpus      text MB  register s  report s  share  report MB/s");
     for (name, text) in [("chinese", sentences(&chinese)), ("english", sentences(&english)), ("numbers", numbers())] {

@@ -34,8 +34,8 @@ use self::tokens::RowTokens;
 use crate::inspect::{LeafArray, ppm};
 use crate::manifest::DatasetSection;
 
-pub use headline::{Headline, headline};
 pub(crate) use headline::headline_of;
+pub use headline::{Headline, headline};
 pub(crate) use visible::for_consumer;
 
 /// Text columns whose lengths and languages are told one by one; the rest count in the totals.

@@ -15,7 +15,16 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("gateway-console", &["gateway-api"]),
     (
         "gateway-cli",
-        &["gateway-api", "gateway-audit", "catalog", "policy", "certs", "gateway-console", "gateway-ledger", "gateway-stream"],
+        &[
+            "gateway-api",
+            "gateway-audit",
+            "catalog",
+            "policy",
+            "certs",
+            "gateway-console",
+            "gateway-ledger",
+            "gateway-stream",
+        ],
     ),
     (
         "gateway",

@@ -79,7 +79,8 @@ fn what_is_left_open_is_inherited() {
 
 #[test]
 fn each_weaker_declaration_names_input_and_rule() {
-    let important = manifest(&[("class = \"general\"", "class = \"important\""), ("status = \"no\"", "status = \"notified\"")]);
+    let important =
+        manifest(&[("class = \"general\"", "class = \"important\""), ("status = \"no\"", "status = \"notified\"")]);
     let regimes = manifest(&[
         ("controlled_item = false", "controlled_item = true"),
         ("genetic_resource = false", "genetic_resource = true"),
@@ -120,11 +121,16 @@ fn each_weaker_declaration_names_input_and_rule() {
         (derived(&[("[\"HK\", \"CN\"]", "[\"CN-440300\"]")]), crossed(), vec![]),
         (derived(&[("price = {", "onward = \"CC-BY-4.0\"\nprice = {")]), crossed(), vec![("offer.onward", "GBA-08")]),
         (derived(&[("\"lab.hk\"", "\"else.hk\"")]), crossed(), vec![("offer.recipients", "GBA-08")]),
-        (derived(&[("\"hku.hk\", \"lab.hk\"", "\"*\"")]), strictest(&manifest(&[])), vec![("offer.recipients", "terms")]),
+        (
+            derived(&[("\"hku.hk\", \"lab.hk\"", "\"*\"")]),
+            strictest(&manifest(&[])),
+            vec![("offer.recipients", "terms")],
+        ),
         (derived(&[]), crossed(), vec![]),
     ] {
         let found = weaker(&declared, &from, false);
-        let told: Vec<(&str, &str)> = found.iter().map(|weaker| (weaker.member.as_str(), weaker.rule.as_str())).collect();
+        let told: Vec<(&str, &str)> =
+            found.iter().map(|weaker| (weaker.member.as_str(), weaker.rule.as_str())).collect();
         assert_eq!(told, want);
         assert!(found.iter().all(|weaker| weaker.to_string().contains("`input@1`")), "{found:?}");
     }

@@ -10,8 +10,8 @@ use super::fault::{Faults, ManifestError};
 use super::offer::offer;
 use super::section::{Section, clipped};
 use super::{
-    AnonymisationReport, ColumnSection, Compliance, DataClass, DatasetSection, Dpp3, Exemption, ExemptionKind, ImportantStatus, Manifest,
-    ReceivedDirection, ReceivedKind, ReceivedUnder, Subjects,
+    AnonymisationReport, ColumnSection, Compliance, DataClass, DatasetSection, Dpp3, Exemption, ExemptionKind,
+    ImportantStatus, Manifest, ReceivedDirection, ReceivedKind, ReceivedUnder, Subjects,
 };
 use crate::{ColumnClass, DatasetId, Digest, ParticipantId, Place, VersionName};
 

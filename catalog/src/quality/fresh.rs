@@ -115,7 +115,9 @@ mod tests {
             TimestampMicrosecondArray::from(vec![late, late + 23 * hour, i64::MAX / 2]).with_timezone("Asia/Shanghai"),
         );
         let mut newest = [None, None, None];
-        for (slot, array) in newest.iter_mut().zip([days, times, Arc::new(arrow::array::BooleanArray::from(vec![true]))]) {
+        for (slot, array) in
+            newest.iter_mut().zip([days, times, Arc::new(arrow::array::BooleanArray::from(vec![true]))])
+        {
             let nulls = array.logical_nulls();
             add(slot, &LeafArray { array, nulls }, day_number(today)).unwrap();
         }

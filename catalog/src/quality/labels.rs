@@ -90,8 +90,7 @@ impl Labels {
             put("balance_ppm", evenness(labels.iter().map(|(_, rows)| *rows), total).into());
         }
         let (shown, others) = labels.split_at(labels.len().min(SHOWN_MAX));
-        let values: Vec<Value> =
-            shown.iter().map(|(label, rows)| json!({"label": label, "rows": rows})).collect();
+        let values: Vec<Value> = shown.iter().map(|(label, rows)| json!({"label": label, "rows": rows})).collect();
         put("values", values.into());
         if !others.is_empty() {
             let rows: u64 = others.iter().map(|(_, rows)| rows).sum();
@@ -140,7 +139,10 @@ mod tests {
         let values = vec![Some("a"), Some("b"), None, Some("a"), Some("b")];
         labels.add(&leaf(Arc::new(StringArray::from(values)))).unwrap();
         let report = labels.report();
-        assert_eq!((&report["classes"], &report["missing"], &report["balance_ppm"]), (&json!(2), &json!(1), &json!(1_000_000)));
+        assert_eq!(
+            (&report["classes"], &report["missing"], &report["balance_ppm"]),
+            (&json!(2), &json!(1), &json!(1_000_000))
+        );
         labels.add(&leaf(Arc::new(StringArray::from(vec!["a"; 4])))).unwrap();
         let report = labels.report();
         // Shares 3/4 and 1/4: 0.811 of a bit.

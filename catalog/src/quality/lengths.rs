@@ -136,7 +136,10 @@ mod tests {
         let mut lengths = Lengths::default();
         (0..=1000).for_each(|length| lengths.add(length));
         let report = lengths.report();
-        assert_eq!((report["min"].as_u64(), report["max"].as_u64(), report["mean"].as_u64()), (Some(0), Some(1000), Some(500)));
+        assert_eq!(
+            (report["min"].as_u64(), report["max"].as_u64(), report["mean"].as_u64()),
+            (Some(0), Some(1000), Some(500))
+        );
         for (name, exact) in [("p50", 500u64), ("p90", 900), ("p99", 990)] {
             let found = report[name].as_u64().unwrap();
             assert!(found >= exact && found <= exact + exact / 8, "{name}: {found}");

@@ -208,9 +208,18 @@ mod tests {
     #[test]
     fn copies_and_near_copies_are_told_apart() {
         let mut near = Near::default();
-        added(&mut near, "The gateway stands where the data lie and lets a dataset cross a border only as the policy allows.");
-        added(&mut near, "the gateway stands where the data lie, and lets a dataset cross a border only as the POLICY allows");
-        added(&mut near, "The gateway stands where the data lie and lets a corpus cross a border only as the policy allows!");
+        added(
+            &mut near,
+            "The gateway stands where the data lie and lets a dataset cross a border only as the policy allows.",
+        );
+        added(
+            &mut near,
+            "the gateway stands where the data lie, and lets a dataset cross a border only as the POLICY allows",
+        );
+        added(
+            &mut near,
+            "The gateway stands where the data lie and lets a corpus cross a border only as the policy allows!",
+        );
         added(&mut near, "資料留在原處，口岸按出口政策放行，每一次傳輸都有記錄可查。");
         added(&mut near, "資料留在原處，口岸按出口政策放行，每一次傳輸都有紀錄可查。");
         added(&mut near, "另一句話完全不同，說的是天氣和山水，和上面的句子無關。");

@@ -62,14 +62,20 @@ fn nested_text_is_reported_like_any_other() {
     assert_eq!(quality["uniqueness_ppm"]["topic"], 500_000);
     assert_eq!(quality["uniqueness_ppm"]["author"], 666_666);
     assert_eq!(quality["duplicate_rows_estimate"], 0);
-    assert_eq!(quality["near_duplicates"], json!({"rows_with_text": 4, "rows_compared": 4, "copies_ppm": 0, "near_ppm": 250_000}));
+    assert_eq!(
+        quality["near_duplicates"],
+        json!({"rows_with_text": 4, "rows_compared": 4, "copies_ppm": 0, "near_ppm": 250_000})
+    );
     let text = &quality["text"]["turns.list.item.text"];
     assert_eq!((&text["values"], &text["max"]), (&json!(6), &json!(78)), "{quality}");
     let languages = text["languages_ppm"].as_object().unwrap();
     let found: std::collections::BTreeSet<&str> = languages.keys().map(String::as_str).collect();
     assert_eq!(found, ["en", "yue", "zh-Hans"].into());
     let labels = &quality["labels"];
-    assert_eq!((&labels["column"], &labels["balance_ppm"], &labels["classes"]), (&json!("topic"), &json!(1_000_000), &json!(2)));
+    assert_eq!(
+        (&labels["column"], &labels["balance_ppm"], &labels["classes"]),
+        (&json!("topic"), &json!(1_000_000), &json!(2))
+    );
     assert_eq!(quality["freshness"]["collected_age_days"], 151);
     assert_eq!(quality["freshness"]["registered"], "2026-11-28");
     let told = headline(&inspection).unwrap();

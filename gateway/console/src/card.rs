@@ -99,11 +99,7 @@ pub fn card(card: &Card) -> Result<Page, PageError> {
         figures: figures(card),
         terms: entry.map(terms).unwrap_or_default(),
         classes: entry.map(|entry| classes(entry, card)).unwrap_or_default(),
-        findings: card
-            .findings
-            .iter()
-            .map(|found| (identifier(&found.kind).to_owned(), count(found.rows)))
-            .collect(),
+        findings: card.findings.iter().map(|found| (identifier(&found.kind).to_owned(), count(found.rows))).collect(),
         inputs: entry.map(inputs).unwrap_or_default(),
         report: entry.and_then(report),
         languages: languages(&card.quality),
@@ -161,7 +157,11 @@ fn figures(card: &Card) -> Vec<Figure> {
     add("Complete", headline.complete_ppm.map(percent), "cells that hold a value".to_owned());
     add("Duplicates", headline.duplicate_ppm.map(percent), "rows the same as an earlier row".to_owned());
     let compared = number(&card.quality, "/near_duplicates/rows_compared");
-    add("Near duplicates", headline.near_ppm.filter(|_| compared > 0).map(percent), "rows that say nearly the same".to_owned());
+    add(
+        "Near duplicates",
+        headline.near_ppm.filter(|_| compared > 0).map(percent),
+        "rows that say nearly the same".to_owned(),
+    );
     add("Label balance", headline.balance_ppm.map(percent), "100 % is even".to_owned());
     let since = text(&card.quality, "/freshness/registered");
     add("Age", headline.age_days.map(days), format!("on {since}, when registered"));
@@ -222,7 +222,8 @@ fn classes(entry: &CardEntry, card: &Card) -> Vec<Term> {
         .filter(|(member, _)| declared.get(member).and_then(Value::as_bool) == Some(true))
         .map(|(_, name)| name)
         .collect();
-    terms.push(Term { name: "Special regimes", value: if set.is_empty() { "none".to_owned() } else { set.join(", ") } });
+    terms
+        .push(Term { name: "Special regimes", value: if set.is_empty() { "none".to_owned() } else { set.join(", ") } });
     let persons = match declared.get("subjects") {
         Some(subjects) if subjects.is_object() => format!(
             "{} persons, {} with sensitive information, {} under 14",
@@ -250,9 +251,13 @@ fn inputs(entry: &CardEntry) -> Vec<(String, String)> {
             class => parts.push(format!("{class} columns")),
         }
         match text(&limits, "/received_under/direction") {
-            "CN->HK" => parts.push("received in Hong Kong under the Greater Bay Area contract: stays in Hong Kong".to_owned()),
+            "CN->HK" => {
+                parts.push("received in Hong Kong under the Greater Bay Area contract: stays in Hong Kong".to_owned())
+            }
             "HK->CN" => {
-                parts.push("received in the Mainland under the Greater Bay Area contract: stays in its nine cities".to_owned());
+                parts.push(
+                    "received in the Mainland under the Greater Bay Area contract: stays in its nine cities".to_owned(),
+                );
             }
             _ => {}
         }
@@ -276,7 +281,9 @@ fn report(entry: &CardEntry) -> Option<String> {
     let view = entry.anonymisation.as_ref()?;
     let reference = &view.report.reference;
     Some(if view.confirmed {
-        format!("Anonymisation report {reference}, confirmed by an authority: the limits of personal information are lifted.")
+        format!(
+            "Anonymisation report {reference}, confirmed by an authority: the limits of personal information are lifted."
+        )
     } else {
         format!("Anonymisation report {reference}, not confirmed yet: it lifts nothing.")
     })
@@ -294,9 +301,10 @@ fn languages(quality: &Value) -> Vec<Part> {
 fn complete(columns: &[CardColumn]) -> Bars {
     let mut worst: Vec<&CardColumn> = columns.iter().collect();
     worst.sort_by_key(|column| column.complete_ppm);
-    let bars = worst.into_iter().take(COMPLETE_MAX).map(|column| {
-        (column.name.clone(), percent(column.complete_ppm), column.complete_ppm, "t2")
-    });
+    let bars = worst
+        .into_iter()
+        .take(COMPLETE_MAX)
+        .map(|column| (column.name.clone(), percent(column.complete_ppm), column.complete_ppm, "t2"));
     Bars::new(bars, 1_000_000)
 }
 
@@ -334,7 +342,11 @@ fn labels(quality: &Value) -> Option<(String, String, Bars)> {
     let labels = quality.get("labels")?;
     let column = text(labels, "/column").to_owned();
     if let Some(more) = labels.get("more_than").and_then(Value::as_u64) {
-        return Some((column, format!("it has more than {} different values: no labels", count(more)), Bars::default()));
+        return Some((
+            column,
+            format!("it has more than {} different values: no labels", count(more)),
+            Bars::default(),
+        ));
     }
     let note = format!(
         "{} labels, the largest with {}, the smallest with {} of the rows; {} cells without a label",
@@ -373,11 +385,18 @@ fn newest(quality: &Value) -> Vec<(String, String, String)> {
 }
 
 fn row(column: &CardColumn) -> Row {
-    let found: Vec<String> =
-        column.findings.iter().map(|found| format!("{} in {} rows", identifier(&found.kind), count(found.rows))).collect();
+    let found: Vec<String> = column
+        .findings
+        .iter()
+        .map(|found| format!("{} in {} rows", identifier(&found.kind), count(found.rows)))
+        .collect();
     Row {
         name: column.name.clone(),
-        title: ["en", "zh-Hant", "zh-Hans"].iter().find_map(|lang| column.title.get(*lang)).cloned().unwrap_or_default(),
+        title: ["en", "zh-Hant", "zh-Hans"]
+            .iter()
+            .find_map(|lang| column.title.get(*lang))
+            .cloned()
+            .unwrap_or_default(),
         kind: column.r#type.clone(),
         class: column.class.unwrap_or(column.suggested).as_str(),
         complete: percent(column.complete_ppm),

@@ -188,17 +188,24 @@ mod tests {
 
     #[test]
     fn lengths_never_leave_the_drawing() {
-        assert_eq!([scaled(0, 10, 100), scaled(1, 1_000_000, 100), scaled(5, 10, 100), scaled(20, 10, 100)], [0, 1, 50, 100]);
+        assert_eq!(
+            [scaled(0, 10, 100), scaled(1, 1_000_000, 100), scaled(5, 10, 100), scaled(20, 10, 100)],
+            [0, 1, 50, 100]
+        );
         assert_eq!(scaled(u64::MAX, u64::MAX, 100), 100);
         assert_eq!(scaled(3, 0, 100), 0);
-        let parts = parts([("a", 333_333), ("b", 333_333), ("c", 333_334)].map(|(name, ppm)| {
-            (name.to_owned(), String::new(), ppm, "t1")
-        }));
+        let parts = parts(
+            [("a", 333_333), ("b", 333_333), ("c", 333_334)]
+                .map(|(name, ppm)| (name.to_owned(), String::new(), ppm, "t1")),
+        );
         assert_eq!(parts.iter().map(|part| part.width).sum::<u64>(), PARTS_WIDTH);
         assert_eq!(parts[1].x, parts[0].width);
         assert!(Columns::new(&[]).columns.is_empty());
         let columns = Columns::new(&(0..64).map(|n| (n.to_string(), String::new(), n)).collect::<Vec<_>>());
-        assert_eq!((columns.columns[63].height, columns.columns[63].y, columns.columns[0].height), (COLUMNS_HEIGHT, 0, 0));
+        assert_eq!(
+            (columns.columns[63].height, columns.columns[63].y, columns.columns[0].height),
+            (COLUMNS_HEIGHT, 0, 0)
+        );
         assert!(columns.columns.iter().filter(|column| column.is_marked).count() <= 8);
     }
 

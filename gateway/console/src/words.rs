@@ -153,7 +153,10 @@ mod tests {
         ] {
             assert_eq!(percent(ppm), want);
         }
-        assert_eq!([days(0), days(1), days(59), days(400), days(800)], ["same day", "1 day", "59 days", "13 months", "2 years"]);
+        assert_eq!(
+            [days(0), days(1), days(59), days(400), days(800)],
+            ["same day", "1 day", "59 days", "13 months", "2 years"]
+        );
     }
 
     #[test]
@@ -161,7 +164,10 @@ mod tests {
         let offer = |model: Value| price(&json!({"price": model}));
         assert_eq!(offer(json!({"model": "per_gib", "amount": "120005", "currency": "CNY"})), "CNY 1,200.05 per GiB");
         assert_eq!(offer(json!({"model": "free"})), "free of charge");
-        assert_eq!(offer(json!({"model": "subscription", "amount": "900", "currency": "HKD", "period": "month"})), "HKD 9.00 a month");
+        assert_eq!(
+            offer(json!({"model": "subscription", "amount": "900", "currency": "HKD", "period": "month"})),
+            "HKD 9.00 a month"
+        );
         assert_eq!(price(&Value::Null), "");
     }
 }

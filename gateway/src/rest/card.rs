@@ -65,11 +65,7 @@ fn form(headers: &HeaderMap) -> Option<Form> {
     };
     let json = wanted(["application/json", "application/*", "*/*"]);
     let page = wanted(["text/html", "text/*", "*/*"]);
-    if page > json {
-        Some(Form::Page)
-    } else {
-        (json > 0.0).then_some(Form::Json)
-    }
+    if page > json { Some(Form::Page) } else { (json > 0.0).then_some(Form::Json) }
 }
 
 /// A media range in lower case, and its quality.

@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::inspect::{headline_for_consumer, inspection_for_consumer};
 use catalog::{ColumnClass, Dataset, DatasetId, Version, VersionName};
-use gateway_api::catalog::{AnonymisationView, ColumnView, DatasetSummary, DatasetView, FileView, InputView, VersionRef, VersionView};
+use gateway_api::catalog::{
+    AnonymisationView, ColumnView, DatasetSummary, DatasetView, FileView, InputView, VersionRef, VersionView,
+};
 use gateway_api::{Code, Problem};
 use serde_json::Value;
 
@@ -144,10 +146,12 @@ pub fn view(_: &Shared, caller: &Caller, version: &Version) -> VersionView {
             })
             .collect(),
         lineage: lineage(version, sees_values(caller, version)),
-        anonymisation: version.manifest.compliance.anonymisation_report.clone().map(|report| AnonymisationView {
-            report,
-            confirmed: version.anonymisation_confirmed,
-        }),
+        anonymisation: version
+            .manifest
+            .compliance
+            .anonymisation_report
+            .clone()
+            .map(|report| AnonymisationView { report, confirmed: version.anonymisation_confirmed }),
         schema: schema(version),
         quality: headline_for_consumer(&version.inspection, &version.manifest),
         inspection,

@@ -157,8 +157,7 @@ fn describe(gateway: &Shared, caller: &Caller, manifest: &Manifest, text: &str) 
         ("manifest", json!(version.manifest_digest())),
     ];
     let inputs = (!inputs.is_empty()).then(|| ("inputs", crate::leaf::list(&inputs)));
-    let mut change =
-        Change::recorded(caller, &gateway.secrets, "catalog_register", members.into_iter().chain(inputs))?;
+    let mut change = Change::recorded(caller, &gateway.secrets, "catalog_register", members.into_iter().chain(inputs))?;
     let id = entry.id.to_string();
     if let Some(doc) = existing {
         let mut dataset = doc.body.clone();

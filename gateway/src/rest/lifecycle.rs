@@ -27,7 +27,12 @@ pub struct Nothing {}
 pub(super) type Target = Path<(String, String)>;
 
 /// Finds the version for `action`, which must be in one of `from`.
-pub(super) fn target(caller: &Caller, action: Action, path: &Target, from: &[VersionState]) -> Result<(u64, Version), Problem> {
+pub(super) fn target(
+    caller: &Caller,
+    action: Action,
+    path: &Target,
+    from: &[VersionState],
+) -> Result<(u64, Version), Problem> {
     let scope = crate::authz::authorise(&caller.principal, action)?;
     let doc = find(caller, &scope, &path.0.0, &path.0.1)?;
     // Brokers act on datasets of their own participant; seeing a published one of another is not enough.
@@ -55,7 +60,13 @@ pub(super) fn target(caller: &Caller, action: Action, path: &Target, from: &[Ver
 }
 
 /// The change of a version's state, with its leaf.
-pub(super) fn moved(caller: &Caller, gateway: &Shared, kind: &str, revision: u64, version: &Version) -> Result<Change, Problem> {
+pub(super) fn moved(
+    caller: &Caller,
+    gateway: &Shared,
+    kind: &str,
+    revision: u64,
+    version: &Version,
+) -> Result<Change, Problem> {
     let members = [
         ("dataset", json!(version.dataset)),
         ("version", json!(version.version)),

@@ -9,8 +9,8 @@ use catalog::lineage::{Input, Limits, Terms, inherit, weaker};
 use catalog::manifest::{DerivedFrom, ReceivedDirection};
 use catalog::place::Side;
 use catalog::{Agreement, ColumnClass, Manifest, MechanismKind, ParticipantId, Version, VersionState};
-use gateway_audit::Leaf;
 use gateway_api::{Code, Problem};
+use gateway_audit::Leaf;
 use gateway_store::{Lease, LeaseFilter};
 use serde_json::json;
 

@@ -68,7 +68,8 @@ pub(super) async fn run(session: &mut Session<'_>, args: &CardArgs) -> Result<()
     let call = Call::get(target).header("accept", form.media_type())?;
     let page = client.accepted(&call).await?.bytes(PAGE_BYTES_MAX).await?;
     files::write_atomically(file, &page)?;
-    let written = json!({"dataset": dataset, "version": version, "out": file.display().to_string(), "bytes": page.len()});
+    let written =
+        json!({"dataset": dataset, "version": version, "out": file.display().to_string(), "bytes": page.len()});
     session.answer(&written, || vec![format!("{dataset}@{version}: card written to {}", file.display())])
 }
 
@@ -134,7 +135,8 @@ mod tests {
 
     async fn inspect(card: &Path, corpus: &Path) -> (Exit, String) {
         let (mut io, out) = captured([]);
-        let arguments = ["kouan", "dataset", "inspect", corpus.to_str().unwrap(), "--card", card.to_str().unwrap(), "--json"];
+        let arguments =
+            ["kouan", "dataset", "inspect", corpus.to_str().unwrap(), "--card", card.to_str().unwrap(), "--json"];
         let cli = crate::parse(arguments, &mut io).unwrap();
         let exit = crate::execute(&cli, &mut io).await;
         (exit, out.out())

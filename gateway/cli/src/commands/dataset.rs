@@ -110,7 +110,8 @@ async fn search(
         if datasets.is_empty() {
             return vec!["no dataset that you may see".to_owned()];
         }
-        let mut table = Table::new(&["DATASET", "VERSION", "STATE", "CLASS", "ROWS", "SIZE", "COMPLETE", "PRICE", "TITLE"]);
+        let mut table =
+            Table::new(&["DATASET", "VERSION", "STATE", "CLASS", "ROWS", "SIZE", "COMPLETE", "PRICE", "TITLE"]);
         for dataset in datasets {
             let text = |pointer: &str| plain(dataset.pointer(pointer).unwrap_or(&Value::Null));
             let number = |pointer: &str| dataset.pointer(pointer).and_then(Value::as_u64);
@@ -244,7 +245,8 @@ fn quality(headline: &Value) -> String {
 fn made_from(input: &InputView) -> String {
     let limits = serde_json::to_value(&input.limits).unwrap_or_default();
     let text = |pointer: &str| limits.pointer(pointer).map(plain).unwrap_or_default();
-    let mut told = format!("{}@{}: {} data, {} columns", input.dataset, input.version, text("/class"), text("/columns"));
+    let mut told =
+        format!("{}@{}: {} data, {} columns", input.dataset, input.version, text("/class"), text("/columns"));
     if limits.pointer("/received_under/direction").is_some() {
         told.push_str(", received under the GBA contract ");
         told.push_str(&text("/received_under/direction"));

@@ -63,9 +63,20 @@ fn the_policy_allows_this_style_sheet_and_nothing_else() {
 fn figures_findings_and_plots_are_there() {
     let page = card(&evil()).unwrap().html;
     for shown in [
-        "1,234", "5.2 MiB", "&#62; 99.9 %", "12.3 %", "40.0 %", "Traditional Chinese 繁體", "70.0 %",
-        "Hong Kong mobile number", ">77<", "a sample by content of 50,000 of the 100,000 rows", "2.5 %",
-        "27 days; 2 values lie in the future", "half of the texts have at most 7", "not registered",
+        "1,234",
+        "5.2 MiB",
+        "&#62; 99.9 %",
+        "12.3 %",
+        "40.0 %",
+        "Traditional Chinese 繁體",
+        "70.0 %",
+        "Hong Kong mobile number",
+        ">77<",
+        "a sample by content of 50,000 of the 100,000 rows",
+        "2.5 %",
+        "27 days; 2 values lie in the future",
+        "half of the texts have at most 7",
+        "not registered",
     ] {
         assert!(page.contains(shown), "`{shown}` is missing in {page}");
     }
@@ -75,7 +86,10 @@ fn figures_findings_and_plots_are_there() {
         assert_eq!(page.matches(one).count(), 1, "{one}");
     }
     // Every drawing has a name for those who cannot see it.
-    assert_eq!(page.matches("role=\"img\"").count() + page.matches("aria-hidden").count(), page.matches("<svg").count());
+    assert_eq!(
+        page.matches("role=\"img\"").count() + page.matches("aria-hidden").count(),
+        page.matches("<svg").count()
+    );
 }
 
 #[test]

@@ -41,6 +41,11 @@ pub(crate) use visible::for_consumer;
 /// Text columns whose lengths and languages are told one by one; the rest count in the totals.
 const TEXT_COLUMNS_MAX: usize = 256;
 
+/// Different values of a column of codes.
+const CODES_MAX: u64 = 256;
+/// How often each of them comes at least.
+const CODE_REPEATS: u64 = 10;
+
 /// What one leaf column's values show beside what inspection measures of every column.
 #[derive(Debug, Default)]
 struct Text {
@@ -67,6 +72,7 @@ pub(crate) struct Quality {
     texts: Vec<Option<Box<Text>>>,
     newest: Vec<Option<Newest>>,
     table: Table,
+    /// Of the text columns that are not told one by one.
     languages: Languages,
     near: Near,
     tokens: RowTokens,
@@ -110,10 +116,11 @@ impl Quality {
                 let (table, languages) = (&self.table, &mut self.languages);
                 each_text(&array, leaf, |value| {
                     let found = table.look_at(value);
-                    languages.add(found);
                     if let Some(text) = text {
                         text.lengths.add(value.chars().count());
                         text.languages.add(found);
+                    } else {
+                        languages.add(found);
                     }
                 });
             } else if let Some(days) = days {
@@ -156,7 +163,7 @@ impl Quality {
             .collect();
         quality.insert("uniqueness_ppm".to_owned(), unique.into());
         quality.insert("near_duplicates".to_owned(), self.near.report());
-        quality.insert("languages_ppm".to_owned(), self.languages.shares());
+        quality.insert("languages_ppm".to_owned(), self.mix(counts).shares());
         let texts: Map<String, Value> = self
             .paths
             .iter()
@@ -178,6 +185,24 @@ impl Quality {
             let newest = self.paths.iter().map(String::as_str).zip(&self.newest);
             quality.insert("freshness".to_owned(), fresh::report(registered, self.collected_to, newest));
         }
+    }
+
+    /// The languages of all text but codes: a few values that come again and again are no language. When there is nothing
+    /// else, they count.
+    fn mix(&self, counts: &[Counts]) -> Languages {
+        let is_code = |counts: &Counts| {
+            counts.distinct <= CODES_MAX && counts.distinct.saturating_mul(CODE_REPEATS) <= counts.values
+        };
+        let told = |codes: bool| {
+            let texts = self.texts.iter().zip(counts).filter(move |(_, counts)| codes || !is_code(counts));
+            texts.filter_map(|(text, _)| text.as_ref())
+        };
+        let mut mix = self.languages.clone();
+        told(false).for_each(|text| mix.merge(&text.languages));
+        if mix.is_empty() {
+            told(true).for_each(|text| mix.merge(&text.languages));
+        }
+        mix
     }
 }
 

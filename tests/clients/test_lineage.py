@@ -177,6 +177,19 @@ def test_only_what_one_received_oneself_is_an_input(own_gateway, scene):
         assert "`abroad` has no" in refusal["detail"], refusal
 
 
+def test_a_copy_under_another_name_is_noticed(own_gateway, scene):
+    gateway, broker = own_gateway, own_gateway.api(scene.lab.broker)
+    copy = gateway.api(scene.lab.researcher).request("GET", "/v1/datasets/test-input/versions/1/files/p.parquet").content
+    registered(gateway, scene.lab.broker, corpus.manifest("test-copy", recipients=("abroad.example",)))
+    path = "/v1/datasets/test-copy/versions/1"
+    refusal = broker.refused("PUT", f"{path}/files/mine.parquet", 400, "bad_input", data=copy)
+    assert refusal["input"] == "test-input@1" and "[[derived_from]]" in refusal["detail"]
+    assert broker.get(path)["files"] == []
+    # Named, it is taken, with its limits.
+    registered(gateway, scene.lab.broker, derived(scene, "test-copy-named"))
+    broker.put("/v1/datasets/test-copy-named/versions/1/files/mine.parquet", copy)
+
+
 def test_a_lease_brings_the_columns_it_let_through(own_gateway, scene):
     gateway = own_gateway
     answer = gateway.api(scene.lab.researcher).request(

@@ -69,7 +69,8 @@ impl Found<'_> {
     }
 
     fn class(&mut self, manifest: &Manifest) {
-        let (entry, limits) = (&manifest.dataset, &self.input.limits.clone());
+        let input = self.input;
+        let (entry, limits) = (&manifest.dataset, &input.limits);
         if strict::class(entry.class) < strict::class(limits.class) {
             self.add("dataset.class", word(&entry.class), word(&limits.class), "A5");
         }
@@ -90,7 +91,8 @@ impl Found<'_> {
     }
 
     fn personal(&mut self, manifest: &Manifest) {
-        let (entry, compliance, limits) = (&manifest.dataset, &manifest.compliance, &self.input.limits.clone());
+        let input = self.input;
+        let (entry, compliance, limits) = (&manifest.dataset, &manifest.compliance, &input.limits);
         let below = |class: ColumnClass| class < limits.columns;
         if let Some(class) = entry.columns_default.filter(|class| below(*class)) {
             self.add("dataset.columns_default", word(&class), word(&limits.columns), "A5");
@@ -116,9 +118,10 @@ impl Found<'_> {
     }
 
     fn terms(&mut self, manifest: &Manifest) {
-        let (offer, terms) = (&manifest.offer, &self.input.terms.clone());
+        let input = self.input;
+        let (offer, terms) = (&manifest.offer, &input.terms);
         // What came under the contract of the Greater Bay Area is bound by the contract beside the offer.
-        let rule = if self.input.limits.received_under.is_some() { "GBA-08" } else { "terms" };
+        let rule = if input.limits.received_under.is_some() { "GBA-08" } else { "terms" };
         for place in &offer.places {
             if !terms.places.iter().any(|allowed| allowed.covers(place)) {
                 self.add("offer.places", word(place), word(&terms.places), rule);

@@ -28,14 +28,13 @@ pub(super) fn day_number(day: Date) -> i64 {
 /// Adds the values of `leaf`, if they are days or times. What lies after `today` is counted, but is not the newest: a
 /// placeholder such as 9999-12-31 says nothing about age.
 pub(super) fn add(newest: &mut Option<Newest>, leaf: &LeafArray, today: i64) -> Result<(), ArrowError> {
-    let per_day = match leaf.array.data_type() {
-        DataType::Date32 | DataType::Timestamp(TimeUnit::Second, _) | DataType::Date64 | DataType::Timestamp(..) => {
-            per_day(leaf.array.data_type())
-        }
-        _ => return Ok(()),
-    };
+    let kind = leaf.array.data_type();
+    if !matches!(kind, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) {
+        return Ok(());
+    }
+    let per_day = per_day(kind);
     let newest = newest.get_or_insert_default();
-    let values = match leaf.array.data_type() {
+    let values = match kind {
         // A day is 32 bits; everything else is 64 already, and its zone does not matter to which day it is in UTC.
         DataType::Date32 => cast(&cast(&leaf.array, &DataType::Int32)?, &DataType::Int64)?,
         _ => cast(&leaf.array, &DataType::Int64)?,

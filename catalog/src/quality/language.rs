@@ -252,15 +252,26 @@ impl Languages {
         }
     }
 
-    /// The share of each language among the letters that were looked at, in parts per million; those that do not occur are
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (letters, more) in self.letters.iter_mut().zip(other.letters) {
+            *letters = letters.saturating_add(more);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.letters.iter().all(|letters| *letters == 0)
+    }
+
+    /// The share of each language among the letters that were looked at, in parts per million; those below one part are
     /// left out.
     pub(super) fn shares(&self) -> Value {
         let total = self.letters.iter().fold(0, |total: u64, letters| total.saturating_add(*letters));
         let shares: Map<String, Value> = TAGS
             .iter()
             .zip(self.letters)
-            .filter(|(_, letters)| *letters > 0)
-            .map(|(tag, letters)| ((*tag).to_owned(), ppm(letters, total).into()))
+            .map(|(tag, letters)| (*tag, if total == 0 { 0 } else { ppm(letters, total) }))
+            .filter(|(_, share)| *share > 0)
+            .map(|(tag, share)| (tag.to_owned(), share.into()))
             .collect();
         shares.into()
     }

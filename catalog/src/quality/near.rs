@@ -87,7 +87,7 @@ fn places(parts: &[u16; PARTS]) -> [usize; BANDS] {
     let mut places = [0; BANDS];
     for ((number, place), band) in places.iter_mut().enumerate().zip(filled.chunks_exact(BAND_PARTS)) {
         let hash = band.iter().fold(number as u64, |hash, part| mix(hash.rotate_left(16) ^ u64::from(*part)));
-        *place = number * SLOTS + (hash as usize & (SLOTS - 1));
+        *place = number * SLOTS + usize::try_from(hash % SLOTS as u64).unwrap_or(0);
     }
     places
 }
@@ -136,7 +136,8 @@ impl Near {
             if at == 0 || std::mem::replace(&mut last, at) == at {
                 return false;
             }
-            self.kept.get(at as usize - 1).is_some_and(|other| alike(&other.parts, &row.parts))
+            let other = usize::try_from(at - 1).ok().and_then(|at| self.kept.get(at));
+            other.is_some_and(|other| alike(&other.parts, &row.parts))
         })
     }
 

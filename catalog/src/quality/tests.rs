@@ -1,6 +1,6 @@
 //! The report of whole files, and what of it a consumer sees.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::format_push_string)]
 
 use jiff::civil::date;
 use serde_json::{Value, json};
@@ -123,4 +123,16 @@ fn numbers_alone_have_no_text_to_compare() {
     assert_eq!((&quality["text"], &quality["languages_ppm"]), (&json!({}), &json!({})));
     assert_eq!(quality["duplicate_rows_estimate"], 1);
     assert!(quality.get("labels").is_none());
+}
+
+#[test]
+fn codes_are_no_language() {
+    let mut upload = String::from("code,sentence\n");
+    for row in 0..100 {
+        upload.push_str(&format!("SKU-{},第{row}句說的是出口政策與資料記錄\n", row % 3));
+    }
+    let inspection = inspected(None, "c.csv", &upload);
+    assert_eq!(inspection["quality"]["languages_ppm"], json!({"zh-Hant": 1_000_000}));
+    let codes = inspected(None, "c.csv", &format!("code,n\n{}", "abc,1\n".repeat(50)));
+    assert_eq!(codes["quality"]["languages_ppm"], json!({"und-Latn": 1_000_000}), "when there is nothing else");
 }

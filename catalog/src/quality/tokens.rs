@@ -101,8 +101,10 @@ impl RowTokens {
         if let Some(previous) = self.previous.replace(token) {
             let pair = mix(previous.rotate_left(29) ^ token);
             self.row.least = self.row.least.min(pair);
-            let (part, value) = ((pair >> 58) as usize, (pair & 0xffff_ffff) as u32);
-            if let Some(least) = self.row.parts.get_mut(part) {
+            // The first six bits choose the part, the last 32 are its value.
+            let value = u32::try_from(pair & u64::from(u32::MAX)).unwrap_or(EMPTY);
+            let part = usize::try_from(pair >> 58).ok().and_then(|part| self.row.parts.get_mut(part));
+            if let Some(least) = part {
                 *least = (*least).min(value);
             }
         }

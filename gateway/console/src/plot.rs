@@ -12,7 +12,9 @@ pub(crate) struct Bars {
 /// One bar.
 #[derive(Debug, Clone)]
 pub(crate) struct Bar {
-    /// What it stands for, clipped to what fits.
+    /// What it stands for.
+    pub(crate) name: String,
+    /// That, clipped to what fits.
     pub(crate) label: String,
     /// Its value in words.
     pub(crate) value: String,
@@ -41,10 +43,19 @@ impl Bars {
     pub(crate) fn new(rows: impl IntoIterator<Item = (String, String, u64, &'static str)>, whole: u64) -> Self {
         let mut bars = Vec::new();
         let mut y = 0;
-        for (label, value, part, tone) in rows {
+        for (name, value, part, tone) in rows {
             let width = scaled(part, whole, BARS_WIDTH);
-            let label = clipped(&label, LABEL_WIDTH);
-            bars.push(Bar { label, value, y: y + 4, text_y: y + 16, width, value_x: BARS_LEFT + width + 8, tone });
+            let label = clipped(&name, LABEL_WIDTH);
+            bars.push(Bar {
+                name,
+                label,
+                value,
+                y: y + 4,
+                text_y: y + 16,
+                width,
+                value_x: BARS_LEFT + width + 8,
+                tone,
+            });
             y += BAR_STEP;
         }
         Self { height: y, bars }

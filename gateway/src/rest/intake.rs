@@ -239,6 +239,7 @@ fn added(
     if taken.files.len() > FILES_MAX {
         return Err(Problem::new(Code::TooLarge, format!("a version has at most {FILES_MAX} files")));
     }
+    super::lineage::not_a_silent_copy(caller, &body, &taken.entry)?;
     body.inspection = taken.inspection.clone();
     body.files.clone_from(&taken.files);
     body.state = VersionState::Inspected;

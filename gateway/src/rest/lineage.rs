@@ -8,7 +8,7 @@ use axum::response::Response;
 use catalog::lineage::{Input, Limits, Terms, inherit, weaker};
 use catalog::manifest::{DerivedFrom, ReceivedDirection};
 use catalog::place::Side;
-use catalog::{Agreement, ColumnClass, Manifest, MechanismKind, ParticipantId, Version, VersionState};
+use catalog::{Agreement, ColumnClass, FileEntry, Manifest, MechanismKind, ParticipantId, Version, VersionState};
 use gateway_api::{Code, Problem};
 use gateway_audit::Leaf;
 use gateway_store::{Lease, LeaseFilter};
@@ -46,6 +46,45 @@ pub fn inputs(gateway: &Shared, caller: &Caller, manifest: &Manifest) -> Result<
         return Err(Problem::new(Code::BadInput, detail).with("weaker", json!(weaker)));
     }
     Ok(found)
+}
+
+/// Refuses a file that the registrant received through this gateway as a version that `version` does not name: a copy
+/// under another name carries the limits of the original (GBA-08).
+///
+/// # Errors
+/// 400 naming the version and how to name it.
+pub fn not_a_silent_copy(caller: &Caller, version: &Version, file: &FileEntry) -> Result<(), Problem> {
+    let own = &version.registrant;
+    let is_input = |other: &Version| {
+        version.lineage.iter().any(|input| input.dataset == other.dataset && input.version == other.version)
+    };
+    let received = |other: &Version| {
+        caller.snapshot.agreements.values().any(|agreement| {
+            agreement.participant == *own
+                && agreement.dataset == other.dataset
+                && agreement.offer == other.manifest.offer_digest()
+        })
+    };
+    // Only what the registrant may know of is named; the same file of a stranger's is a coincidence.
+    let original = caller.snapshot.versions.values().find(|other| {
+        other.provider != *own
+            && other.registrant != *own
+            && other.files.iter().any(|theirs| theirs.sha256 == file.sha256)
+            && received(other)
+            && !is_input(other)
+    });
+    match original {
+        None => Ok(()),
+        Some(other) => Err(Problem::new(
+            Code::BadInput,
+            format!(
+                "`{}` is a file of `{}@{}`, which `{own}` has an agreement for: register a version that names it in \
+                 [[derived_from]], so that its limits go with it",
+                file.name, other.dataset, other.version
+            ),
+        )
+        .with("input", json!(format!("{}@{}", other.dataset, other.version)))),
+    }
 }
 
 /// Raises `manifest` to what its inputs say.

@@ -30,7 +30,7 @@ fn input(mut at: Section<'_, '_>, before: &[DerivedFrom]) -> Option<DerivedFrom>
     let lease = at.optional("lease", reference, LeaseId::parse);
     match (at.table().contains_key("agreement"), at.table().contains_key("lease")) {
         (true, true) => {
-            at.fault("lease", "stands beside agreement", "keep one of the two: a lease names its agreement")
+            at.fault("lease", "stands beside agreement", "keep one of the two: a lease names its agreement");
         }
         (false, false) => at.fault("agreement", "is missing", reference),
         _ => {}

@@ -1,5 +1,7 @@
 //! How old a version is on the day of its registration.
 
+use std::cmp::Reverse;
+
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
@@ -76,7 +78,7 @@ pub(super) fn report<'a>(
     let today = day_number(registered);
     let mut found: Vec<(&str, Newest)> =
         columns.filter_map(|(path, newest)| newest.map(|newest| (path, newest))).collect();
-    found.sort_by(|a, b| b.1.day.cmp(&a.1.day));
+    found.sort_by_key(|(_, newest)| Reverse(newest.day));
     let newest: Vec<Value> = found
         .into_iter()
         .take(COLUMNS_MAX)

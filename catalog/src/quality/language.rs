@@ -310,7 +310,7 @@ mod tests {
     fn no_character_is_on_both_sides() {
         let letters: std::collections::BTreeSet<char> = PAIRS.chars().collect();
         assert_eq!(letters.len(), PAIRS.chars().count());
-        assert!(PAIRS.chars().count() > 1000 && PAIRS.chars().count() % 2 == 0);
+        assert!(PAIRS.chars().count() > 1000 && PAIRS.chars().count().is_multiple_of(2));
         assert!(CANTONESE.chars().all(|letter| !letters.contains(&letter)));
     }
 }

@@ -252,7 +252,7 @@ fn inputs(entry: &CardEntry) -> Vec<(String, String)> {
         }
         match text(&limits, "/received_under/direction") {
             "CN->HK" => {
-                parts.push("received in Hong Kong under the Greater Bay Area contract: stays in Hong Kong".to_owned())
+                parts.push("received in Hong Kong under the Greater Bay Area contract: stays in Hong Kong".to_owned());
             }
             "HK->CN" => {
                 parts.push(

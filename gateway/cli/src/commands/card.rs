@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use gateway_api::card::Card;
-use gateway_api::catalog::DatasetView;
 use serde_json::{Value, json};
 
+use super::dataset::version_of;
 use super::rest;
 use crate::args::dataset::CardArgs;
 use crate::client::{Call, path};
@@ -52,13 +52,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: &CardArgs) -> Result<()
     let form = args.out.as_deref().map(Form::of).transpose()?;
     let client = rest::client(session, &args.connect)?;
     let dataset = args.target.dataset.as_str();
-    let version = match &args.target.version {
-        Some(version) => version.clone(),
-        None => {
-            let view: DatasetView = client.typed(&Call::get(path(["v1", "datasets", dataset]))).await?;
-            view.summary.latest_version
-        }
-    };
+    let version = version_of(&client, &args.target).await?;
     let target = path(["v1", "datasets", dataset, "versions", version.as_str(), "card"]);
     let Some((file, form)) = args.out.as_deref().zip(form) else {
         let call = Call::get(target).header("accept", Form::Json.media_type())?;

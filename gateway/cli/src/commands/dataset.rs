@@ -49,7 +49,7 @@ pub async fn run(session: &mut Session<'_>, command: &DatasetCommand) -> Result<
 }
 
 /// The version that is meant: the one named, else the newest.
-async fn version_of(client: &Client, target: &Target) -> Result<VersionName, CommandError> {
+pub(super) async fn version_of(client: &Client, target: &Target) -> Result<VersionName, CommandError> {
     if let Some(version) = &target.version {
         return Ok(version.clone());
     }

@@ -10,6 +10,7 @@ use gateway_store::{
 };
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::unavailable;
@@ -62,6 +63,8 @@ pub struct Gateway {
     pub log_vkey: String,
     /// How often each principal was denied in the current minute.
     pub denials: Denials,
+    /// Told whenever a review or a mechanism was recorded: the gauges follow.
+    pub gauges: Arc<Notify>,
 }
 
 impl Gateway {

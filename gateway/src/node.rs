@@ -148,8 +148,9 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let uploads = Uploads::open(&config.data)?;
     let secrets = Secrets::open(&config.data.join("secrets"))?;
     let catalog = Arc::new(load(&records)?);
+    let gauges = Arc::new(Notify::new());
     {
-        let (catalog, rules) = (Arc::clone(&catalog), rules.law().clone());
+        let (catalog, gauges) = (Arc::clone(&catalog), Arc::clone(&gauges));
         records.on_commit(move |commit| {
             if let Err(error) = catalog.apply(&commit.docs) {
                 // What was just written does not parse: memory and store would drift apart from here.
@@ -157,7 +158,8 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
                 std::process::abort();
             }
             if commit.docs.iter().any(|doc| matches!(doc.kind, DocKind::Review | DocKind::Mechanism)) {
-                crate::metrics::gauge(&catalog.snapshot(), &rules, clock::now());
+                // Counting what is due takes its time, and this is the writer's thread.
+                gauges.notify_one();
             }
         });
     }
@@ -204,6 +206,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         trust: trust.clone(),
         log_vkey: publisher.key().to_string(),
         denials: Denials::default(),
+        gauges,
         records: records.clone(),
         config,
     });

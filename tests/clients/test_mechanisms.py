@@ -12,6 +12,7 @@ import requests
 
 from harness import corpus
 from harness.lines import Http1, Reader
+from harness.wait import until
 
 PEOPLE = {"resident_id": "sensitive", "phone": "sensitive"}
 
@@ -156,10 +157,11 @@ def test_reminders_in_api_doctor_and_metrics(gateway):
             r'^kouan_mechanism_warnings\{warning="([a-z_]+)"\} (\S+)$', requests.get(f"http://{admin}/metrics", timeout=10).text, re.M
         )
     }
-    before = gauges()
-    assert before["extension_due"] == 1 and before["renewal_due"] == 0, "those of which there is none are told too"
+    until("what is due is counted", 5, lambda: gauges().get("extension_due") == 1)
+    assert gauges()["renewal_due"] == 0, "those of which there is none are told too"
     gateway.api(gateway.chan).post(f"/v1/mechanisms/{early['id']}/revoke", {"reason": "end of the test"})
-    assert codes(show(gateway, early)) == [] and gauges()["extension_due"] == 0
+    assert codes(show(gateway, early)) == []
+    until("it is due no more", 5, lambda: gauges()["extension_due"] == 0)
     text = requests.get(f"http://{admin}/metrics", timeout=10).text
     assert "qianhai" not in text and due["id"] not in text
 

@@ -1,5 +1,6 @@
 //! The sweeper: closes leases that have expired, each with its leaf; counts repeated refusals at the close of their window.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::Digest;
@@ -19,15 +20,24 @@ const AT_ONCE: usize = 256;
 pub async fn run(gateway: Shared) {
     let mut ticks = tokio::time::interval(EVERY);
     loop {
-        ticks.tick().await;
-        if let Err(problem) = sweep(&gateway, clock::now()).await {
-            tracing::error!(error = problem.detail, "the sweeper could not finish");
+        tokio::select! {
+            _ = ticks.tick() => {
+                if let Err(problem) = sweep(&gateway, clock::now()).await {
+                    tracing::error!(error = problem.detail, "the sweeper could not finish");
+                }
+            }
+            () = gateway.gauges.notified() => {}
+        }
+        // Days pass too: what is due is counted again at every tick.
+        let counted = Arc::clone(&gateway);
+        let count = move || crate::metrics::gauge(&counted.snapshot(), counted.rules.law(), clock::now());
+        if let Err(error) = tokio::task::spawn_blocking(count).await {
+            tracing::error!(%error, "the gauges could not be counted");
         }
     }
 }
 
 async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
-    crate::metrics::gauge(&gateway.snapshot(), gateway.rules.law(), now);
     let (expired, unclosed, refusals) = gateway
         .scan(move |reader| {
             Ok((

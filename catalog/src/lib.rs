@@ -22,6 +22,7 @@ pub mod participant;
 pub mod place;
 pub mod quality;
 pub mod review;
+pub mod subject;
 
 pub use agreement::{Agreement, AgreementState};
 pub use column::ColumnClass;

@@ -7,11 +7,13 @@ mod record;
 pub mod released;
 pub mod resolve;
 pub mod standing;
+mod turn;
 
 pub use judge::{Judgement, explain};
 pub use record::{Admission, admit, live, uncut};
 pub use released::Released;
 pub use resolve::{Ask, Resolved, resolve, visible};
+pub use turn::{Turned, turn};
 
 use gateway_api::{Code, Problem};
 use policy::Effect;
@@ -97,19 +99,21 @@ fn decide(
 }
 
 fn contributions(gateway: &Gateway, resolved: &Resolved) -> Result<Contributions, Problem> {
-    contributions_of(gateway, &resolved.version.provider, resolved.now)
+    contributions_of(gateway, &resolved.version, &resolved.leaves, resolved.now)
 }
 
-/// What `exporter` has exported in the year of `now`.
+/// What the provider of `version`, whose leaf columns are `leaves`, has reserved in the year of `now`, and whom the version
+/// concerns: [`crate::counting::ready`] has seen to it that this is known.
 pub fn contributions_of(
     gateway: &Gateway,
-    exporter: &catalog::ParticipantId,
+    version: &catalog::Version,
+    leaves: &[String],
     now: jiff::Timestamp,
 ) -> Result<Contributions, Problem> {
     let year = crate::clock::today(now).year();
-    let stored = gateway.look(|reader| reader.contributions(exporter, year))?;
-    let rows = stored.rows.into_iter().map(|row| (row.dataset.to_string(), row.persons, row.sensitive)).collect();
-    Ok(Contributions { revision: stored.revision, rows })
+    let keys = crate::counting::keys(gateway, version, leaves, year)?;
+    let counted = gateway.look(|reader| reader.counted(&version.provider, year))?;
+    Ok(Contributions { year, revision: counted.revision, reserved: counted.year, keys })
 }
 
 /// The problem of a refused judgement: 403 with the explanation.

@@ -27,6 +27,11 @@ pub fn end_of(day: Date) -> Option<Timestamp> {
     Some(day.tomorrow().ok()?.to_zoned(zone).ok()?.timestamp())
 }
 
+/// The first moment of the year after `year` in Asia/Shanghai; beyond the calendar no year ends.
+pub fn end_of_year(year: i16) -> Timestamp {
+    Date::new(year, 12, 31).ok().and_then(end_of).unwrap_or(Timestamp::MAX)
+}
+
 /// The accounting month in Asia/Shanghai, `2026-11`.
 pub fn period(at: Timestamp) -> String {
     let date = today(at);
@@ -49,6 +54,7 @@ mod tests {
         let before: Timestamp = "2026-12-31T15:59:59Z".parse().unwrap();
         let after: Timestamp = "2026-12-31T16:00:00Z".parse().unwrap();
         assert_eq!((period(before).as_str(), period(after).as_str()), ("2026-12", "2027-01"));
+        assert_eq!((end_of_year(2026), end_of_year(i16::MAX)), (after, Timestamp::MAX));
         assert_eq!(text(after), "2027-01-01T00:00:00+08:00");
         assert_eq!(end_of(jiff::civil::date(2026, 12, 31)), Some(after));
         assert_eq!(end_of(Date::MAX), None);

@@ -4,6 +4,7 @@
 pub mod body;
 pub mod evidence;
 pub mod gate;
+pub mod opened;
 pub mod produce;
 pub mod settle;
 pub mod stream_body;
@@ -11,11 +12,15 @@ pub mod stream_body;
 use std::sync::Arc;
 
 use gateway_store::Lease;
+use jiff::Timestamp;
 
 pub use body::FileBody;
 pub use gate::{Gate, GateError, Handed};
+pub use opened::Opened;
 pub use settle::{Settlement, Settler};
 pub use stream_body::StreamBody;
+
+use crate::identity::Principal;
 
 /// An export that may start: allowed, recorded, its first grant durable. Built by [`crate::admission`] only; there is no
 /// other way to obtain a [`Gate`].
@@ -26,6 +31,9 @@ pub struct Admitted {
     plan: GrantPlan,
     granted: u64,
     live: crate::sessions::Live,
+    principal: Principal,
+    opened: Opened,
+    turns: Option<Timestamp>,
 }
 
 /// What a response will send: ranges of one representation, in order, counted from its own first byte.
@@ -69,8 +77,18 @@ impl GrantPlan {
 
 impl Admitted {
     /// Only the admission builds one: `granted` bytes of the plan are durably granted under `lease`.
-    pub(crate) const fn new(lease: Arc<Lease>, plan: GrantPlan, granted: u64, live: crate::sessions::Live) -> Self {
-        Self { lease, plan, granted, live }
+    /// An export that is counted is not granted anything from `turns` on, the end of the last year in which it is counted,
+    /// before it is counted in the next one too.
+    pub(crate) fn new(
+        lease: Arc<Lease>,
+        grant: (GrantPlan, u64),
+        live: crate::sessions::Live,
+        principal: Principal,
+        opened: Opened,
+        turns: Option<Timestamp>,
+    ) -> Self {
+        let (plan, granted) = grant;
+        Self { lease, plan, granted, live, principal, opened, turns }
     }
 
     /// The lease.

@@ -55,6 +55,10 @@ pub struct Gateway {
     pub tasks: TaskTracker,
     /// Held while a file is inspected.
     pub intake: tokio::sync::Mutex<()>,
+    /// Held while the persons of a version are read.
+    pub counting: tokio::sync::Mutex<()>,
+    /// Held from decision to record by exports whose counter keeps moving.
+    pub counter_turn: tokio::sync::Mutex<()>,
     /// Whether the node is stopping.
     pub drain: Drain,
     /// Whose certificates count.

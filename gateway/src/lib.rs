@@ -7,6 +7,7 @@ pub mod admission;
 pub mod authz;
 pub mod clock;
 pub mod config;
+pub mod counting;
 pub mod door;
 pub mod drain;
 pub mod export;

@@ -61,6 +61,24 @@ pub const GATEWAY_METRICS: &[Metric] = &[
         labels: &[],
         help: "Versions whose stored bytes were not what was inspected",
     },
+    Metric {
+        name: "kouan_subject_key_files_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Files whose persons were read by subject key, once for each year",
+    },
+    Metric {
+        name: "kouan_reservations",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Exports that count towards an exporter's year, all exporters and years together",
+    },
+    Metric {
+        name: "kouan_year_turns_total",
+        kind: Kind::Counter,
+        labels: &["effect"],
+        help: "Leases decided again because the year had turned, by effect",
+    },
 ];
 
 /// Sets the gauges that follow from the catalog and the day.

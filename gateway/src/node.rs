@@ -202,6 +202,8 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         settler,
         tasks: TaskTracker::new(),
         intake: tokio::sync::Mutex::new(()),
+        counting: tokio::sync::Mutex::new(()),
+        counter_turn: tokio::sync::Mutex::new(()),
         drain: drain.clone(),
         trust: trust.clone(),
         log_vkey: publisher.key().to_string(),

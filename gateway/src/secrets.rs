@@ -1,4 +1,5 @@
-//! The node's own secrets: the key that turns principals into keyed hashes, the key that seals openings, and randomness.
+//! The node's own secrets: the keys that turn principals and subject keys into keyed hashes, the key that seals openings,
+//! and randomness.
 //!
 //! INV-10: the store keeps a principal as a keyed hash and a sealed name; a leaf holds salted commitments only.
 
@@ -12,6 +13,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 /// The node's secrets.
 pub struct Secrets {
     principal: hmac::Key,
+    subject: hmac::Key,
     seal: LessSafeKey,
     random: SystemRandom,
 }
@@ -41,9 +43,26 @@ impl Secrets {
     pub fn open(folder: &Path) -> Result<Self, SecretsError> {
         let random = SystemRandom::new();
         let principal = file(&folder.join("principal.key"), &random)?;
+        let subject = file(&folder.join("subject.key"), &random)?;
         let seal = file(&folder.join("seal.key"), &random)?;
         let seal = UnboundKey::new(&AES_256_GCM, &seal).map_err(|_| SecretsError::Length("seal.key".to_owned()))?;
-        Ok(Self { principal: hmac::Key::new(hmac::HMAC_SHA256, &principal), seal: LessSafeKey::new(seal), random })
+        Ok(Self {
+            principal: hmac::Key::new(hmac::HMAC_SHA256, &principal),
+            subject: hmac::Key::new(hmac::HMAC_SHA256, &subject),
+            seal: LessSafeKey::new(seal),
+            random,
+        })
+    }
+
+    /// The key that hashes the persons of one exporter's year: one for each, so that no year's hashes say anything about
+    /// another's.
+    pub fn subject_key(&self, exporter: &str, year: i16) -> hmac::Key {
+        let mut context = hmac::Context::with_key(&self.subject);
+        context.update(b"subject key of an exporter's year\0");
+        context.update(exporter.as_bytes());
+        context.update(&[0]);
+        context.update(&year.to_be_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
     }
 
     /// A keyed hash of `value` under `domain`, 64 hex digits: equal for equal values on this node, meaningless elsewhere.
@@ -156,6 +175,12 @@ mod tests {
         assert!(first.is_keyed("ticket", b"t", mac.as_bytes()));
         assert!(!first.is_keyed("ticket", b"u", mac.as_bytes()));
         assert!(!first.is_keyed("ticket", b"t", b"0"));
+        let person = |secrets: &Secrets, exporter, year| {
+            hmac::sign(&secrets.subject_key(exporter, year), b"a").as_ref().to_vec()
+        };
+        assert_eq!(person(&first, "qianhai", 2026), person(&again, "qianhai", 2026));
+        assert_ne!(person(&first, "qianhai", 2026), person(&first, "qianhai", 2027));
+        assert_ne!(person(&first, "qianhai", 2026), person(&first, "hku", 2026));
         let mode = std::fs::metadata(folder.path().join("seal.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

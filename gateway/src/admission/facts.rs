@@ -4,8 +4,9 @@
 use std::net::IpAddr;
 
 use catalog::participant::AddressRange;
-use catalog::{Agreement, Mechanism, MechanismState, Participant, Place, Version};
+use catalog::{Agreement, Digest, Mechanism, MechanismState, Participant, Place, Version};
 use gateway_api::{Code, Problem};
+use gateway_ledger::{Contribution, Keyset, Share, Year};
 use jiff::Timestamp;
 use policy::Facts;
 use serde_json::{Value, json};
@@ -24,31 +25,35 @@ pub struct Counters {
     pub baseline: bool,
 }
 
-/// What the contributions of one exporter and year say: `(dataset, persons, sensitive)` each.
+/// What one exporter has reserved in one year, and whom the version in question concerns.
 #[derive(Debug, Clone, Default)]
 pub struct Contributions {
-    /// Bumped whenever a stored number changes; a commit expects it unchanged.
+    /// In Asia/Shanghai.
+    pub year: i16,
+    /// Bumped whenever a total changes; a commit expects it unchanged.
     pub revision: u64,
-    /// One row per dataset.
-    pub rows: Vec<(String, u64, u64)>,
+    /// What is reserved.
+    pub reserved: Year,
+    /// The persons of the version and their scope, if a key tells them apart.
+    pub keys: Option<(Digest, Keyset)>,
 }
 
 impl Contributions {
-    /// The counters for an export of `dataset` that adds `persons` and `sensitive`, so that counters + export is the
-    /// distinct total afterwards: a dataset counts once, with the largest number ever exported of it.
-    pub fn counters(&self, exporter: &Participant, year: i16, dataset: &str, persons: u64, sensitive: u64) -> Counters {
-        let baseline = exporter.baselines.get(&year).filter(|baseline| baseline.confirmed);
-        let mut counters = Counters {
-            persons: baseline.map_or(0, |baseline| baseline.persons),
-            sensitive: baseline.map_or(0, |baseline| baseline.sensitive),
+    /// The persons of the version, if a key tells them apart.
+    pub fn keyset(&self) -> Option<&Keyset> {
+        self.keys.as_ref().map(|(_, keys)| keys)
+    }
+
+    /// The counters for an export of `dataset`, so that counters + export is the distinct total afterwards.
+    pub fn counters(&self, exporter: &Participant, dataset: &str, share: Share) -> Counters {
+        let baseline = exporter.baselines.get(&self.year).filter(|baseline| baseline.confirmed);
+        let after = self.reserved.after(dataset, &Contribution::of(share, self.keyset()), self.keyset());
+        let add = |baseline: u64, after: u64, adds: u64| baseline.saturating_add(after).saturating_sub(adds);
+        Counters {
+            persons: add(baseline.map_or(0, |baseline| baseline.persons), after.persons, share.persons),
+            sensitive: add(baseline.map_or(0, |baseline| baseline.sensitive), after.sensitive, share.sensitive),
             baseline: baseline.is_some(),
-        };
-        for (id, counted, counted_sensitive) in &self.rows {
-            let (overlap, overlap_sensitive) = if id == dataset { (persons, sensitive) } else { (0, 0) };
-            counters.persons = counters.persons.saturating_add(counted.saturating_sub(overlap));
-            counters.sensitive = counters.sensitive.saturating_add(counted_sensitive.saturating_sub(overlap_sensitive));
         }
-        counters
     }
 }
 
@@ -88,19 +93,21 @@ impl<'a> Sources<'a> {
     }
 
     /// `P` and `Q` of POLICY.md for the selection `columns`: the persons that this export adds.
-    pub fn adds(&self, columns: &[String]) -> (u64, u64) {
+    pub fn adds(&self, columns: &[String]) -> Share {
         let classes = columns.iter().filter_map(|column| self.version.manifest.class_of(column));
         let strictest = classes.max().unwrap_or(catalog::ColumnClass::None);
-        let (Some(subjects), true) = (self.subjects(), strictest.is_personal()) else { return (0, 0) };
-        let sensitive = if strictest == catalog::ColumnClass::Sensitive { subjects.sensitive } else { 0 };
-        (subjects.persons, subjects.persons.min(sensitive.saturating_add(subjects.under_14)))
+        let (Some(subjects), true) = (self.subjects(), strictest.is_personal()) else { return Share::default() };
+        let values = (strictest == catalog::ColumnClass::Sensitive).then_some(subjects.sensitive);
+        let sensitive = values.unwrap_or(0).saturating_add(subjects.under_14);
+        Share { persons: subjects.persons, sensitive: subjects.persons.min(sensitive), with_sensitive_values: values }
     }
 
-    /// Declared or stated numbers; `persons` is never below what inspection found.
+    /// Declared or stated numbers; `persons` is never below what inspection or the subject key found.
     fn subjects(&self) -> Option<catalog::manifest::Subjects> {
         let mut subjects = self.version.manifest.dataset.subjects.or(self.stated)?;
         let found = self.version.inspection.get("persons_estimate").and_then(Value::as_u64).unwrap_or(0);
-        subjects.persons = subjects.persons.max(found);
+        let keyed = self.contributions.keyset().map_or(0, Keyset::floor);
+        subjects.persons = subjects.persons.max(found).max(keyed);
         Some(subjects)
     }
 
@@ -118,14 +125,7 @@ impl<'a> Sources<'a> {
     fn facts_at(&self, place: &Place, columns: &[String]) -> Result<Facts, Problem> {
         let entry = &self.version.manifest.dataset;
         let compliance = &self.version.manifest.compliance;
-        let (persons, sensitive) = self.adds(columns);
-        let counters = self.contributions.counters(
-            self.exporter,
-            clock::today(self.now).year(),
-            entry.id.as_str(),
-            persons,
-            sensitive,
-        );
+        let counters = self.contributions.counters(self.exporter, entry.id.as_str(), self.adds(columns));
         let classes: Vec<Value> = self
             .leaves
             .iter()
@@ -249,10 +249,13 @@ mod tests {
     /// Counters plus export is the distinct total afterwards: a dataset counts once, with its largest number.
     #[test]
     fn counters_leave_out_what_the_export_adds_again() {
-        let row = |dataset: &str, persons, sensitive| (dataset.to_owned(), persons, sensitive);
-        let counted = Contributions { revision: 3, rows: vec![row("a", 12_000, 300), row("b", 5_000, 0)] };
+        let mut counted = Contributions { year: 2026, ..Contributions::default() };
+        let share = |persons, sensitive| Share { persons, sensitive, with_sensitive_values: Some(sensitive) };
+        for (dataset, share) in [("a", share(12_000, 300)), ("b", share(5_000, 0))] {
+            counted.reserved.add(dataset, &Contribution::of(share, None), None);
+        }
         let of = |dataset, persons, sensitive| {
-            let counters = counted.counters(&exporter(None), 2026, dataset, persons, sensitive);
+            let counters = counted.counters(&exporter(None), dataset, share(persons, sensitive));
             (counters.persons + persons, counters.sensitive + sensitive)
         };
         assert_eq!(of("a", 12_000, 300), (17_000, 300), "the same again");
@@ -264,7 +267,8 @@ mod tests {
     #[test]
     fn a_baseline_counts_once_it_is_confirmed() {
         let counters = |baseline| {
-            let counters = Contributions::default().counters(&exporter(baseline), 2026, "a", 0, 0);
+            let counted = Contributions { year: 2026, ..Contributions::default() };
+            let counters = counted.counters(&exporter(baseline), "a", Share::default());
             (counters.persons, counters.baseline)
         };
         assert_eq!(counters(None), (0, false));

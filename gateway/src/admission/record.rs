@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use catalog::{Digest, LeaseId};
 use gateway_api::{Code, Problem};
+use gateway_ledger::Contribution;
 use gateway_store::{CommitError, DocKind, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write};
 use jiff::{SignedDuration, Timestamp};
 use policy::Effect;
 use serde_json::{Map, Value, json};
 
 use super::facts::Contributions;
-use super::{Judgement, Released, Resolved, contributions, decide, refusal, standing, unavailable};
-use crate::export::{Admitted, GrantPlan};
+use super::{Judgement, Released, Resolved, Turned, contributions, decide, refusal, standing, turn, unavailable};
+use crate::export::{Admitted, GrantPlan, Opened};
 use crate::gateway::{Shared, expect, version_key};
 use crate::identity::Principal;
 use crate::leaf;
@@ -58,14 +59,18 @@ pub async fn admit(
         return Err(Problem::new(Code::Unavailable, "the gateway is stopping: try again").with("retry_after", 5));
     }
     let key = lease_key(gateway, principal, resolved, redact)?;
+    // Whoever finds the counter moved decides again with nobody in between: many exports at once would else keep each other
+    // from ever being recorded.
+    let mut alone = None;
     for _ in 0..ATTEMPTS_MAX {
         let live = gateway.look(|reader| reader.live_lease(&key, resolved.now))?;
         let recorded = match live {
-            Some(row) => join(gateway, row.lease, &plan).await,
+            Some(row) => join(gateway, principal, row.lease, &plan).await?,
             None => make(gateway, principal, resolved, redact, key, &plan).await?,
         };
         match recorded {
-            Ok(Recorded { lease, granted, plan, fresh }) => {
+            Ok(Recorded { lease, granted, plan, fresh, opened, turns }) => {
+                drop(alone.take());
                 let lease = Arc::new(lease);
                 let stream = Stream::new(Arc::clone(&lease), principal.connection.clone());
                 let limits = &gateway.config.limits;
@@ -84,8 +89,12 @@ pub async fn admit(
                         Problem::new(Code::Unavailable, "the gateway is stopping: try again").with("retry_after", 5)
                     );
                 }
-                let admitted = Admitted::new(Arc::clone(&lease), plan, granted, live);
+                let principal = principal.clone();
+                let admitted = Admitted::new(Arc::clone(&lease), (plan, granted), live, principal, opened, turns);
                 return Ok((Admission { lease, fresh }, admitted));
+            }
+            Err(CommitError::Conflict(Expect::Contributions { .. })) if alone.is_none() => {
+                alone = Some(gateway.counter_turn.lock().await);
             }
             // Something changed between deciding and recording: decide again on what is there now.
             Err(CommitError::Conflict(_)) => {}
@@ -107,6 +116,8 @@ struct Recorded {
     granted: u64,
     plan: GrantPlan,
     fresh: bool,
+    opened: Opened,
+    turns: Option<Timestamp>,
 }
 
 /// The live lease that covers the request, if there is one.
@@ -143,21 +154,38 @@ fn lease_key(gateway: &Shared, principal: &Principal, resolved: &Resolved, redac
     Ok(Digest::of(key.to_string().as_bytes()))
 }
 
-/// Grants within a lease that is there.
+/// Grants within a lease that is there: in a new year after it was decided and counted there too.
 async fn join(
     gateway: &Shared,
+    principal: &Principal,
     lease: Lease,
     plan: &(impl Fn(&[String]) -> Result<GrantPlan, Problem> + Send),
-) -> Result<Recorded, CommitError> {
+) -> Result<Result<Recorded, CommitError>, Problem> {
     // The plan is made from columns that a lease fixed: it was made before, so it can be made again.
-    let plan = plan(&lease.columns).map_err(|problem| CommitError::Invalid(problem.detail))?;
+    let plan = plan(&lease.columns)?;
     let granted = first_window(gateway, &plan);
-    let mut transaction = Transaction::new(crate::clock::now());
-    transaction.writes = grants(&lease.id, &plan, granted);
-    if !transaction.writes.is_empty() {
-        gateway.records.commit(transaction).await?;
+    let now = crate::clock::now();
+    let counted = gateway.look(|reader| reader.counted_year(&lease.id))?;
+    let turns = counted.map(crate::clock::end_of_year);
+    let (mut transaction, turns) = match turns.filter(|turns| now >= *turns) {
+        None => (Transaction::new(now), turns),
+        Some(_) => match turn(gateway, principal, &lease, now).await? {
+            Turned::Counted { transaction, turns } => (transaction, turns),
+            Turned::Refused { transaction, .. } => {
+                // The lease has ended: the caller asks anew, and is told why by the decision on that.
+                let ended = gateway.records.commit(transaction).await;
+                let (key, at) = (lease.key, now);
+                return Ok(Err(ended.err().unwrap_or(CommitError::Conflict(Expect::NoLiveLease { key, at }))));
+            }
+        },
+    };
+    transaction.writes.push(Write::StreamOpened { lease: lease.id.clone() });
+    transaction.writes.extend(grants(&lease.id, &plan, granted));
+    if let Err(error) = gateway.records.commit(transaction).await {
+        return Ok(Err(error));
     }
-    Ok(Recorded { lease, granted, plan, fresh: false })
+    let opened = Opened::new(Arc::clone(&gateway.settler), lease.id.clone());
+    Ok(Ok(Recorded { lease, granted, plan, fresh: false, opened, turns }))
 }
 
 fn first_window(gateway: &Shared, plan: &GrantPlan) -> u64 {
@@ -192,14 +220,17 @@ async fn make(
     let plan = plan(&judgement.columns)?;
     let granted = first_window(gateway, &plan);
     let grounds = Grounds { judgement, released: preview.released.as_ref(), contributions: &contributions };
-    let Allowance { mut transaction, mut lease } = allowance(gateway, principal, resolved, redact, key, &grounds)?;
+    let allowance = allowance(gateway, principal, resolved, redact, key, &grounds)?;
+    let Allowance { mut transaction, mut lease, turns } = allowance;
     transaction.expect.push(uncut);
+    transaction.writes.push(Write::StreamOpened { lease: lease.id.clone() });
     transaction.writes.extend(grants(&lease.id, &plan, granted));
+    let opened = Opened::new(Arc::clone(&gateway.settler), lease.id.clone());
     Ok(gateway.records.commit(transaction).await.map(|committed| {
         let effect = if preview.released.is_some() { "released" } else { "allow" };
         metrics::counter!("kouan_decisions_total", "effect" => effect).increment(1);
         lease.leaf = committed.first_leaf;
-        Recorded { lease, granted, plan, fresh: true }
+        Recorded { lease, granted, plan, fresh: true, opened, turns }
     }))
 }
 
@@ -235,15 +266,15 @@ fn unchanged(
 }
 
 /// On what an export leaves: an allow, or a review that was released.
-struct Grounds<'a> {
-    judgement: &'a Judgement,
-    released: Option<&'a Released>,
-    contributions: &'a Contributions,
+pub(super) struct Grounds<'a> {
+    pub(super) judgement: &'a Judgement,
+    pub(super) released: Option<&'a Released>,
+    pub(super) contributions: &'a Contributions,
 }
 
 impl Grounds<'_> {
     /// The judgement that says which mechanism carries the export and whether it counts.
-    fn counted(&self) -> &Judgement {
+    pub(super) fn counted(&self) -> &Judgement {
         self.released.map_or(self.judgement, |released| &released.counted)
     }
 
@@ -259,6 +290,7 @@ impl Grounds<'_> {
 struct Allowance {
     transaction: Transaction,
     lease: Lease,
+    turns: Option<Timestamp>,
 }
 
 fn allowance(
@@ -279,17 +311,8 @@ fn allowance(
     let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
     members.insert("lease".to_owned(), json!(id));
     members.insert("agreement".to_owned(), json!(agreement.id));
-    if let Some(mechanism) = &judgement.mechanism {
-        members.insert("mechanism".to_owned(), json!(mechanism));
-    }
     members.insert("price".to_owned(), json!(version.manifest.offer.price));
-    if let Some(released) = grounds.released {
-        members.insert("review".to_owned(), json!(released.review.id));
-        members.insert("release".to_owned(), json!(released.release.id));
-        if let Some(stated) = released.stated() {
-            members.insert("subjects".to_owned(), json!(stated));
-        }
-    }
+    put_grounds(&mut members, grounds);
 
     let mut transaction = Transaction::new(now);
     let leaf = transaction.leaf(members);
@@ -321,43 +344,86 @@ fn allowance(
     };
     transaction.writes.push(Write::PutLease { lease: lease.clone(), leaf });
 
-    // What the decision was made on must still be so when it is recorded: a suspension, a withdrawal, a revoked mechanism
-    // or another export in between means deciding again.
-    transaction.expect = vec![
-        Expect::NoLiveLease { key, at: now },
-        expect(DocKind::Participant, principal.participant.to_string(), principal.record.revision),
+    transaction.expect = relied_on(principal, resolved, grounds)?;
+    transaction.expect.push(Expect::NoLiveLease { key, at: now });
+    let turns = reserve(&mut transaction, &lease.id, resolved, grounds);
+    Ok(Allowance { transaction, lease, turns })
+}
+
+/// What a decision was made on must still be so when it is recorded: a suspension, a withdrawal or a revoked mechanism in
+/// between means deciding again.
+pub(super) fn relied_on(
+    principal: &Principal,
+    resolved: &Resolved,
+    grounds: &Grounds<'_>,
+) -> Result<Vec<Expect>, Problem> {
+    let version = &resolved.version;
+    let agreement =
+        resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
+    let mut expected = vec![
+        expect(DocKind::Participant, principal.participant.to_string(), resolved.consumer.revision),
         expect(DocKind::Participant, resolved.provider.id.to_string(), resolved.provider.revision),
         expect(DocKind::Version, version_key(&version.dataset, &version.version), version.revision),
         expect(DocKind::Agreement, agreement.id.to_string(), agreement.revision),
     ];
-    transaction.expect.extend(rulesets::expected(
-        &resolved.snapshot,
-        resolved.provider.id.as_str(),
-        principal.participant.as_str(),
-    ));
-    if let Some(doc) = judgement.mechanism.as_ref().and_then(|id| resolved.snapshot.mechanisms.get(id)) {
-        transaction.expect.push(expect(DocKind::Mechanism, doc.id.to_string(), doc.revision));
+    let (exporter, recipient) = (resolved.provider.id.as_str(), principal.participant.as_str());
+    expected.extend(rulesets::expected(&resolved.snapshot, exporter, recipient));
+    let mechanism = grounds.judgement.mechanism.as_ref();
+    if let Some(doc) = mechanism.and_then(|id| resolved.snapshot.mechanisms.get(id)) {
+        expected.push(expect(DocKind::Mechanism, doc.id.to_string(), doc.revision));
     }
     if let Some(Released { review, .. }) = grounds.released {
-        transaction.expect.push(expect(DocKind::Review, review.id.to_string(), review.revision));
+        expected.push(expect(DocKind::Review, review.id.to_string(), review.revision));
     }
-    if counted.counts() {
-        let year = crate::clock::today(now).year();
-        let exporter = version.provider.clone();
-        transaction.expect.push(Expect::Contributions {
-            exporter: exporter.clone(),
-            year,
-            revision: grounds.contributions.revision,
-        });
-        let mut sources = resolved.sources(grounds.contributions);
-        sources.stated = grounds.released.and_then(Released::stated);
-        let (persons, sensitive) = sources.adds(&judgement.columns);
-        if persons > 0 || sensitive > 0 {
-            let dataset = version.dataset.clone();
-            transaction.writes.push(Write::Contribution { exporter, year, dataset, persons, sensitive });
+    Ok(expected)
+}
+
+/// The members of a decision's leaf that say on what the export leaves.
+pub(super) fn put_grounds(members: &mut Map<String, Value>, grounds: &Grounds<'_>) {
+    if let Some(mechanism) = &grounds.judgement.mechanism {
+        members.insert("mechanism".to_owned(), json!(mechanism));
+    }
+    if let Some(released) = grounds.released {
+        members.insert("review".to_owned(), json!(released.review.id));
+        members.insert("release".to_owned(), json!(released.release.id));
+        if let Some(stated) = released.stated() {
+            members.insert("subjects".to_owned(), json!(stated));
         }
     }
-    Ok(Allowance { transaction, lease })
+}
+
+/// Reserves whom the export concerns in the commit of its decision, which no other export may come between. Gives the end
+/// of the year in which it is then counted.
+pub(super) fn reserve(
+    transaction: &mut Transaction,
+    lease: &LeaseId,
+    resolved: &Resolved,
+    grounds: &Grounds<'_>,
+) -> Option<Timestamp> {
+    if !grounds.counted().counts() {
+        return None;
+    }
+    let contributions = grounds.contributions;
+    let (version, year) = (&resolved.version, contributions.year);
+    let exporter = version.provider.clone();
+    let revision = contributions.revision;
+    transaction.expect.push(Expect::Contributions { exporter: exporter.clone(), year, revision });
+    let mut sources = resolved.sources(contributions);
+    sources.stated = grounds.released.and_then(Released::stated);
+    let contribution = Contribution::of(sources.adds(&grounds.judgement.columns), contributions.keyset());
+    if contribution.is_nothing() {
+        return None;
+    }
+    transaction.writes.push(Write::Contribution {
+        lease: lease.clone(),
+        exporter,
+        year,
+        dataset: version.dataset.clone(),
+        version: version.version.clone(),
+        contribution,
+        keys: contributions.keys.as_ref().filter(|_| contribution.keyed).map(|(scope, _)| *scope),
+    });
+    Some(crate::clock::end_of_year(year))
 }
 
 fn expiry(gateway: &Shared, now: Timestamp) -> Timestamp {
@@ -365,7 +431,7 @@ fn expiry(gateway: &Shared, now: Timestamp) -> Timestamp {
 }
 
 /// The members that every decision leaf has.
-fn decision_leaf(resolved: &Resolved, judgement: &Judgement) -> Map<String, Value> {
+pub(super) fn decision_leaf(resolved: &Resolved, judgement: &Judgement) -> Map<String, Value> {
     let mut members = leaf::of("decision");
     let (digest, _) = judgement.recorded_facts();
     let outcome = &judgement.outcome;

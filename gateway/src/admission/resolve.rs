@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::facts::accessed_from;
+use crate::counting;
 use crate::files::{FileError, StoredFile};
 use crate::gateway::Shared;
 use crate::identity::Principal;
@@ -131,6 +132,7 @@ pub async fn resolve(
     }
     let leaves = files.first().map(|file| file.leaf_names()).unwrap_or_default();
     let columns = choose_columns(&files, &leaves, ask.columns.as_deref())?;
+    counting::ready(gateway, &version, &leaves, now).await?;
     Ok(Resolved {
         snapshot,
         now,

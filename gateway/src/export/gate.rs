@@ -11,12 +11,15 @@ use std::task::{Context, Poll};
 
 use catalog::Digest;
 use gateway_ledger::{IntervalSet, Month};
-use gateway_store::{CommitError, Lease, Transaction, Write};
+use gateway_store::{CommitError, Expect, Lease, Transaction, Write};
+use jiff::Timestamp;
 
 use super::evidence::Unacknowledged;
-use super::{Admitted, GrantPlan, Settlement};
+use super::{Admitted, GrantPlan, Opened, Settlement};
+use crate::admission::{self, Turned};
 use crate::clock;
 use crate::gateway::Shared;
+use crate::identity::Principal;
 use crate::sessions::Live;
 
 /// Why the gate does not open any more.
@@ -74,13 +77,22 @@ impl Handed {
 /// Bytes between two looks at what has been acknowledged.
 const LOOK_BYTES: u64 = 256 << 10;
 
-type Granting = Pin<Box<dyn Future<Output = Result<u64, GateError>> + Send>>;
+/// How often a grant in a new year is decided again because something changed in between.
+const TURN_ATTEMPTS_MAX: usize = 16;
+
+/// What a grant gave: up to which byte of the response, and until when.
+type Window = (u64, Option<Timestamp>);
+type Granting = Pin<Box<dyn Future<Output = Result<Window, GateError>> + Send>>;
 
 /// The gate of one response.
 pub struct Gate {
     gateway: Shared,
     lease: Arc<Lease>,
     live: Live,
+    principal: Principal,
+    opened: Opened,
+    /// The end of the last year in which this export is counted.
+    turns: Option<Timestamp>,
     plan: GrantPlan,
     total: u64,
     passed: u64,
@@ -108,7 +120,7 @@ impl std::fmt::Debug for Gate {
 impl Gate {
     /// Opens the gate of an admitted export.
     pub fn open(gateway: Shared, admitted: Admitted) -> Self {
-        let Admitted { lease, plan, granted, live } = admitted;
+        let Admitted { lease, plan, granted, live, principal, opened, turns } = admitted;
         let total = plan.bytes();
         let counted = Settlement::new(Arc::clone(&lease));
         let under_way = Unacknowledged::new(live.connection().clone());
@@ -116,6 +128,9 @@ impl Gate {
             gateway,
             lease,
             live,
+            principal,
+            opened,
+            turns,
             plan,
             total,
             passed: 0,
@@ -152,18 +167,20 @@ impl Gate {
         let window = self.gateway.config.limits.grant_bytes;
         loop {
             let low = self.granted.saturating_sub(needed) < window / 2 && self.granted < self.total;
-            if self.granting.is_none() && low {
-                let to = self.granted.saturating_add(window).min(self.total);
+            // INVARIANT (counting): no byte passes in a year in which the export is not counted, granted before or not.
+            let turned = bytes > 0 && self.turns.is_some_and(|turns| clock::now() >= turns);
+            if self.granting.is_none() && (low || turned) {
+                let to = if low { self.granted.saturating_add(window).min(self.total) } else { self.granted };
                 self.granting = Some(self.grant(to));
             }
             let Some(granting) = self.granting.as_mut() else { break };
             match granting.as_mut().poll(context) {
                 Poll::Ready(granted) => {
                     self.granting = None;
-                    self.granted = granted?;
+                    (self.granted, self.turns) = granted?;
                 }
                 // Ahead of need: the stream goes on within what is granted.
-                Poll::Pending if needed <= self.granted => break,
+                Poll::Pending if needed <= self.granted && !turned => break,
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -179,6 +196,9 @@ impl Gate {
     /// Hands `handed` over. Call it only after [`Gate::poll`] was ready for at least its bytes.
     pub fn pass(&mut self, handed: Handed) {
         let bytes = handed.bytes;
+        if bytes > 0 {
+            self.opened.used();
+        }
         self.data_total.increment(bytes);
         self.passed = self.passed.saturating_add(bytes);
         self.under_way.hand(handed);
@@ -202,6 +222,7 @@ impl Gate {
         let representation = self.plan.representation.clone();
         let settlement = self.counted.take();
         let connection = self.live.connection().clone();
+        let (principal, turns) = (self.principal.clone(), self.turns);
         Box::pin(async move {
             // No grant after the end of the certificate or of its issuer's revocation list, however long a stream runs.
             if gateway.trust.shared().load().verify(connection.chain(), clock::now()).is_err() {
@@ -212,28 +233,80 @@ impl Gate {
                 gateway.settler.settle(settlement);
                 return Err(GateError::Draining);
             }
-            let now = clock::now();
-            let mut transaction = Transaction::new(now);
-            transaction.writes = settlement.writes(Month::of(now));
-            transaction.writes.extend(ranges.into_iter().map(|range| Write::Grant {
-                lease: lease.id.clone(),
-                representation: representation.clone(),
-                range,
-            }));
-            match gateway.records.commit(transaction).await {
-                Ok(_) => Ok(to),
-                Err(CommitError::Conflict(_)) => {
-                    // What was delivered before stays delivered, whatever became of the lease.
-                    gateway.settler.settle(settlement);
-                    Err(GateError::LeaseEnded)
-                }
-                Err(error) => {
-                    tracing::error!(lease = %lease.id, error = %error, "a grant was not recorded");
-                    gateway.settler.settle(settlement);
-                    Err(GateError::Records)
+            let lines = Lines { lease: &lease, representation: &representation, ranges: &ranges };
+            for _ in 0..TURN_ATTEMPTS_MAX {
+                match attempt(&gateway, &principal, &lines, &settlement, turns).await {
+                    Ok(turns) => return Ok((to, turns)),
+                    Err(Failure::Moved) => {}
+                    Err(Failure::Final { error, settled }) => {
+                        // What was delivered before stays delivered, whatever became of the lease.
+                        if !settled {
+                            gateway.settler.settle(settlement);
+                        }
+                        return Err(error);
+                    }
                 }
             }
+            gateway.settler.settle(settlement);
+            Err(GateError::Records)
         })
+    }
+}
+
+/// What one grant is about.
+struct Lines<'a> {
+    lease: &'a Lease,
+    representation: &'a str,
+    ranges: &'a [std::ops::Range<u64>],
+}
+
+/// Why a grant was not recorded.
+enum Failure {
+    /// What the new year's decision relied on has changed: decide again.
+    Moved,
+    /// For good; `settled` if the deliveries so far were recorded with it.
+    Final { error: GateError, settled: bool },
+}
+
+/// Records the grant and the deliveries so far, and in a new year what the export adds to it, all in one commit.
+async fn attempt(
+    gateway: &Shared,
+    principal: &Principal,
+    lines: &Lines<'_>,
+    settlement: &Settlement,
+    turns: Option<Timestamp>,
+) -> Result<Option<Timestamp>, Failure> {
+    let unsettled = |error| Failure::Final { error, settled: false };
+    let lease = lines.lease;
+    let now = clock::now();
+    let (mut transaction, turns, refused) = match turns.filter(|turns| now >= *turns) {
+        None => (Transaction::new(now), turns, None),
+        Some(_) => match admission::turn(gateway, principal, lease, now).await {
+            Ok(Turned::Counted { transaction, turns }) => (transaction, turns, None),
+            Ok(Turned::Refused { transaction, reason }) => (transaction, turns, Some(reason)),
+            Err(problem) => {
+                tracing::error!(lease = %lease.id, error = problem.detail, "the new year's decision was not made");
+                return Err(unsettled(GateError::Records));
+            }
+        },
+    };
+    transaction.writes.extend(settlement.writes(Month::of(now)));
+    if refused.is_none() {
+        transaction.writes.extend(lines.ranges.iter().map(|range| Write::Grant {
+            lease: lease.id.clone(),
+            representation: lines.representation.to_owned(),
+            range: range.clone(),
+        }));
+    }
+    match (gateway.records.commit(transaction).await, refused) {
+        (Ok(_), None) => Ok(turns),
+        (Ok(_), Some(reason)) => Err(Failure::Final { error: GateError::Cut(reason), settled: true }),
+        (Err(CommitError::Conflict(Expect::LeaseActive { .. })), _) => Err(unsettled(GateError::LeaseEnded)),
+        (Err(CommitError::Conflict(_)), _) => Err(Failure::Moved),
+        (Err(error), _) => {
+            tracing::error!(lease = %lease.id, error = %error, "a grant was not recorded");
+            Err(unsettled(GateError::Records))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use catalog::Digest;
+use catalog::{Digest, LeaseId};
 use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{Lease, Records, Transaction, Write};
 use tokio::sync::{mpsc, oneshot};
@@ -98,6 +98,8 @@ pub struct Settler {
 #[derive(Debug)]
 enum Message {
     Settle(Settlement),
+    /// A stream under this lease ended unused.
+    Untouched(LeaseId),
     /// Answered when everything before it is written.
     Mark(oneshot::Sender<()>),
 }
@@ -110,6 +112,15 @@ impl Settler {
             while let Some(message) = receiver.recv().await {
                 let settlement = match message {
                     Message::Settle(settlement) => settlement,
+                    Message::Untouched(lease) => {
+                        let mut transaction = Transaction::new(clock::now());
+                        transaction.writes.push(Write::StreamUntouched { lease: lease.clone() });
+                        if let Err(error) = records.commit(transaction).await {
+                            // Never too few: what was reserved then stays counted.
+                            tracing::error!(%lease, %error, "an unused stream was not recorded");
+                        }
+                        continue;
+                    }
                     Message::Mark(reached) => {
                         let _ = reached.send(());
                         continue;
@@ -150,6 +161,13 @@ impl Settler {
     pub fn settle(&self, settlement: Settlement) {
         if let Some(sender) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             let _ = sender.send(Message::Settle(settlement));
+        }
+    }
+
+    /// Queues that a stream under `lease` ended unused; never blocks.
+    pub fn untouched(&self, lease: LeaseId) {
+        if let Some(sender) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            let _ = sender.send(Message::Untouched(lease));
         }
     }
 

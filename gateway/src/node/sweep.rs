@@ -9,9 +9,8 @@ use gateway_store::{CommitError, LeaseRow, LeaseState, Transaction, Write};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::clock;
 use crate::gateway::Shared;
-use crate::leaf;
+use crate::{clock, counting, leaf};
 
 const EVERY: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 256;
@@ -38,6 +37,13 @@ pub async fn run(gateway: Shared) {
 }
 
 async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
+    // A version that cannot be read must not keep leases from being closed.
+    if let Err(problem) = counting::prepare(gateway, now).await {
+        tracing::error!(error = problem.detail, "the next year's persons were not read");
+    }
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
+    let reservations = gateway.scan(|reader| reader.reservations()).await?;
+    metrics::gauge!("kouan_reservations").set(u32::try_from(reservations).unwrap_or(u32::MAX));
     let (expired, unclosed, refusals) = gateway
         .scan(move |reader| {
             Ok((

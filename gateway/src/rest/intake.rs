@@ -199,7 +199,7 @@ pub async fn take(
         .cloned()
         .ok_or_else(|| Problem::new(Code::NotFound, "there is no such version for you"))?;
     let taken = {
-        let (gateway, name) = (gateway.clone(), name.to_owned());
+        let (gateway, name, doc) = (gateway.clone(), name.to_owned(), Arc::clone(&doc));
         tokio::task::spawn_blocking(move || {
             let upload =
                 gateway.uploads.path(&doc.dataset, &doc.version, &name).map_err(crate::admission::unavailable)?;
@@ -211,6 +211,7 @@ pub async fn take(
         .await
         .map_err(crate::admission::unavailable)??
     };
+    crate::counting::take(gateway, &doc, &taken.entry, caller.now).await?;
     let request = Repeatable { digest: Digest::of(taken.entry.sha256.as_bytes()), key: None };
     let caller = Caller { snapshot: gateway.snapshot(), ..caller.clone() };
     execute_value(gateway, &caller, request, |caller| added(gateway, caller, dataset, version, &taken)).await?;

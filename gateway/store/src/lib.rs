@@ -28,11 +28,11 @@ pub use lease::{Lease, LeaseState};
 pub use objects::{ObjectError, Objects, Spool};
 pub use publisher::{PublishError, Published, Publisher, PublisherOptions};
 pub use reader::{
-    ContributionRow, Contributions, CrlRow, DeliveredFilter, DeliveredRow, DenialRow, DocRow, GrantRow, LeaseFilter,
-    LeaseRow, Reader, StoredResponse,
+    Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, GrantRow, LeaseFilter, LeaseRow,
+    Reader, StoredResponse,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
 pub use transaction::{
-    Commit, CommitError, Committed, DocChange, DocKind, Expect, Idempotency, LeafRef, Transaction, Write,
+    Commit, CommitError, Committed, DocChange, DocKind, Expect, Idempotency, LeafRef, PersonKey, Transaction, Write,
 };
 pub use uploads::{UploadError, Uploads};

@@ -12,12 +12,14 @@ use crate::records::ReadError;
 use crate::transaction::DocKind;
 
 mod conditions;
+mod counting;
 mod lease;
 mod log;
 mod meter;
 
+pub use counting::{Counted, DatasetCount};
 pub use lease::{GrantRow, LeaseFilter, LeaseRow};
-pub use meter::{ContributionRow, Contributions, DeliveredFilter, DeliveredRow};
+pub use meter::{DeliveredFilter, DeliveredRow};
 
 /// Connections that are kept open when nobody reads.
 const IDLE_MAX: usize = 8;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -153,6 +153,60 @@ const V2: &str = "
 ALTER TABLE lease ADD COLUMN mechanism TEXT;
 ALTER TABLE lease ADD COLUMN release TEXT;
 UPDATE lease SET state = 'closed', reason = 'decided by an earlier release' WHERE state = 'active';
+";
+
+/// Persons by keyed hash, who of them a file holds, and which lease reserved whom. What was counted before is kept for ever,
+/// as numbers: no lease stands behind it that could give it back.
+const V3: &str = "
+CREATE TABLE tally (
+    id INTEGER PRIMARY KEY,
+    exporter TEXT NOT NULL,
+    year INTEGER NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0,
+    next_person INTEGER NOT NULL DEFAULT 0,
+    persons BLOB NOT NULL DEFAULT x'',
+    sensitive BLOB NOT NULL DEFAULT x'',
+    UNIQUE (exporter, year)
+);
+CREATE TABLE person (
+    tally INTEGER NOT NULL,
+    mac BLOB NOT NULL,
+    person INTEGER NOT NULL,
+    PRIMARY KEY (tally, mac)
+) WITHOUT ROWID;
+CREATE TABLE keyset (
+    seq INTEGER PRIMARY KEY,
+    tally INTEGER NOT NULL REFERENCES tally (id),
+    scope BLOB NOT NULL,
+    persons BLOB NOT NULL,
+    sensitive BLOB NOT NULL,
+    blank_rows INTEGER NOT NULL,
+    UNIQUE (tally, scope)
+);
+CREATE TABLE share (
+    seq INTEGER PRIMARY KEY,
+    tally INTEGER NOT NULL REFERENCES tally (id),
+    dataset TEXT NOT NULL,
+    version TEXT NOT NULL,
+    persons INTEGER NOT NULL,
+    sensitive INTEGER NOT NULL,
+    keyset INTEGER NOT NULL,
+    keyed_sensitive INTEGER NOT NULL,
+    UNIQUE (tally, dataset, version, persons, sensitive, keyset, keyed_sensitive)
+);
+CREATE TABLE reservation (
+    lease INTEGER NOT NULL REFERENCES lease (seq),
+    share INTEGER NOT NULL REFERENCES share (seq),
+    PRIMARY KEY (lease, share)
+) WITHOUT ROWID;
+CREATE INDEX reservation_share ON reservation (share);
+INSERT INTO tally (exporter, year, revision) SELECT exporter, year, revision FROM counter;
+INSERT INTO share (tally, dataset, version, persons, sensitive, keyset, keyed_sensitive)
+    SELECT tally.id, dataset, '', contribution.persons, contribution.sensitive, 0, 0
+    FROM contribution JOIN tally USING (exporter, year);
+DROP TABLE contribution;
+DROP TABLE counter;
+ALTER TABLE lease ADD COLUMN streams INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Brings the database up to this version. Returns whether it was empty before.

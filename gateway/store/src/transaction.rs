@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, ParticipantId, VersionName};
 use gateway_audit::LeafError;
-use gateway_ledger::{IntervalSet, Month};
+use gateway_ledger::{Contribution, IntervalSet, Keyset, Month};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -25,6 +25,9 @@ pub const BLOB_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Length of the window in which the same refusal answers with the first leaf (INTERFACE.md, "Log leaf").
 pub const DENIAL_WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
+/// A keyed hash of a person's key, cut to 128 bits: equal for equal keys of one exporter and year, meaningless elsewhere.
+pub type PersonKey = [u8; 16];
 
 /// What is committed together.
 #[derive(Debug, Clone)]
@@ -198,18 +201,54 @@ pub enum Write {
         /// The leaf.
         leaf: LeafRef,
     },
-    /// Counts a dataset's subjects for an exporter and year: the largest number declared stays.
+    /// Gives each key that an exporter's year does not know yet the next number: two keys never share one.
+    Persons {
+        /// Whose year.
+        exporter: ParticipantId,
+        /// Year in Asia/Shanghai.
+        year: i16,
+        /// The keys; each may come again.
+        keys: Vec<PersonKey>,
+    },
+    /// Keeps who is in a file or version. What is kept under a scope never changes.
+    Keyset {
+        /// Whose year.
+        exporter: ParticipantId,
+        /// Year in Asia/Shanghai.
+        year: i16,
+        /// What it was made from.
+        scope: Digest,
+        /// Who.
+        keys: Keyset,
+    },
+    /// Reserves, for a lease that was put before, whom its export concerns: counted from here on. Given back when the lease
+    /// ends without an open or used stream.
     Contribution {
+        /// Under which lease.
+        lease: LeaseId,
         /// Whose counter.
         exporter: ParticipantId,
         /// Year in Asia/Shanghai.
         year: i16,
         /// Which dataset.
         dataset: DatasetId,
-        /// Persons.
-        persons: u64,
-        /// Persons with sensitive information.
-        sensitive: u64,
+        /// Which version.
+        version: VersionName,
+        /// What it adds.
+        contribution: Contribution,
+        /// The scope of its keyset, if the contribution is keyed.
+        keys: Option<Digest>,
+    },
+    /// A stream may begin under this lease: from here on its bytes are taken to have left.
+    StreamOpened {
+        /// Which.
+        lease: LeaseId,
+    },
+    /// A stream that was opened under this lease has ended, and no byte of it was handed to anybody. Nothing happens if
+    /// there is no such lease.
+    StreamUntouched {
+        /// Which.
+        lease: LeaseId,
     },
     /// Opens a window of [`DENIAL_WINDOW`] in which the same refusal answers with this leaf; a conflict if one is open.
     Denial {

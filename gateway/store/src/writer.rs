@@ -14,6 +14,7 @@ use crate::durable::sync_failed;
 use crate::transaction::{Commit, CommitError, Committed, DocChange, Transaction};
 
 mod apply;
+mod counting;
 mod expect;
 mod lease;
 mod meter;

@@ -390,37 +390,6 @@ fn nothing_is_delivered_twice_in_any_period() {
 }
 
 #[test]
-fn counters_move_only_when_a_number_grows() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = open(&dir);
-    let exporter = ParticipantId::parse("qianhai").unwrap();
-    let add = |dataset: &str, persons, sensitive, revision| {
-        let mut transaction = Transaction::new(now());
-        let dataset = DatasetId::parse(dataset).unwrap();
-        transaction.expect.push(Expect::Contributions { exporter: exporter.clone(), year: 2026, revision });
-        let exporter = exporter.clone();
-        transaction.writes.push(Write::Contribution { exporter, year: 2026, dataset, persons, sensitive });
-        records.commit_blocking(transaction)
-    };
-    let state = || {
-        let found = records.read(|reader| reader.contributions(&exporter, 2026)).unwrap();
-        (found.revision, found.rows.iter().map(|row| (row.persons, row.sensitive)).collect::<Vec<_>>())
-    };
-    assert_eq!(state(), (0, vec![]));
-    add("aaa", 100, 10, 0).unwrap();
-    assert_eq!(state(), (1, vec![(100, 10)]));
-    add("aaa", 90, 10, 1).unwrap();
-    assert_eq!(state(), (1, vec![(100, 10)]));
-    add("aaa", 50, 20, 1).unwrap();
-    assert_eq!(state(), (2, vec![(100, 20)]));
-    // A second decision on the same reading does not pass.
-    let error = add("bbb", 1, 0, 1).unwrap_err();
-    assert!(matches!(error, CommitError::Conflict(Expect::Contributions { revision: 1, .. })), "{error}");
-    add("bbb", 0, 0, 2).unwrap();
-    assert_eq!(state(), (3, vec![(100, 20), (0, 0)]));
-}
-
-#[test]
 fn the_same_refusal_within_ten_minutes_has_one_leaf() {
     let dir = tempfile::tempdir().unwrap();
     let records = open(&dir);

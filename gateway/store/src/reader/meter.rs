@@ -1,8 +1,8 @@
-//! What was delivered, and whose data a year's exports concern.
+//! What was delivered.
 
 use catalog::{AgreementId, DatasetId, Digest, ParticipantId, VersionName};
 use gateway_ledger::{IntervalSet, Month};
-use rusqlite::{OptionalExtension as _, params, params_from_iter};
+use rusqlite::params_from_iter;
 
 use super::conditions::Conditions;
 use super::{Reader, digest, number, optional_number, parsed, wrong};
@@ -50,26 +50,6 @@ pub struct DeliveredFilter {
     pub through: Option<Month>,
 }
 
-/// A year's counter of an exporter.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Contributions {
-    /// For [`crate::Expect::Contributions`].
-    pub revision: u64,
-    /// One a dataset.
-    pub rows: Vec<ContributionRow>,
-}
-
-/// What one dataset adds to a counter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContributionRow {
-    /// Which dataset.
-    pub dataset: DatasetId,
-    /// Persons.
-    pub persons: u64,
-    /// Persons with sensitive information.
-    pub sensitive: u64,
-}
-
 impl Reader<'_> {
     /// Deliveries in the order in which each entitlement, file and period first had one.
     pub fn delivered(&self, filter: &DeliveredFilter) -> Result<Vec<DeliveredRow>, ReadError> {
@@ -103,22 +83,5 @@ impl Reader<'_> {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// An exporter's counter of a year, and the revision to expect when adding to it.
-    pub fn contributions(&self, exporter: &ParticipantId, year: i16) -> Result<Contributions, ReadError> {
-        let revision = self
-            .connection
-            .prepare_cached("SELECT revision FROM counter WHERE exporter = ?1 AND year = ?2")?
-            .query_row(params![exporter.as_str(), year], |row| number(row, 0))
-            .optional()?
-            .unwrap_or(0);
-        let mut query = self.connection.prepare_cached(
-            "SELECT dataset, persons, sensitive FROM contribution WHERE exporter = ?1 AND year = ?2 ORDER BY dataset",
-        )?;
-        let rows = query.query_map(params![exporter.as_str(), year], |row| {
-            Ok(ContributionRow { dataset: parsed(row, 0)?, persons: number(row, 1)?, sensitive: number(row, 2)? })
-        })?;
-        Ok(Contributions { revision, rows: rows.collect::<Result<_, _>>()? })
     }
 }

@@ -8,7 +8,7 @@ use gateway_audit::{LeafError, NodeHash};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value};
 
-use super::{Head, Refusal, expect, lease, meter, plain_commit};
+use super::{Head, Refusal, counting, expect, lease, meter, plain_commit};
 use crate::transaction::{
     BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, LEAVES_MAX, LeafRef,
     Transaction, WRITES_MAX, Write,
@@ -140,9 +140,16 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
             let delivery = meter::Delivery { file, period, intervals, rows, wire_bytes };
             meter::deliver(connection, &lease, &entitlement, &delivery)?;
         }
-        Write::Contribution { exporter, year, dataset, persons, sensitive } => {
-            meter::contribute(connection, exporter.as_str(), year, dataset.as_str(), persons, sensitive)?;
+        Write::Persons { exporter, year, keys } => counting::put_persons(connection, &exporter, year, &keys)?,
+        Write::Keyset { exporter, year, scope, keys } => {
+            counting::put_keyset(connection, &exporter, year, scope, &keys)?;
         }
+        Write::Contribution { lease, exporter, year, dataset, version, contribution, keys } => {
+            let share = counting::Share { dataset, version, contribution, keys };
+            counting::reserve(connection, &lease, &exporter, year, &share)?;
+        }
+        Write::StreamOpened { lease } => counting::open_stream(connection, &lease)?,
+        Write::StreamUntouched { lease } => counting::close_untouched(connection, &lease)?,
         Write::Denial { key, leaf, at } => {
             if open_denial(connection, key, at.as_millisecond())?.is_some() {
                 return Err(CommitError::Conflict(Expect::NoDenial { key, at }).into());

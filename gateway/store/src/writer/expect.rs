@@ -21,7 +21,7 @@ fn holds(connection: &Connection, expect: &Expect) -> Result<bool, rusqlite::Err
         }
         Expect::Contributions { exporter, year, revision } => {
             let held: Option<i64> = connection
-                .prepare_cached("SELECT revision FROM counter WHERE exporter = ?1 AND year = ?2")?
+                .prepare_cached("SELECT revision FROM tally WHERE exporter = ?1 AND year = ?2")?
                 .query_row(params![exporter.as_str(), year], |row| row.get(0))
                 .optional()?;
             Ok(held.unwrap_or(0) == stored(*revision))

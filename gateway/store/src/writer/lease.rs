@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use catalog::LeaseId;
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
-use super::Refusal;
 use super::apply::{Scope, bounded, invalid};
+use super::{Refusal, counting};
 use crate::lease::{Lease, LeaseState};
 use crate::transaction::{CommitError, Expect, LeafRef};
 
@@ -14,11 +14,16 @@ pub(super) fn put(scope: &Scope<'_>, lease: &Lease, leaf: LeafRef) -> Result<(),
     let connection = scope.connection;
     let json = |error: serde_json::Error| invalid(format!("the lease's JSON: {error}"));
     // Only one active lease has a key: an expired one makes room, and gets its leaf from the sweeper.
-    connection
+    let expired: Option<i64> = connection
         .prepare_cached(
-            "UPDATE lease SET state = 'closed', reason = 'expired' WHERE key = ?1 AND state = 'active' AND expires <= ?2",
+            "UPDATE lease SET state = 'closed', reason = 'expired' WHERE key = ?1 AND state = 'active' AND expires <= ?2
+             RETURNING seq",
         )?
-        .execute(params![lease.key.as_bytes(), scope.at_ms])?;
+        .query_row(params![lease.key.as_bytes(), scope.at_ms], |row| row.get(0))
+        .optional()?;
+    if let Some(expired) = expired {
+        counting::release(connection, expired)?;
+    }
     let taken: bool = connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE key = ?1 AND state = 'active')")?
         .query_row([lease.key.as_bytes()], |row| row.get(0))?;
@@ -104,13 +109,15 @@ pub(super) fn end(
         return Err(invalid(format!("lease `{lease}` cannot be made active again")));
     }
     let leaf = leaf.map(|leaf| scope.index(leaf)).transpose()?;
-    let ended = scope
+    let ended: Option<i64> = scope
         .connection
         .prepare_cached(
-            "UPDATE lease SET state = ?2, reason = ?3, closed_leaf = ?4 WHERE id = ?1 AND state = 'active'",
+            "UPDATE lease SET state = ?2, reason = ?3, closed_leaf = ?4 WHERE id = ?1 AND state = 'active'
+             RETURNING seq",
         )?
-        .execute(params![lease.as_str(), state.as_str(), reason, leaf])?;
-    if ended == 0 { Err(not_active(lease)) } else { Ok(()) }
+        .query_row(params![lease.as_str(), state.as_str(), reason, leaf], |row| row.get(0))
+        .optional()?;
+    counting::release(scope.connection, ended.ok_or_else(|| not_active(lease))?)
 }
 
 pub(super) fn set_closing_leaf(scope: &Scope<'_>, lease: &LeaseId, leaf: LeafRef) -> Result<(), Refusal> {

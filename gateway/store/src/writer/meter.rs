@@ -1,4 +1,4 @@
-//! Counting: what was delivered for the first time, and whose data a year's exports concern.
+//! Metering: what was delivered for the first time.
 
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, VersionName};
 use gateway_ledger::{IntervalSet, Month};
@@ -101,34 +101,5 @@ pub(super) fn deliver(
              WHERE id = ?1",
         )?
         .execute(params![lease.as_str(), wire_bytes, new_bytes, first])?;
-    Ok(())
-}
-
-/// POLICY.md, "Counting": the largest number declared counts, and the revision moves only when it does.
-pub(super) fn contribute(
-    connection: &Connection,
-    exporter: &str,
-    year: i16,
-    dataset: &str,
-    persons: u64,
-    sensitive: u64,
-) -> Result<(), Refusal> {
-    let (persons, sensitive) = (bounded("a count of persons", persons)?, bounded("a count of persons", sensitive)?);
-    let changed = connection
-        .prepare_cached(
-            "INSERT INTO contribution (exporter, year, dataset, persons, sensitive) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (exporter, year, dataset) DO UPDATE SET
-                 persons = max(persons, excluded.persons), sensitive = max(sensitive, excluded.sensitive)
-             WHERE excluded.persons > persons OR excluded.sensitive > sensitive",
-        )?
-        .execute(params![exporter, year, dataset, persons, sensitive])?;
-    if changed > 0 {
-        connection
-            .prepare_cached(
-                "INSERT INTO counter (exporter, year, revision) VALUES (?1, ?2, 1)
-                 ON CONFLICT (exporter, year) DO UPDATE SET revision = revision + 1",
-            )?
-            .execute(params![exporter, year])?;
-    }
     Ok(())
 }

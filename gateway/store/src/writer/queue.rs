@@ -51,6 +51,8 @@ fn payload(transaction: &Transaction) -> usize {
         .map(|write| match write {
             Write::PutDoc { body, .. } => body.len(),
             Write::Opening { sealed, .. } => sealed.len(),
+            // A row each in a table of its own.
+            Write::Persons { keys, .. } => keys.len() * 64,
             _ => 256,
         })
         .sum();

@@ -1,0 +1,149 @@
+//! A lease that lives over the turn of the year (midnight in Asia/Shanghai) is decided again before anything is granted in
+//! the new one: what leaves then counts there too, against the new year's counters, baseline and rules.
+//!
+//! Allowed, the decision's leaf, the reservation and the grant are one commit. Refused, the leaf and the end of the lease
+//! are: nothing leaves in the new year, granted before or not, and the consumer's next request is answered with the reasons.
+
+use std::sync::Arc;
+
+use catalog::AgreementState;
+use gateway_api::{Code, Problem};
+use gateway_store::{LeafRef, Lease, LeaseState, Transaction, Write};
+use jiff::Timestamp;
+use policy::Effect;
+use serde_json::json;
+
+use super::record::{decision_leaf, relied_on, reserve};
+use super::resolve::Resolved;
+use super::{Judgement, contributions, judge, unavailable};
+use crate::gateway::Shared;
+use crate::identity::Principal;
+use crate::{clock, counting, leaf};
+
+/// What the new year says of a lease.
+#[derive(Debug)]
+pub enum Turned {
+    /// It goes on, in one commit with this.
+    Counted {
+        /// Leaf, facts and reservation; empty if it is counted in the new year already.
+        transaction: Transaction,
+        /// The end of the new year.
+        turns: Option<Timestamp>,
+    },
+    /// It ends with this.
+    Refused {
+        /// Leaf, facts and the end of the lease.
+        transaction: Transaction,
+        /// Why.
+        reason: Arc<str>,
+    },
+}
+
+/// Decides `lease` in the year of `now`.
+///
+/// # Errors
+/// 503 when records or store do not answer; nothing may be granted then.
+pub async fn turn(gateway: &Shared, principal: &Principal, lease: &Lease, now: Timestamp) -> Result<Turned, Problem> {
+    let year = clock::today(now).year();
+    let counted = gateway.look(|reader| reader.counted_year(&lease.id))?;
+    if counted.is_none_or(|counted| counted >= year) {
+        let turns = counted.map(clock::end_of_year);
+        return Ok(Turned::Counted { transaction: Transaction::new(now), turns });
+    }
+    let mut transaction = Transaction::new(now);
+    let Some(resolved) = again(gateway, principal, lease, now).await? else {
+        let reason: Arc<str> = Arc::from("what the lease was given for does not stand any more");
+        // The sweeper gives it its closing leaf.
+        transaction.writes.push(end(lease, &reason, None));
+        return Ok(Turned::Refused { transaction, reason });
+    };
+    let contributions = contributions(gateway, &resolved)?;
+    let judgement = judge::judge(&gateway.rules, &resolved.sources(&contributions), &lease.columns)?;
+    let outcome = &judgement.outcome;
+    let leaf = record(gateway, principal, &resolved, lease, &judgement, &mut transaction)?;
+    metrics::counter!("kouan_year_turns_total", "effect" => outcome.effect.as_str()).increment(1);
+    if outcome.effect == Effect::Allow {
+        transaction.expect = relied_on(principal, &resolved, &judgement)?;
+        let turns = reserve(&mut transaction, &lease.id, &resolved, &judgement, &contributions);
+        return Ok(Turned::Counted { transaction, turns });
+    }
+    let rules: Vec<&str> = outcome.rules.iter().map(policy::RuleId::as_str).collect();
+    let reason = format!("the year has turned, and {year} does not allow it: {}", rules.join(", "));
+    let reason: Arc<str> = Arc::from(reason);
+    transaction.writes.push(end(lease, &reason, Some(leaf)));
+    Ok(Turned::Refused { transaction, reason })
+}
+
+fn end(lease: &Lease, reason: &Arc<str>, leaf: Option<LeafRef>) -> Write {
+    let reason = Some(reason.to_string());
+    Write::LeaseState { lease: lease.id.clone(), state: LeaseState::Closed, reason, leaf }
+}
+
+fn record(
+    gateway: &Shared,
+    principal: &Principal,
+    resolved: &Resolved,
+    lease: &Lease,
+    judgement: &Judgement,
+    transaction: &mut Transaction,
+) -> Result<LeafRef, Problem> {
+    let (mut members, facts) = decision_leaf(gateway, resolved, judgement);
+    let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
+    members.insert("lease".to_owned(), json!(lease.id));
+    members.insert("agreement".to_owned(), json!(lease.agreement));
+    members.insert("turn_of_year".to_owned(), json!(true));
+    if let Some(mechanism) = &judgement.mechanism {
+        members.insert("mechanism".to_owned(), json!(mechanism));
+    }
+    let leaf = transaction.leaf(members);
+    transaction.facts.push(facts);
+    transaction.writes.extend(leaf::openings(leaf, openings));
+    Ok(leaf)
+}
+
+/// The records that the lease is about, as they are now; nothing if one of them does not stand any more.
+async fn again(
+    gateway: &Shared,
+    principal: &Principal,
+    lease: &Lease,
+    now: Timestamp,
+) -> Result<Option<Resolved>, Problem> {
+    let snapshot = gateway.snapshot();
+    let version = snapshot.version(&lease.dataset, &lease.version).cloned();
+    let provider = snapshot.participants.get(&lease.provider).cloned();
+    let consumer = snapshot.participants.get(&lease.participant).cloned();
+    let agreement = snapshot.agreements.get(&lease.agreement).cloned();
+    let (Some(version), Some(provider), Some(consumer), Some(agreement)) = (version, provider, consumer, agreement)
+    else {
+        return Ok(None);
+    };
+    let stands = version.state == catalog::VersionState::Published
+        && agreement.state == AgreementState::Active
+        && provider.is_active()
+        && consumer.is_active();
+    if !stands {
+        return Ok(None);
+    }
+    let mut files = Vec::with_capacity(version.files.len());
+    for entry in &version.files {
+        files.push(gateway.files.open(entry).await.map_err(unavailable)?);
+    }
+    let leaves = files.first().map(|file| file.leaf_names()).unwrap_or_default();
+    counting::ready(gateway, &version, &leaves, now).await?;
+    if lease.columns.iter().any(|column| !leaves.contains(column)) {
+        return Err(Problem::new(Code::Internal, "a lease has columns that its version lacks"));
+    }
+    Ok(Some(Resolved {
+        snapshot,
+        now,
+        version,
+        files,
+        provider,
+        consumer,
+        address: principal.address,
+        agreement: Some(agreement),
+        purpose: lease.purpose.clone(),
+        leaves,
+        columns: lease.columns.clone(),
+    }))
+}

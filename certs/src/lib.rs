@@ -6,7 +6,7 @@
 //! revocation lists of that trust domain can vouch for it (SPIFFE federation).
 //!
 //! Module by module: [`spiffe`] names; [`trust`] verifies; [`rustls_verifier`] and [`tls`]
-//! put it into handshakes; [`authority`] issues; [`ca_dir`], [`command`] and [`dev`] keep an
+//! put it into handshakes; [`authority`] issues; [`jws`] signs documents; [`ca_dir`], [`command`] and [`dev`] keep an
 //! authority on disk. Everything but [`files`], [`ca_dir`], [`command`] and [`dev`] is free
 //! of file I/O, and `now` is always an argument.
 
@@ -18,6 +18,7 @@ pub mod denied;
 pub mod dev;
 pub mod files;
 pub mod identifiers;
+pub mod jws;
 pub mod keys;
 pub mod p12;
 pub mod rustls_verifier;

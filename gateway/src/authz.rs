@@ -57,6 +57,10 @@ pub enum Action {
     ProposeRules,
     /// Put a rule set into force, or take it out. Two officers.
     ActivateRules,
+    /// Bring the signed baseline of a year.
+    DeclareBaseline,
+    /// See whom a year's exports concern.
+    ReadCounters,
 }
 
 /// Whose things an action may touch.
@@ -108,7 +112,9 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
             | A::Cut
             | A::AddMechanism
             | A::ReadRules
-            | A::ProposeRules,
+            | A::ProposeRules
+            | A::DeclareBaseline
+            | A::ReadCounters,
             R::Compliance,
         ) => Some(if authority { Reach::All } else { Reach::Own }),
         (A::ReadLog | A::ReadTiles | A::Approve | A::ReleaseReview | A::Restore | A::ActivateRules, R::Compliance)
@@ -120,14 +126,17 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
         (A::ReadRules, R::Researcher | R::Compute | R::Broker | R::Operator | R::Witness) => Some(Reach::Own),
         (A::FileClaim, R::Researcher | R::Compute | R::Broker)
         | (A::Browse | A::Consume | A::RequestReview | A::ReadLeases, R::Researcher | R::Compute)
-        | (A::Browse | A::Register | A::ReadLeases | A::AddMechanism, R::Broker) => Some(Reach::Own),
+        | (
+            A::Browse | A::Register | A::ReadLeases | A::AddMechanism | A::DeclareBaseline | A::ReadCounters,
+            R::Broker,
+        ) => Some(Reach::Own),
         // Every principal of a party.
         (
             A::ReadStatements | A::ReadLeaf | A::ReadMechanisms | A::ReadReviews,
             R::Researcher | R::Compute | R::Broker,
         ) => Some(Reach::Own),
         // The node, never data, never the log's contents.
-        (A::Operate | A::ReadParticipants, R::Operator) => Some(Reach::All),
+        (A::Operate | A::ReadParticipants | A::DeclareBaseline, R::Operator) => Some(Reach::All),
         (A::ReadParticipants, R::Researcher | R::Compute | R::Broker) => Some(Reach::Own),
         (A::ReadTiles, R::Witness) => Some(Reach::All),
         _ => None,
@@ -180,6 +189,8 @@ const fn words(action: Action) -> &'static str {
         Action::ReadRules => "read rule sets",
         Action::ProposeRules => "propose rules",
         Action::ActivateRules => "put rules into force or take them out",
+        Action::DeclareBaseline => "bring a baseline",
+        Action::ReadCounters => "read counters",
     }
 }
 
@@ -190,6 +201,8 @@ const fn who(action: Action) -> &'static str {
         Action::Approve | Action::ReleaseReview | Action::ReadLog => "a compliance officer of an authority does",
         Action::Restore | Action::ActivateRules => "two compliance officers of an authority do",
         Action::SearchLog | Action::Cut | Action::ProposeRules => "a compliance officer does",
+        Action::DeclareBaseline => "a broker, compliance officer or operator does",
+        Action::ReadCounters => "the provider's broker or compliance officer, or an authority's, does",
         Action::Operate => "an operator does",
         Action::FileClaim => "the broker or the buyer does",
         Action::ReadTiles => "a witness or an authority's compliance officer does",
@@ -209,7 +222,7 @@ const fn who(action: Action) -> &'static str {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 23] = [
+    const ACTIONS: [Action; 25] = [
         Action::Browse,
         Action::Consume,
         Action::ReadLeases,
@@ -233,25 +246,27 @@ mod tests {
         Action::ReadRules,
         Action::ProposeRules,
         Action::ActivateRules,
+        Action::DeclareBaseline,
+        Action::ReadCounters,
     ];
 
     /// The matrix written out again, cell by cell, in the order of `ACTIONS`: `-` never, `o` own, `*` everything.
     #[test]
     fn every_cell() {
         for (role, authority, want) in [
-            (Role::Researcher, false, "oooo-o-----o---ooo-oo--"),
-            (Role::Compute, false, "oooo-o-----o---ooo-oo--"),
-            (Role::Broker, false, "o-oooo----oo---o-o-oo--"),
-            (Role::Compliance, false, "o-oo-oo---ooo--o-o--oo-"),
-            (Role::Compliance, true, "*-**-*********-*-**-***"),
-            (Role::Operator, false, "--------------**----o--"),
-            (Role::Witness, false, "--------*-----------o--"),
+            (Role::Researcher, false, "oooo-o-----o---ooo-oo----"),
+            (Role::Compute, false, "oooo-o-----o---ooo-oo----"),
+            (Role::Broker, false, "o-oooo----oo---o-o-oo--oo"),
+            (Role::Compliance, false, "o-oo-oo---ooo--o-o--oo-oo"),
+            (Role::Compliance, true, "*-**-*********-*-**-*****"),
+            (Role::Operator, false, "--------------**----o--*-"),
+            (Role::Witness, false, "--------*-----------o----"),
             // An authority's other roles have no more than anybody's.
-            (Role::Researcher, true, "oooo-o-----o---ooo-oo--"),
-            (Role::Compute, true, "oooo-o-----o---ooo-oo--"),
-            (Role::Broker, true, "o-oooo----oo---o-o-oo--"),
-            (Role::Operator, true, "--------------**----o--"),
-            (Role::Witness, true, "--------*-----------o--"),
+            (Role::Researcher, true, "oooo-o-----o---ooo-oo----"),
+            (Role::Compute, true, "oooo-o-----o---ooo-oo----"),
+            (Role::Broker, true, "o-oooo----oo---o-o-oo--oo"),
+            (Role::Operator, true, "--------------**----o--*-"),
+            (Role::Witness, true, "--------*-----------o----"),
         ] {
             let got: String = ACTIONS
                 .into_iter()

@@ -25,7 +25,6 @@ use gateway_cli::{Cli, Exit, Io, Lang};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::clock;
 use crate::config::ConfigError;
 use crate::node::{self, Node, NodeError};
 use act::{ActError, Stage};
@@ -224,10 +223,9 @@ fn prepare(layout: &Layout, tell: &mut Teller<'_>) -> Result<Vec<Prepared>, Quic
 /// Starts the gateway in this process: the only line that knows how.
 async fn start(layout: &mut Layout, tell: &mut Teller<'_>) -> Result<Node, QuickstartError> {
     tell.step(None, "The gateway");
-    let now = clock::now();
-    let (config, is_new) = layout.config(now)?;
+    let (config, is_new) = layout.config()?;
     let node = node::start(config).await?;
-    if is_new && let Err(error) = layout.write_config(node.address, node.admin, now) {
+    if is_new && let Err(error) = layout.write_config(node.address, node.admin) {
         node.stop().await;
         return Err(error.into());
     }

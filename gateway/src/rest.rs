@@ -6,6 +6,7 @@ pub mod caller;
 pub mod card;
 pub mod change;
 pub mod claims;
+pub mod counters;
 pub mod datasets;
 pub mod dual;
 pub mod exchange;
@@ -85,7 +86,8 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/participants/{id}/suspend", post(participants::suspend))
         .route("/v1/participants/{id}/resume", post(participants::resume))
         .route("/v1/participants/{id}/confirm-baseline", post(participants::confirm_baseline))
-        .route("/v1/participants/{id}/baselines", post(flags::baseline))
+        .route("/v1/participants/{id}/baselines", post(counters::declare))
+        .route("/v1/participants/{id}/counters", get(counters::show))
         .route("/v1/participants/{id}/restricted", post(flags::restricted))
         .route("/v1/participants/{id}/foreign-authority", post(flags::foreign_authority))
         .route("/v1/participants/{id}/crl", put(participants::put_crl))

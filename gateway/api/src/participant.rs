@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::participant::{AddressRange, Baseline, Tristate};
-use catalog::{ParticipantId, ParticipantState, Place, Role};
+use catalog::participant::{AddressRange, Baseline, BaselineDocument, Tristate};
+use catalog::{DatasetId, ParticipantId, ParticipantState, Place, Role};
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/whoami`.
@@ -97,4 +97,53 @@ pub struct ParticipantView {
     /// Why it is suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What `POST /v1/participants/{id}/baselines` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedBaseline {
+    /// What is signed.
+    pub document: BaselineDocument,
+    /// JWS with detached content (RFC 7515 appendix F) over its canonical JSON, with `alg`, `typ` and `x5c`.
+    pub signature: String,
+}
+
+/// `GET /v1/participants/{id}/counters`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountersView {
+    /// Whose exports.
+    pub participant: ParticipantId,
+    /// Year in Asia/Shanghai.
+    pub year: i16,
+    /// Distinct persons: what a decision starts from, the baseline included once it counts.
+    pub persons: u64,
+    /// Those with sensitive information.
+    pub sensitive: u64,
+    /// Of `persons`, what this gateway counted.
+    pub counted_persons: u64,
+    /// Of `sensitive`, what this gateway counted.
+    pub counted_sensitive: u64,
+    /// The year's baseline, whether it counts yet or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// By dataset. One person in two of them stands in both, and once in the totals.
+    pub datasets: Vec<DatasetCounters>,
+}
+
+/// What one dataset adds to a year.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetCounters {
+    /// Which.
+    pub dataset: DatasetId,
+    /// `keys`, `declared`, or `keys and declared` where more were declared than keys were found.
+    pub method: String,
+    /// Persons.
+    pub persons: u64,
+    /// Those with sensitive information.
+    pub sensitive: u64,
+    /// Of `persons`, those whom a key tells apart.
+    pub by_key: u64,
+    /// Of `persons`, those whom only the declared number knows.
+    pub by_number: u64,
 }

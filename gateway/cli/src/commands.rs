@@ -2,6 +2,7 @@
 
 mod agreement;
 mod audit;
+mod baseline;
 mod card;
 mod cert;
 mod completions;

@@ -46,7 +46,7 @@ impl Contributions {
 
     /// The counters for an export of `dataset`, so that counters + export is the distinct total afterwards.
     pub fn counters(&self, exporter: &Participant, dataset: &str, share: Share) -> Counters {
-        let baseline = exporter.baselines.get(&self.year).filter(|baseline| baseline.confirmed);
+        let baseline = exporter.baselines.get(&self.year).filter(|baseline| baseline.counts());
         let after = self.reserved.after(dataset, &Contribution::of(share, self.keyset()), self.keyset());
         let add = |baseline: u64, after: u64, adds: u64| baseline.saturating_add(after).saturating_sub(adds);
         Counters {
@@ -237,7 +237,10 @@ mod tests {
 
     fn exporter(baseline: Option<(u64, u64, bool)>) -> Participant {
         let baselines = baseline.map(|(persons, sensitive, confirmed)| {
-            serde_json::json!({"2026": {"persons": persons, "sensitive": sensitive, "confirmed": confirmed}})
+            let document = Digest::of(b"signed");
+            serde_json::json!({"2026": {
+                "persons": persons, "sensitive": sensitive, "confirmed": confirmed, "document": document,
+            }})
         });
         serde_json::from_value(serde_json::json!({
             "id": "qianhai", "trust_domain": "qianhai.example", "place": "CN-440300", "roles": ["broker"], "ca": "",

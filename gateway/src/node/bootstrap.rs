@@ -1,6 +1,7 @@
 //! The first participants: the operator's and the first authority, from the configuration. Everybody else is added over
 //! the API. A participant that is in the store already is left as it is.
 
+use catalog::participant::Baseline;
 use catalog::{Participant, ParticipantState};
 use gateway_store::{CommitError, DocKind, Records, Transaction};
 use serde_json::json;
@@ -11,6 +12,11 @@ use crate::config::Config;
 use crate::gateway::{absent, put};
 use crate::leaf;
 use crate::snapshot::Catalog;
+
+/// A file can neither sign nor confirm.
+fn declared(baseline: &Baseline) -> Baseline {
+    Baseline::declared(baseline.persons, baseline.sensitive)
+}
 
 /// Records the configured participants that are not there yet.
 pub async fn participants(config: &Config, records: &Records, catalog: &Catalog) -> Result<(), NodeError> {
@@ -32,7 +38,7 @@ pub async fn participants(config: &Config, records: &Records, catalog: &Catalog)
             restricted: false,
             foreign_authority_request: false,
             address_ranges: entry.address_ranges.clone(),
-            baselines: entry.baselines.clone(),
+            baselines: entry.baselines.iter().map(|(year, baseline)| (*year, declared(baseline))).collect(),
             state: ParticipantState::Active,
             reason: None,
             ca: read(&entry.ca)?,

@@ -12,7 +12,6 @@ use certs::dev::{self, DevError, DevParticipant, DevPki};
 use certs::files::{self, FileError};
 use certs::p12::{self, P12Error};
 use gateway_audit::{Ed25519Signer, NoteError, Signer as _};
-use jiff::Timestamp;
 
 use crate::clock;
 use crate::config::{Config, ConfigError};
@@ -170,7 +169,7 @@ impl Layout {
     /// # Errors
     ///
     /// [`LayoutError::Config`] if what is there cannot be used.
-    pub fn config(&self, now: Timestamp) -> Result<(Config, bool), LayoutError> {
+    pub fn config(&self) -> Result<(Config, bool), LayoutError> {
         let path = self.config_path();
         if path.exists() {
             return Ok((Config::load(&path)?, false));
@@ -179,7 +178,7 @@ impl Layout {
         // In the same folder: relative paths in it mean the same as in the file that will be written.
         let draft = tempfile::NamedTempFile::new_in(&self.dir).map_err(draft_error)?;
         let admin = SocketAddr::from(([127, 0, 0, 1], 0));
-        std::fs::write(draft.path(), toml_text::of(self.listen, admin, year(now))).map_err(draft_error)?;
+        std::fs::write(draft.path(), toml_text::of(self.listen, admin)).map_err(draft_error)?;
         Ok((Config::load(draft.path())?, true))
     }
 
@@ -188,9 +187,9 @@ impl Layout {
     /// # Errors
     ///
     /// [`LayoutError::File`].
-    pub fn write_config(&mut self, listen: SocketAddr, admin: SocketAddr, now: Timestamp) -> Result<(), LayoutError> {
+    pub fn write_config(&mut self, listen: SocketAddr, admin: SocketAddr) -> Result<(), LayoutError> {
         let path = self.config_path();
-        files::write_public_file(&path, &toml_text::of(listen, admin, year(now)))?;
+        files::write_public_file(&path, &toml_text::of(listen, admin))?;
         self.created.insert(path);
         Ok(())
     }
@@ -254,10 +253,6 @@ impl Layout {
         self.created.insert(path);
         Ok(())
     }
-}
-
-fn year(now: Timestamp) -> i16 {
-    clock::today(now).year()
 }
 
 /// `HOST:PORT`; of several addresses of a host the first of version 4.

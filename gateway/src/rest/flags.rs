@@ -1,16 +1,12 @@
-//! What changes in a participant's record after it was added: flags that an authority's officer sets, and the baseline of
-//! another year.
+//! Flags in a participant's record that an authority's officer sets.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::Participant;
-use catalog::participant::Baseline;
-use gateway_api::{Code, Problem};
 use gateway_store::DocKind;
-use serde::{Deserialize, Serialize};
 
-use super::change::{Change, Repeatable, execute, execute_value};
+use super::change::{Change, Repeatable, execute_value};
 use super::exchange::Flag;
 use super::participants::{find, members, view};
 use super::{Caller, Posted, Refused, json_response};
@@ -69,42 +65,4 @@ async fn set(
         gateway.cut(&Affected::Party(participant.id), reason, Some(&caller.principal)).await?;
     }
     Ok(json_response(status, &body))
-}
-
-/// What `POST /v1/participants/{id}/baselines` takes.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeclareBaseline {
-    /// Year in Asia/Shanghai.
-    pub year: i16,
-    /// Distinct persons that left by other ways in that year.
-    pub persons: u64,
-    /// Of those, with sensitive information.
-    pub sensitive: u64,
-}
-
-/// `POST /v1/participants/{id}/baselines`: declares a year; inert until an authority's officer confirms it.
-pub async fn baseline(
-    State(gateway): State<Shared>,
-    caller: Caller,
-    Path(name): Path<String>,
-    posted: Posted<DeclareBaseline>,
-) -> Result<Response, Refused> {
-    let DeclareBaseline { year, persons, sensitive } = posted.value;
-    if !(2020..=2100).contains(&year) || sensitive > persons || persons >= 1 << 53 {
-        let detail = "`year` is 2020 to 2100, `sensitive` at most `persons`, and `persons` below 2^53";
-        return Err(Problem::new(Code::BadInput, detail).into());
-    }
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
-        let (revision, mut participant) = find(caller, Action::Operate, &name)?;
-        if participant.baselines.get(&year).is_some_and(|baseline| baseline.confirmed) {
-            let detail = format!("the baseline of {year} is confirmed: what counts is not changed behind the counters");
-            return Err(Problem::new(Code::Conflict, detail));
-        }
-        participant.baselines.insert(year, Baseline { persons, sensitive, confirmed: false });
-        let mut change = Change::recorded(caller, &gateway.secrets, "participant", members(&participant))?;
-        change.replace(DocKind::Participant, participant.id.to_string(), revision, &participant);
-        Ok(change.answer(StatusCode::OK, &view(&participant)))
-    })
-    .await
 }

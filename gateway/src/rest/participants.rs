@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::{Participant, ParticipantState, Role};
+use catalog::participant::Baseline;
+use catalog::{Digest, Participant, ParticipantState, Role};
 use gateway_api::catalog::Reason;
 use gateway_api::participant::{AddParticipant, ParticipantView};
 use gateway_api::{Code, Problem};
@@ -100,8 +101,10 @@ fn check(body: &AddParticipant, caller: &Caller) -> Result<(), Problem> {
     if let Some(range) = body.address_ranges.iter().find(|range| parse_range(&range.range).is_none()) {
         return wrong(format!("address range `{}`: write an address and a prefix length, `192.0.2.0/24`", range.range));
     }
-    if body.baselines.values().any(|baseline| baseline.confirmed) {
-        return wrong("a baseline cannot be confirmed when it is added: an authority's officer confirms it".to_owned());
+    if body.baselines.values().any(|baseline| *baseline != Baseline::declared(baseline.persons, baseline.sensitive)) {
+        let detail =
+            "a baseline is only declared when a participant is added: it signs it, an authority's officer confirms it";
+        return wrong(detail.to_owned());
     }
     if caller.snapshot.participants.contains_key(&body.id) {
         return Err(Problem::new(Code::Conflict, format!("participant `{}` is here already", body.id)));
@@ -207,7 +210,7 @@ pub async fn resume(
         if participant.state == ParticipantState::Active {
             return Err(Problem::new(Code::Conflict, format!("participant `{}` is not suspended", participant.id)));
         }
-        let digest = catalog::Digest::of(participant.id.as_str().as_bytes());
+        let digest = Digest::of(participant.id.as_str().as_bytes());
         match sign(caller, &gateway.secrets, "resume-participant", participant.id.as_str(), digest)? {
             Signature::First(change) => Ok(*change),
             Signature::Second(close) => {
@@ -229,6 +232,9 @@ pub async fn resume(
 pub struct BaselineYear {
     /// Year in Asia/Shanghai.
     pub year: i16,
+    /// The document that the officer has seen; another one in its place is not confirmed.
+    #[serde(default)]
+    pub document: Option<Digest>,
 }
 
 /// `POST /v1/participants/{id}/confirm-baseline`: a yearly baseline counts only from here on.
@@ -238,7 +244,7 @@ pub async fn confirm_baseline(
     Path(name): Path<String>,
     posted: Posted<BaselineYear>,
 ) -> Result<Response, Refused> {
-    let year = posted.value.year;
+    let BaselineYear { year, document } = posted.value;
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
         let (revision, mut participant) = find(caller, Action::Approve, &name)?;
         if participant.id == caller.principal.participant {
@@ -250,8 +256,20 @@ pub async fn confirm_baseline(
                 format!("`{}` has declared no baseline for {year}", participant.id),
             ));
         };
+        let conflict = |detail: String| Err(Problem::new(Code::Conflict, detail));
+        let Some(signed) = baseline.document else {
+            let detail = format!("the baseline of {year} is not signed: `kouan participant baseline` signs it");
+            return conflict(detail);
+        };
+        if document.is_some_and(|document| document != signed) {
+            return conflict(format!("the baseline of {year} is the document {signed} now: look at it again"));
+        }
         baseline.confirmed = true;
         let mut change = Change::recorded(caller, &gateway.secrets, "baseline_confirm", members(&participant))?;
+        if let Some(leaf) = change.transaction.leaves.first_mut() {
+            leaf.insert("year".to_owned(), json!(year));
+            leaf.insert("document".to_owned(), json!(signed));
+        }
         change.replace(DocKind::Participant, participant.id.to_string(), revision, &participant);
         Ok(change.answer(StatusCode::OK, &view(&participant)))
     })

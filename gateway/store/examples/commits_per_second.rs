@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use catalog::{Digest, LeaseId};
+use gateway_ledger::Contribution;
 use gateway_store::{Idempotency, Lease, OpenOptions, Records, Transaction, Write};
 use jiff::Timestamp;
 use serde_json::json;
@@ -63,8 +64,6 @@ fn decision(number: u64) -> Result<Transaction, Failure> {
     });
     let leaf = transaction.leaf(leaf.as_object().cloned().unwrap_or_default());
     transaction.facts.push((digest, facts.into_bytes()));
-    let (exporter, dataset) = ("qianhai".parse()?, "yue-speech".parse()?);
-    transaction.writes.push(Write::Contribution { exporter, year: 2026, dataset, persons: 10, sensitive: 1 });
     let lease = Lease {
         id: id.clone(),
         key,
@@ -90,6 +89,15 @@ fn decision(number: u64) -> Result<Transaction, Failure> {
         unit_bytes: 0,
     };
     transaction.writes.push(Write::PutLease { lease, leaf });
+    transaction.writes.push(Write::Contribution {
+        lease: id.clone(),
+        exporter: "qianhai".parse()?,
+        year: 2026,
+        dataset: "yue-speech".parse()?,
+        version: "1".parse()?,
+        contribution: Contribution { persons: 10, sensitive: 1, ..Contribution::default() },
+        keys: None,
+    });
     transaction.writes.push(Write::Grant { lease: id, representation: "part-0.parquet".to_owned(), range: 0..1 << 26 });
     let (scope, response) = (digest.hex(), vec![0; 200]);
     transaction.idempotency = Some(Idempotency { scope, key: number.to_string(), body: digest, response });

@@ -291,13 +291,13 @@ fn corpus(records: &Records, random: &mut Random, number: usize) -> Corpus {
 
 /// What a plain set says of the exports that hold.
 fn reference<'a>(held: impl Iterator<Item = &'a Corpus>) -> Totals {
-    let (mut persons, mut sensitive) = (BTreeSet::new(), BTreeSet::new());
+    let (mut persons, mut sensitive) = (BTreeSet::<u32>::new(), BTreeSet::<u32>::new());
     let mut numbers: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for corpus in held {
         let number = numbers.entry(&corpus.name).or_default();
         if corpus.kept.is_some() && corpus.share.persons > 0 {
-            persons.extend(&corpus.persons);
-            sensitive.extend(&corpus.sensitive);
+            persons.extend(corpus.persons.iter().copied());
+            sensitive.extend(corpus.sensitive.iter().copied());
             number.0 = corpus.share.persons - corpus.persons.len() as u64;
         } else {
             *number = (corpus.share.persons, corpus.share.sensitive);

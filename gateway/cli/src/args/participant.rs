@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use catalog::{ParticipantId, Place};
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
 
 use super::connect::ConnectArgs;
 
@@ -65,6 +66,19 @@ pub enum ParticipantCommand {
         #[command(flatten)]
         connect: ConnectArgs,
     },
+    /// Sign and hand in what it exported in a year by other ways; counts once an authority has confirmed it
+    Baseline(BaselineArgs),
+    /// Whom its exports of a year concern, dataset by dataset
+    Counters {
+        /// Id or trust domain
+        id: String,
+        /// Which year; the current one in Asia/Shanghai if absent
+        #[arg(long)]
+        year: Option<i16>,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
     /// Confirm the yearly baseline of an exporter (compliance of an authority)
     ConfirmBaseline {
         /// Id or trust domain
@@ -76,6 +90,34 @@ pub enum ParticipantCommand {
         #[command(flatten)]
         connect: ConnectArgs,
     },
+}
+
+/// `kouan participant baseline`.
+#[derive(Debug, Clone, Args)]
+pub struct BaselineArgs {
+    /// Id or trust domain
+    pub id: String,
+    /// Which year
+    #[arg(long)]
+    pub year: i16,
+    /// Distinct persons whose data left in that year by other ways than this gateway
+    #[arg(long, value_name = "N")]
+    pub persons: u64,
+    /// Of those, with sensitive information
+    #[arg(long, value_name = "N")]
+    pub sensitive: u64,
+    /// The day to whose end the numbers run; today in Asia/Shanghai if absent
+    #[arg(long, value_name = "DATE")]
+    pub as_of: Option<Date>,
+    /// Certificate to sign with, of the participant's own authority; the one of the connection if absent
+    #[arg(long, value_name = "FILE", requires = "signer_key")]
+    pub signer_cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "signer_cert")]
+    pub signer_key: Option<PathBuf>,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 }
 
 /// `kouan participant add`.

@@ -8,6 +8,7 @@ use catalog::participant::Tristate;
 use gateway_api::participant::AddParticipant;
 use serde_json::{Value, json};
 
+use super::baseline;
 use super::rest::{self, act, act_because, get, items};
 use crate::args::participant::{AddParticipantArgs, ParticipantCommand, TristateArg};
 use crate::client::{Call, path};
@@ -74,6 +75,8 @@ pub async fn run(session: &mut Session<'_>, command: &ParticipantCommand) -> Res
             let value = client.json(&call).await?;
             session.answer(&value, || vec![format!("CA certificates of {id} are in force")])
         }
+        ParticipantCommand::Baseline(args) => baseline::declare(session, args).await,
+        ParticipantCommand::Counters { id, year, connect } => baseline::counters(session, id, *year, connect).await,
         ParticipantCommand::ConfirmBaseline { id, year, connect } => {
             let client = rest::client(session, connect)?;
             let target = path(["v1", "participants", id.as_str(), "confirm-baseline"]);

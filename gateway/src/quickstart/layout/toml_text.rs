@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use super::{BASELINE_PERSONS, BASELINE_SENSITIVE, ORIGIN};
+use super::ORIGIN;
 
-/// The configuration that listens on `listen` and `admin`; Qianhai's baseline is of `year`.
-pub fn of(listen: SocketAddr, admin: SocketAddr, year: i16) -> String {
-    let next = year.saturating_add(1);
+/// The configuration that listens on `listen` and `admin`.
+pub fn of(listen: SocketAddr, admin: SocketAddr) -> String {
     let mut text = format!(
         r#"# Written by `kouan quickstart`. Start this gateway again with: kouan serve --config kouan.toml
 # Paths are relative to this file.
@@ -50,15 +49,6 @@ crl = "pki/qianhai/crl.pem"
 en = "Qianhai AI Compute Centre (demonstration)"
 zh-Hant = "前海智算中心（示範）"
 zh-Hans = "前海智算中心（示范）"
-
-# What it had exported in a year before this gateway counted. Inert until an authority confirms it.
-[participant.baselines.{year}]
-persons = {BASELINE_PERSONS}
-sensitive = {BASELINE_SENSITIVE}
-
-[participant.baselines.{next}]
-persons = 0
-sensitive = 0
 
 [[participant]]
 id = "regulator"

@@ -121,24 +121,14 @@ pub async fn ready(gateway: &Shared, version: &Version, leaves: &[String], at: T
 /// Reads the persons of a file that has just come in, for the current year.
 ///
 /// # Errors
-/// 400 if the subject key has no single value a row; 503.
-pub async fn take(gateway: &Shared, version: &Version, entry: &FileEntry, at: Timestamp) -> Result<(), Problem> {
-    let file = gateway.files.open(entry).await.map_err(unavailable)?;
+/// [`CountError`]; they are read when they are first needed then.
+pub async fn take(gateway: &Shared, version: &Version, entry: &FileEntry, at: Timestamp) -> Result<(), CountError> {
+    let broken = |error: FileError| CountError::Broken(error.to_string());
+    let file = gateway.files.open(entry).await.map_err(broken)?;
     let Some(columns) = Columns::of(&version.manifest, &file.leaf_names()) else { return Ok(()) };
     let cell = Cell { exporter: version.provider.clone(), year: clock::today(at).year() };
     let _turn = gateway.counting.lock().await;
-    match keys_of_file(gateway, entry, &cell, &columns).await {
-        Ok(_) => Ok(()),
-        Err(CountError::Key(key)) => Err(Problem::new(
-            Code::BadInput,
-            format!(
-                "`{}`: the subject key `{key}` lies in a list or map: name a column with one value a row, or none and \
-                 declare the number of persons",
-                entry.name
-            ),
-        )),
-        Err(error) => Err(unavailable(error)),
-    }
+    keys_of_file(gateway, entry, &cell, &columns).await.map(drop)
 }
 
 /// Reads, on the last day of a year, the persons of what is published for the next: so that nobody waits for it after
@@ -168,7 +158,7 @@ pub async fn prepare(gateway: &Shared, at: Timestamp) -> Result<bool, Problem> {
 
 /// Why the persons of a file could not be read.
 #[derive(Debug, thiserror::Error)]
-enum CountError {
+pub enum CountError {
     /// The subject key has no single value a row.
     #[error("the subject key `{0}` has no single value a row")]
     Key(String),

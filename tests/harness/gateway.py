@@ -59,6 +59,7 @@ class Gateway:
         self.folder = Path(folder)
         self.log_path = self.folder.with_name(self.folder.name + ".log")
         self.process = None
+        self.extra = {}
 
     # Life
 
@@ -85,7 +86,7 @@ class Gateway:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "NO_COLOR": "1"},
+                env={**os.environ, "NO_COLOR": "1", **self.extra},
             )
 
     def _alive(self):

@@ -102,12 +102,13 @@ impl<'a> Sources<'a> {
         Share { persons: subjects.persons, sensitive: subjects.persons.min(sensitive), with_sensitive_values: values }
     }
 
-    /// Declared or stated numbers; `persons` is never below what inspection or the subject key found.
+    /// Declared or stated numbers; `persons` is never below what the subject key found, or inspection where there is none: its
+    /// estimate knows neither spellings nor the difference between many and exactly how many.
     fn subjects(&self) -> Option<catalog::manifest::Subjects> {
         let mut subjects = self.version.manifest.dataset.subjects.or(self.stated)?;
-        let found = self.version.inspection.get("persons_estimate").and_then(Value::as_u64).unwrap_or(0);
-        let keyed = self.contributions.keyset().map_or(0, Keyset::floor);
-        subjects.persons = subjects.persons.max(found).max(keyed);
+        let estimate = || self.version.inspection.get("persons_estimate").and_then(Value::as_u64).unwrap_or(0);
+        let found = self.contributions.keyset().map_or_else(estimate, Keyset::floor);
+        subjects.persons = subjects.persons.max(found);
         Some(subjects)
     }
 

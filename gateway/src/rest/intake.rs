@@ -211,7 +211,10 @@ pub async fn take(
         .await
         .map_err(crate::admission::unavailable)??
     };
-    crate::counting::take(gateway, &doc, &taken.entry, caller.now).await?;
+    // Were this to fail, they would be read when they are first needed.
+    if let Err(error) = crate::counting::take(gateway, &doc, &taken.entry, caller.now).await {
+        tracing::warn!(%dataset, %version, %error, "the persons of a file were not read when it came in");
+    }
     let request = Repeatable { digest: Digest::of(taken.entry.sha256.as_bytes()), key: None };
     let caller = Caller { snapshot: gateway.snapshot(), ..caller.clone() };
     execute_value(gateway, &caller, request, |caller| added(gateway, caller, dataset, version, &taken)).await?;
@@ -309,7 +312,8 @@ fn look_into(
     catalog::inspect::check_columns(manifest, &admitted.index)
         .map_err(|error| Problem::new(Code::BadInput, error.to_string()))?;
     let first = version.files.iter().find(|file| file.name != prepared.name);
-    servable(objects, name, &bytes, &admitted.index, first)?;
+    let key = manifest.dataset.subject_key.as_deref();
+    servable(objects, name, &bytes, &admitted.index, first, key)?;
     let index = objects.put_index(&admitted.index).map_err(fault)?;
     let entry = FileEntry {
         name: prepared.name.clone(),
@@ -354,6 +358,7 @@ fn servable(
     bytes: &Bytes,
     index: &FileIndex,
     other: Option<&FileEntry>,
+    subject_key: Option<&str>,
 ) -> Result<(), Problem> {
     let refused = |detail: String| Problem::new(Code::BadInput, format!("`{name}`: {detail}"));
     let mut paths = BTreeSet::new();
@@ -367,6 +372,12 @@ fn servable(
         Ok::<_, String>(Arc::clone(projection.schema()))
     };
     let own = schema(Arc::new(index.clone()), bytes).map_err(refused)?;
+    if let Some(key) = subject_key.filter(|key| !catalog::subject::is_countable(&own, key)) {
+        return Err(refused(format!(
+            "the subject key `{key}` lies in a list or map: name a column with one value a row, or none, and declare the \
+             number of persons"
+        )));
+    }
     let Some(other) = other else { return Ok(()) };
     let theirs = objects.map(&Digest::parse(&other.sha256).map_err(fault)?).map_err(fault)?;
     let theirs = schema(objects.index(&other.index).map_err(fault)?, &theirs).map_err(fault)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use catalog::AgreementState;
 use gateway_api::{Code, Problem};
-use gateway_store::{LeafRef, Lease, LeaseState, Transaction, Write};
+use gateway_store::{Lease, LeaseState, Transaction, Write};
 use jiff::Timestamp;
 use policy::Effect;
 use serde_json::json;
@@ -53,14 +53,13 @@ pub async fn turn(gateway: &Shared, principal: &Principal, lease: &Lease, now: T
     let mut transaction = Transaction::new(now);
     let Some(resolved) = again(gateway, principal, lease, now).await? else {
         let reason: Arc<str> = Arc::from("what the lease was given for does not stand any more");
-        // The sweeper gives it its closing leaf.
-        transaction.writes.push(end(lease, &reason, None));
+        transaction.writes.push(end(lease, &reason));
         return Ok(Turned::Refused { transaction, reason });
     };
     let contributions = contributions(gateway, &resolved)?;
     let judgement = judge::judge(&gateway.rules, &resolved.sources(&contributions), &lease.columns)?;
     let outcome = &judgement.outcome;
-    let leaf = record(gateway, principal, &resolved, lease, &judgement, &mut transaction)?;
+    record(gateway, principal, &resolved, lease, &judgement, &mut transaction)?;
     metrics::counter!("kouan_year_turns_total", "effect" => outcome.effect.as_str()).increment(1);
     if outcome.effect == Effect::Allow {
         transaction.expect = relied_on(principal, &resolved, &judgement)?;
@@ -70,13 +69,14 @@ pub async fn turn(gateway: &Shared, principal: &Principal, lease: &Lease, now: T
     let rules: Vec<&str> = outcome.rules.iter().map(policy::RuleId::as_str).collect();
     let reason = format!("the year has turned, and {year} does not allow it: {}", rules.join(", "));
     let reason: Arc<str> = Arc::from(reason);
-    transaction.writes.push(end(lease, &reason, Some(leaf)));
+    transaction.writes.push(end(lease, &reason));
     Ok(Turned::Refused { transaction, reason })
 }
 
-fn end(lease: &Lease, reason: &Arc<str>, leaf: Option<LeafRef>) -> Write {
-    let reason = Some(reason.to_string());
-    Write::LeaseState { lease: lease.id.clone(), state: LeaseState::Closed, reason, leaf }
+/// The sweeper writes the leaf that closes it, with its totals.
+fn end(lease: &Lease, reason: &Arc<str>) -> Write {
+    let (state, reason) = (LeaseState::Closed, Some(reason.to_string()));
+    Write::LeaseState { lease: lease.id.clone(), state, reason, leaf: None }
 }
 
 fn record(
@@ -86,7 +86,7 @@ fn record(
     lease: &Lease,
     judgement: &Judgement,
     transaction: &mut Transaction,
-) -> Result<LeafRef, Problem> {
+) -> Result<(), Problem> {
     let (mut members, facts) = decision_leaf(gateway, resolved, judgement);
     let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
     members.insert("lease".to_owned(), json!(lease.id));
@@ -98,7 +98,7 @@ fn record(
     let leaf = transaction.leaf(members);
     transaction.facts.push(facts);
     transaction.writes.extend(leaf::openings(leaf, openings));
-    Ok(leaf)
+    Ok(())
 }
 
 /// The records that the lease is about, as they are now; nothing if one of them does not stand any more.

@@ -12,7 +12,7 @@ import pytest
 from harness import corpus, store
 from harness.authority import Authority, join
 from harness.clock import Clock
-from harness.lines import Broken, Http1, Http2
+from harness.lines import Broken, Http1
 from harness.wait import until
 
 SHANGHAI = datetime.timezone(datetime.timedelta(hours=8))
@@ -69,7 +69,8 @@ def test_one_person_in_two_corpora_counts_once(own_gateway):
     assert counted(gateway) == before + 160
     # The decision saw it so: counters + P is the distinct total afterwards.
     digest = gateway.api(gateway.chan).get(f"/v1/audit/{leaf}")["leaf"]["facts"].removeprefix("sha256:")
-    facts = json.loads(next((gateway.data / "facts").rglob(f"{digest}*")).read_text())
+    with store.database(gateway) as records:
+        facts = json.loads(records.execute("SELECT body FROM facts WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()[0])
     assert facts["exporter"]["counters"]["persons"] + facts["dataset"]["subjects"]["persons"] == BASELINE + before + 160
 
     rows = {row["dataset"]: row for row in counters(gateway)["datasets"]}
@@ -104,19 +105,38 @@ def test_a_key_in_a_list_is_refused(own_gateway):
     assert "subject key" in answer["detail"] and "one value a row" in answer["detail"]
 
 
-def test_what_nobody_received_is_given_back_with_the_lease(own_gateway):
-    gateway, before = own_gateway, counted(own_gateway)
+@pytest.fixture
+def one_stream_each(own_gateway):
+    """The same node, where a participant may have one stream at a time."""
+    config = own_gateway.folder / "kouan.toml"
+    before = config.read_text()
+    config.write_text(before + "\n[limits]\nstreams_per_participant_max = 1\n")
+    own_gateway.stop()
+    yield own_gateway.serve()
+    own_gateway.stop()
+    config.write_text(before)
+    own_gateway.serve()
+
+
+def test_what_nobody_received_is_given_back_with_the_lease(one_stream_each):
+    gateway = one_stream_each
+    large = corpus.parquet(corpus.numbers(300_000, seed=78), compression="none", use_dictionary=False)
+    busy = corpus.publish(gateway, "test-busy", {"large.parquet": large})
     made = offer(gateway, "test-unused", subjects(range(2000, 2040)), 40, accept=("alice", "bob"))
-    parked = Http2(gateway, gateway.alice, made.url, closed=True)
-    assert parked.status == 200 and parked.received == 0
-    lease = parked.headers["kouan-lease"]
-    assert counted(gateway) == before + 40, "reserved before the first byte"
-    parked.close()
-    gateway.api(gateway.chan).post(f"/v1/leases/{lease}/cut", {"reason": "a test"})
+    before = counted(gateway)
+    parked = Http1(gateway, gateway.alice, busy.url, receive_buffer=65536)
+    # Decided, recorded, reserved; then there is no place for its stream.
+    gateway.api(gateway.alice).refused("GET", made.url, 429, "rate_limited")
+    assert counted(gateway) == before + 40
+    leases = gateway.api(gateway.alice).get("/v1/leases")["leases"]
+    lease = next(lease["id"] for lease in leases if lease["dataset"] == made.dataset)
+    chan = gateway.api(gateway.chan)
+    chan.post(f"/v1/leases/{lease}/cut", {"reason": "a test"})
     until("its persons are given back", 10, lambda: counted(gateway) == before)
+    parked.close()
     # Once a byte has left they stay, however the lease ends.
     lease = pull(gateway, made, gateway.bob).headers["kouan-lease"]
-    gateway.api(gateway.chan).post(f"/v1/leases/{lease}/cut", {"reason": "a test"})
+    chan.post(f"/v1/leases/{lease}/cut", {"reason": "a test"})
     assert counted(gateway) == before + 40
 
 
@@ -170,7 +190,7 @@ def test_a_kill_keeps_exactly_what_was_reserved(own_gateway):
     room = THRESHOLD - 1 - counters(gateway)["persons"]
     made = offer(gateway, "test-killed", subjects(range(3)), room, key=None)
     refused = offer(gateway, "test-too-many", subjects(range(3)), 1, key=None)
-    parked = Http2(gateway, gateway.alice, made.url, closed=True)
+    parked = Http1(gateway, gateway.alice, made.url)
     lease = parked.headers["kouan-lease"]
     held = counters(gateway)
     assert held["persons"] == THRESHOLD - 1

@@ -7,7 +7,6 @@ import time
 import h2.config
 import h2.connection
 import h2.events
-import h2.settings
 
 from .wait import until
 
@@ -62,15 +61,12 @@ class Http1:
 
 
 class Http2:
-    """One GET over HTTP/2. With `hold`, its flow-control window is never opened again; with `closed`, it never was."""
+    """One GET over HTTP/2. With `hold`, its flow-control window is never opened again."""
 
-    def __init__(self, gateway, identity, path, receive_buffer=None, headers=(), window=None, hold=False, closed=False):
+    def __init__(self, gateway, identity, path, receive_buffer=None, headers=(), window=None, hold=False):
         self.socket = gateway.connect(identity, alpn=["h2"], receive_buffer=receive_buffer)
         assert self.socket.selected_alpn_protocol() == "h2"
         self.connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
-        if closed:
-            self.connection.local_settings[h2.settings.SettingCodes.INITIAL_WINDOW_SIZE] = 0
-            self.connection.local_settings.acknowledge()
         self.connection.initiate_connection()
         if window:
             self.connection.increment_flow_control_window(window)

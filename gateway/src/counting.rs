@@ -118,6 +118,16 @@ pub async fn ready(gateway: &Shared, version: &Version, leaves: &[String], at: T
     keep(gateway, &cell, scope, union).await.map_err(unavailable)
 }
 
+/// [`ready`] for whoever does not know the version's columns yet.
+///
+/// # Errors
+/// As [`ready`].
+pub async fn ready_whole(gateway: &Shared, version: &Version, at: Timestamp) -> Result<(), Problem> {
+    let Some(entry) = version.files.first() else { return Ok(()) };
+    let leaves = gateway.files.open(entry).await.map_err(unavailable)?.leaf_names();
+    ready(gateway, version, &leaves, at).await
+}
+
 /// Reads the persons of a file that has just come in, for the current year.
 ///
 /// # Errors

@@ -10,12 +10,12 @@ use catalog::AgreementState;
 use gateway_api::{Code, Problem};
 use gateway_store::{Lease, LeaseState, Transaction, Write};
 use jiff::Timestamp;
-use policy::Effect;
 use serde_json::json;
 
-use super::record::{decision_leaf, relied_on, reserve};
+use super::facts::accessed_from;
+use super::record::{Grounds, decision_leaf, put_grounds, relied_on, reserve};
 use super::resolve::Resolved;
-use super::{Judgement, contributions, judge, unavailable};
+use super::{Judgement, contributions, decide, unavailable};
 use crate::gateway::Shared;
 use crate::identity::Principal;
 use crate::{clock, counting, leaf};
@@ -57,20 +57,37 @@ pub async fn turn(gateway: &Shared, principal: &Principal, lease: &Lease, now: T
         return Ok(Turned::Refused { transaction, reason });
     };
     let contributions = contributions(gateway, &resolved)?;
-    let judgement = judge::judge(&gateway.rules, &resolved.sources(&contributions), &lease.columns)?;
+    let preview = decide(gateway, &resolved, false, &contributions)?;
+    let released = preview.released.as_ref();
+    let admitting = preview.admits().map(|judgement| Grounds { judgement, released, contributions: &contributions });
+    let judgement = preview.shown();
+    record(gateway, principal, &resolved, lease, judgement, admitting.as_ref(), &mut transaction)?;
     let outcome = &judgement.outcome;
-    record(gateway, principal, &resolved, lease, &judgement, &mut transaction)?;
     metrics::counter!("kouan_year_turns_total", "effect" => outcome.effect.as_str()).increment(1);
-    if outcome.effect == Effect::Allow {
-        transaction.expect = relied_on(principal, &resolved, &judgement)?;
-        let turns = reserve(&mut transaction, &lease.id, &resolved, &judgement, &contributions);
-        return Ok(Turned::Counted { transaction, turns });
-    }
-    let rules: Vec<&str> = outcome.rules.iter().map(policy::RuleId::as_str).collect();
-    let reason = format!("the year has turned, and {year} does not allow it: {}", rules.join(", "));
+    let reason = match admitting {
+        Some(grounds) if rests_on_the_same(lease, &grounds) => {
+            transaction.expect = relied_on(principal, &resolved, &grounds)?;
+            let turns = reserve(&mut transaction, &lease.id, &resolved, &grounds);
+            return Ok(Turned::Counted { transaction, turns });
+        }
+        // Taking back what it now rests on would not end it: a lease names that once.
+        Some(_) => format!("the year has turned, and in {year} it rests on another mechanism or release: ask again"),
+        None => {
+            let rules: Vec<&str> = outcome.rules.iter().map(policy::RuleId::as_str).collect();
+            format!("the year has turned, and {year} does not allow it: {}", rules.join(", "))
+        }
+    };
     let reason: Arc<str> = Arc::from(reason);
     transaction.writes.push(end(lease, &reason));
     Ok(Turned::Refused { transaction, reason })
+}
+
+/// Whether what ends the lease when it is taken back is what the lease names.
+fn rests_on_the_same(lease: &Lease, grounds: &Grounds<'_>) -> bool {
+    let mechanism = grounds.counted().rests_on();
+    let release = grounds.released.map(|released| &released.release.id);
+    // A mechanism that is not needed any more does no harm: revoking it ends the lease all the same.
+    (mechanism.is_none() || mechanism == lease.mechanism.as_ref()) && release == lease.release.as_ref()
 }
 
 /// The sweeper writes the leaf that closes it, with its totals.
@@ -85,6 +102,7 @@ fn record(
     resolved: &Resolved,
     lease: &Lease,
     judgement: &Judgement,
+    grounds: Option<&Grounds<'_>>,
     transaction: &mut Transaction,
 ) -> Result<(), Problem> {
     let (mut members, facts) = decision_leaf(gateway, resolved, judgement);
@@ -92,8 +110,8 @@ fn record(
     members.insert("lease".to_owned(), json!(lease.id));
     members.insert("agreement".to_owned(), json!(lease.agreement));
     members.insert("turn_of_year".to_owned(), json!(true));
-    if let Some(mechanism) = &judgement.mechanism {
-        members.insert("mechanism".to_owned(), json!(mechanism));
+    if let Some(grounds) = grounds {
+        put_grounds(&mut members, grounds);
     }
     let leaf = transaction.leaf(members);
     transaction.facts.push(facts);
@@ -133,6 +151,7 @@ async fn again(
     if lease.columns.iter().any(|column| !leaves.contains(column)) {
         return Err(Problem::new(Code::Internal, "a lease has columns that its version lacks"));
     }
+    let accessed_from = accessed_from(&consumer, principal.address);
     Ok(Some(Resolved {
         snapshot,
         now,
@@ -140,7 +159,7 @@ async fn again(
         files,
         provider,
         consumer,
-        address: principal.address,
+        accessed_from,
         agreement: Some(agreement),
         purpose: lease.purpose.clone(),
         leaves,

@@ -124,6 +124,11 @@ pub async fn release(
     let release_id =
         ReleaseId::parse(&gateway.secrets.id("x-", caller.now).map_err(unavailable)?).map_err(unavailable)?;
     let body = posted.value;
+    let (_, review) = open_for(&caller, &id)?;
+    if let Some(version) = caller.snapshot.version(&review.dataset, &review.version).cloned() {
+        // Whom it concerns has to be known for this year, not only for that of the request.
+        crate::counting::ready_whole(&gateway, &version, caller.now).await?;
+    }
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
         let (revision, mut review) = open_for(caller, &id)?;
         let why = reason(&body.reason)?;

@@ -48,6 +48,8 @@ fn lease(number: usize) -> Lease {
         redact: false,
         purpose: Purpose::parse("academic-research").unwrap(),
         price: None,
+        mechanism: None,
+        release: None,
         state: LeaseState::Active,
         leaf: 0,
         created: now(),

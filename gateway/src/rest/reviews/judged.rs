@@ -47,7 +47,7 @@ pub fn still_held(gateway: &Shared, caller: &Caller, review: &Review, stated: Op
     let blob = gateway.look(|reader| reader.facts(&review.facts))?.ok_or_else(|| unavailable("facts are missing"))?;
     let facts = Facts::parse(&String::from_utf8_lossy(&blob)).map_err(unavailable)?;
     let leaves: Vec<String> = facts.gathered().dataset.columns.iter().map(|column| column.name.clone()).collect();
-    let contributions = contributions_of(gateway, &review.provider, caller.now)?;
+    let contributions = contributions_of(gateway, version, &leaves, caller.now)?;
     let sources = Sources {
         snapshot,
         exporter,

@@ -1,5 +1,5 @@
 """Whom a year's exports concern: persons by key across corpora, declared numbers, thresholds under load, what is given back,
-signed baselines, and the turn of the year. Own gateway: its counters are read to the last person."""
+and signed baselines. Own gateway: its counters are read to the last person."""
 
 import concurrent.futures
 import datetime
@@ -11,8 +11,7 @@ import pytest
 
 from harness import corpus, store
 from harness.authority import Authority, join
-from harness.clock import Clock
-from harness.lines import Broken, Http1
+from harness.lines import Http1
 from harness.wait import until
 
 SHANGHAI = datetime.timezone(datetime.timedelta(hours=8))
@@ -256,75 +255,3 @@ def test_without_a_signature_nothing_is_confirmed(own_gateway, tmp_path):
     assert added["baselines"]["2026"] == {"persons": 1, "sensitive": 0, "confirmed": False}
     answer = gateway.api(gateway.chan).refused("POST", "/v1/participants/szdata/confirm-baseline", 409, "conflict", json={"year": 2026})
     assert "not signed" in answer["detail"]
-
-
-@pytest.fixture
-def new_year_s_eve(own_gateway, tmp_path_factory):
-    """The same node, started again an hour before its year ends in Shanghai."""
-    gateway = own_gateway
-    clock = Clock(tmp_path_factory.mktemp("clock"))
-    gateway.stop()
-    year = datetime.datetime.now(SHANGHAI).year
-    clock.set(datetime.datetime(year, 12, 31, 23, 0, tzinfo=SHANGHAI))
-    gateway.extra = clock.environment
-    gateway.serve()
-    return clock, year
-
-
-def test_a_stream_over_midnight_counts_in_both_years(own_gateway, new_year_s_eve):
-    gateway, (clock, year) = own_gateway, new_year_s_eve
-    # On its last day the year's persons are read for the next one, before anybody needs them.
-    def ahead():
-        with store.database(gateway) as records:
-            return records.execute("SELECT count(*) FROM keyset JOIN tally ON tally = id WHERE year = ?", (year + 1,)).fetchone()[0]
-
-    until("the next year is prepared", 30, lambda: ahead() > 0)
-    # The baseline of the new year leaves room for the first of these, and not for both.
-    table = corpus.numbers(1_000_000, seed=77, columns=2)
-    seen = {}
-    for name, persons in (("test-goes-on", 6_000), ("test-ends", 5_000)):
-        data = {"large.parquet": corpus.parquet(table, compression="none", use_dictionary=False)}
-        seen[name] = corpus.publish(gateway, name, data, columns={"n0": "personal"}, subjects=(persons, 0, 0))
-    reset_room(gateway)
-    before = counted(gateway, year)
-    streams = {name: Http1(gateway, gateway.alice, made.url, receive_buffer=65536) for name, made in seen.items()}
-    for stream in streams.values():
-        assert stream.status == 200, stream.headers
-        stream.read()
-    assert counted(gateway, year) == before + 11_000 and counted(gateway, year + 1) == 0
-
-    clock.set(datetime.datetime(year + 1, 1, 1, 0, 10, tzinfo=SHANGHAI))
-    goes_on, ends = streams["test-goes-on"], streams["test-ends"]
-    while goes_on.read():
-        pass
-    assert goes_on.received == goes_on.expected == seen["test-goes-on"].file["bytes"]
-    assert (counted(gateway, year), counted(gateway, year + 1)) == (before + 11_000, 6_000)
-    leaves = gateway.api(gateway.chan).get(f"/v1/audit?dataset=test-goes-on&effect=allow&limit=50")["entries"]
-    turned = [entry["leaf"] for entry in leaves if entry["leaf"].get("turn_of_year")]
-    assert len(turned) == 1 and turned[0]["lease"] == goes_on.headers["kouan-lease"]
-
-    # The other would pass the new year's threshold: not a byte more than the sockets held.
-    with pytest.raises(Broken):
-        while ends.read():
-            pass
-    assert ends.received < 4 << 20 < ends.expected, "what the kernels held at midnight"
-    assert counted(gateway, year + 1) == 6_000
-    lease = gateway.api(gateway.alice).get(f"/v1/leases/{ends.headers['kouan-lease']}")
-    assert lease["state"] == "closed" and "MECH-DATE" in lease["reason"], lease
-    assert "MECH-DATE" in pull(gateway, seen["test-ends"], status=403).json()["explain"]["rules"]
-    # A later range of the stream that went on joins its lease and adds nobody.
-    again = gateway.api(gateway.alice).request("GET", seen["test-goes-on"].url, headers={"range": "bytes=0-99"})
-    assert again.headers["kouan-lease"] == goes_on.headers["kouan-lease"]
-    assert counted(gateway, year + 1) == 6_000
-
-
-def reset_room(gateway):
-    """A contract until the end of the year, so that the year that is full from the tests before does not refuse these."""
-    year = datetime.datetime.now(SHANGHAI).year
-    body = {
-        "exporter": "qianhai", "recipient": "hku", "kind": "sc", "reference": "SC-TEST-1",
-        "effective": f"{year}-12-20", "filed": f"{year}-12-22", "expires": f"{year}-12-31",
-        "datasets": ["test-goes-on", "test-ends"], "purposes": ["academic-research"],
-    }
-    made = gateway.api(gateway.broker).post("/v1/mechanisms", body, status=(200, 201))
-    gateway.api(gateway.chan).post(f"/v1/mechanisms/{made['id']}/confirm")

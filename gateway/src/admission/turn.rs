@@ -105,7 +105,7 @@ fn record(
     grounds: Option<&Grounds<'_>>,
     transaction: &mut Transaction,
 ) -> Result<(), Problem> {
-    let (mut members, facts) = decision_leaf(gateway, resolved, judgement);
+    let mut members = decision_leaf(resolved, judgement);
     let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
     members.insert("lease".to_owned(), json!(lease.id));
     members.insert("agreement".to_owned(), json!(lease.agreement));
@@ -114,7 +114,7 @@ fn record(
         put_grounds(&mut members, grounds);
     }
     let leaf = transaction.leaf(members);
-    transaction.facts.push(facts);
+    transaction.facts = judgement.recorded();
     transaction.writes.extend(leaf::openings(leaf, openings));
     Ok(())
 }

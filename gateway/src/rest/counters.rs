@@ -88,8 +88,9 @@ fn check(
         return wrong(format!("`signature` is of `{}`, not of `{}`", signer.trust_domain(), participant.trust_domain));
     }
     let role = Role::parse(&signer.role().to_string());
-    let speaks = |role: &Role| matches!(role, Role::Broker | Role::Compliance) && participant.roles.contains(role);
-    if role.filter(speaks).is_none() {
+    let speaks = |role: Role| matches!(role, Role::Broker | Role::Compliance) && participant.roles.contains(&role);
+    let signs = role.is_some_and(speaks);
+    if !signs {
         return wrong(format!("`signature` is of a `{}`: a broker or compliance officer signs", signer.role()));
     }
     Ok(())

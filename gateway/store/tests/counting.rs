@@ -1,6 +1,6 @@
 //! Whom a year's exports concern: numbers for persons, reservations, and their agreement with a plain set.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::redundant_closure_for_method_calls)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -61,14 +61,12 @@ impl Reader<'_> {
              WHERE exporter = ?1 AND year = ?2 ORDER BY share.dataset, share.seq",
         )?;
         let rows = query.query_map(params![exporter.as_str(), year], |row| {
-            let keyed: Option<Vec<u8>> = row.get(3)?;
-            let keys = match keyed {
-                None => None,
-                Some(_) => {
-                    let counts_sensitive: bool = row.get(6)?;
-                    let sensitive = if counts_sensitive { persons(row, 4)? } else { PersonSet::new() };
-                    Some(Keyset { persons: persons(row, 3)?, sensitive, blank_rows: number(row, 5)? })
-                }
+            let counts_sensitive: bool = row.get(6)?;
+            let keys = if row.get::<_, Option<Vec<u8>>>(3)?.is_some() {
+                let sensitive = if counts_sensitive { persons(row, 4)? } else { PersonSet::new() };
+                Some(Keyset { persons: persons(row, 3)?, sensitive, blank_rows: number(row, 5)? })
+            } else {
+                None
             };
             let numbers = Totals { persons: number(row, 1)?, sensitive: number(row, 2)? };
             Ok(DatasetCount { dataset: parsed(row, 0)?, keys, numbers })

@@ -248,7 +248,23 @@ def test_an_authoritys_rules_bind_everybody(gateway, uni, numbers):
     # Everybody may read what binds everybody.
     assert gateway.api(gateway.alice).get(f"/v1/rulesets/{made['id']}")["texts"]["house.cedar"] == review
     gateway.api(gateway.alice).refused("GET", numbers.url, 403, "review")
-    revoke(gateway, made["id"])
+
+    # A release names the rules in force. It holds while they do; under others it no longer fits, and what went on is cut.
+    asked = gateway.api(gateway.alice).post("/v1/reviews", {"dataset": numbers.dataset}, status=201)
+    assert asked["policy"] == decision["policy"]
+    tomorrow = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)).isoformat()
+    body = {"reason": "looked at", "reference": "file 14", "until": tomorrow}
+    gateway.api(gateway.lee).post(f"/v1/reviews/{asked['id']}/release", body)
+    pulled = gateway.api(gateway.alice).request("GET", numbers.url, headers={"range": "bytes=0-9"})
+    assert pulled.status_code == 206
+    lease = pulled.headers["kouan-lease"]
+    activate(gateway, propose(gateway, uni.chief, rule("other", 'context.purpose == "none such"'))["id"])
+    assert gateway.api(gateway.alice).get(f"/v1/leases/{lease}")["state"] == "active", "rules of others change nothing here"
+    other = propose(gateway, gateway.chan, review + rule("other", 'context.purpose == "none such"', owner="regulator"))
+    assert activate(gateway, other["id"])["leases_cut"] == 1
+    assert gateway.api(gateway.alice).get(f"/v1/leases/{lease}")["state"] == "cut"
+    gateway.api(gateway.alice).refused("GET", numbers.url, 403, "review")
+    revoke(gateway, other["id"])
     assert decided(gateway, gateway.alice, numbers.dataset)["effect"] == "allow"
 
 

@@ -97,3 +97,54 @@ fn no_local_rule_makes_a_decision_milder() {
     }
     assert!(sets > SETS / 2 && harsher > 100 && failed > 0, "{sets} sets, {harsher} harsher, {failed} failed: too few");
 }
+
+/// Rule files come from people and over the API: whatever is done to one, it is taken or refused, with a place that exists.
+#[test]
+fn mangled_rules_are_refused_with_a_place_in_the_text() {
+    const GOOD: &str = "// 粵語 \"quoted\" ;\n@id(\"own:a\") @level(\"deny\") @reason(\"x;y\\\"z\")\n@message_en(\"a\") \
+                        @message_zh_hans(\"简\") @message_zh_hant(\"繁\")\nforbid (principal, action == \
+                        Action::\"export\", resource)\nwhen { context.has_personal && context.purpose like \"a*\" }\n\
+                        unless { context.persons < 10 };\n";
+    const PIECES: [&str; 12] = [
+        "\"",
+        ";",
+        "\\",
+        "//",
+        "@",
+        "{",
+        ")",
+        "when",
+        "?principal",
+        "\u{0}",
+        "繁",
+        "permit (principal, action, resource);",
+    ];
+    let law = RuleSet::builtin().unwrap();
+    let mut random = Random(seed() ^ 0x006d_616e_676c);
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..1_500 {
+        let mut text: Vec<char> = GOOD.chars().collect();
+        for _ in 0..=random.below(3) {
+            let at = usize::try_from(random.below(text.len() as u64)).unwrap();
+            match random.below(4) {
+                0 => drop(text.remove(at)),
+                1 => text.truncate(at.max(1)),
+                2 => text.insert(at, text[at]),
+                _ => drop(text.splice(at..at, random.pick(&PIECES).chars()).collect::<Vec<_>>()),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let sources = LocalSources { owner: "own".to_owned(), rules: [("own.cedar".to_owned(), text.clone())].into() };
+        match LocalRules::parse(&law, sources) {
+            Ok(_) => taken += 1,
+            Err(error) => {
+                refused += 1;
+                assert!(!error.problems.is_empty(), "{text}");
+                for problem in &error.problems {
+                    assert!(problem.line <= text.lines().count() + 1, "{problem}\n{text}");
+                }
+            }
+        }
+    }
+    assert!(taken > 10 && refused > 500, "{taken} taken, {refused} refused: too few of one kind");
+}

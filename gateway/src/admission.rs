@@ -9,13 +9,13 @@ pub mod resolve;
 pub mod standing;
 mod turn;
 
-pub use judge::{Judgement, explain};
+pub use judge::Judgement;
 pub use record::{Admission, admit, live, uncut};
 pub use released::Released;
 pub use resolve::{Ask, Resolved, resolve, visible};
 pub use turn::{Turned, turn};
 
-use gateway_api::{Code, Problem};
+use gateway_api::{Code, Problem, Viewer};
 use policy::Effect;
 
 use crate::gateway::Gateway;
@@ -116,11 +116,11 @@ pub fn contributions_of(
     Ok(Contributions { year, revision: counted.revision, reserved: counted.year, keys })
 }
 
-/// The problem of a refused judgement: 403 with the explanation.
-pub fn refusal(judgement: &Judgement) -> Problem {
+/// The problem of a refused judgement: 403 with the explanation for `viewer`.
+pub fn refusal(viewer: Viewer, judgement: &Judgement) -> Problem {
     use std::fmt::Write as _;
 
-    let decision = judgement.decision();
+    let (decision, explain) = judgement.explained(viewer);
     let code = if decision.effect == Effect::Review { Code::Review } else { Code::Denied };
     let mut detail = match decision.effect {
         Effect::Review => "a person has to decide this export".to_owned(),
@@ -136,7 +136,7 @@ pub fn refusal(judgement: &Judgement) -> Problem {
         detail.push_str("; ");
         detail.push_str(unreleased);
     }
-    Problem::new(code, detail).explained(explain(&decision))
+    Problem::new(code, detail).explained(explain.to_value())
 }
 
 /// 503: the records do not answer, so nothing is decided (INV-2).
@@ -146,6 +146,12 @@ pub fn unavailable(error: impl std::fmt::Display) -> Problem {
 }
 
 impl Resolved {
+    /// Who reads the answer: whoever asks is a consumer, unless the data are its own. An officer of an authority does not
+    /// ask for data; it reads what is on record.
+    pub fn viewer(&self) -> Viewer {
+        if self.consumer.id == self.provider.id { Viewer::Provider } else { Viewer::Consumer }
+    }
+
     /// What the facts are gathered from.
     fn sources<'a>(&'a self, contributions: &'a Contributions) -> Sources<'a> {
         Sources {

@@ -100,6 +100,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/claims/{id}/evidence", get(claims::evidence::get))
         .route("/v1/audit", get(audit::search))
         .route("/v1/audit/{index}", get(audit::show))
+        .route("/v1/audit/{index}/explain", get(audit::explain))
         .route("/v1/audit/{index}/proof", get(audit::proof))
         .route("/v1/log-key", get(audit::key))
         .route("/log/{*path}", get(audit::log))

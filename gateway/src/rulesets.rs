@@ -13,7 +13,7 @@ use catalog::Digest;
 use gateway_api::{Code, Problem};
 use gateway_store::{CommitError, DocKind, Expect, Records, Transaction};
 use jiff::Timestamp;
-use policy::{Applied, LocalRules, LocalSources, Published, RuleSet, Sources};
+use policy::{Applied, Library, LocalRules, LocalSources, Published, RuleSet, Sources};
 use serde_json::json;
 
 pub use live::{RefusedLease, refused, run};
@@ -101,6 +101,31 @@ impl Gateway {
         let rules = Arc::new(rules);
         self.rules.keep(&rules);
         Ok(rules)
+    }
+
+    /// The rules that a recorded decision names, made again of their stored texts unless they are the law alone.
+    pub fn recorded_rules(&self, digest: &str) -> Result<RuleSet, Problem> {
+        use crate::admission::unavailable;
+
+        if digest == self.rules.law().digest() {
+            return Ok(self.rules.law().clone());
+        }
+        let mut library = Library::default();
+        loop {
+            let missing = library.missing(digest);
+            if missing.is_empty() {
+                return library.set(digest).map_err(unavailable);
+            }
+            for digest in missing {
+                let stored = Digest::parse(&digest).map_err(unavailable)?;
+                let text = self.look(|reader| reader.facts(&stored))?;
+                let text = text.ok_or_else(|| unavailable(format!("the text of {digest} is not stored")))?;
+                let found = library.add(std::str::from_utf8(&text).map_err(unavailable)?).map_err(unavailable)?;
+                if found != digest {
+                    return Err(unavailable(format!("the text stored as {digest} is another")));
+                }
+            }
+        }
     }
 
     /// The stored texts of local rules.

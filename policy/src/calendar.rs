@@ -142,6 +142,26 @@ impl Calendars {
         Some(mainland.min(hong_kong))
     }
 
+    /// The calendars that are needed to work out a deadline after `effective` and are not here, as
+    /// `mainland 2027`.
+    pub(crate) fn missing_after(&self, effective: Date) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (jurisdiction, name) in [(Jurisdiction::Mainland, "mainland"), (Jurisdiction::HongKong, "hong-kong")] {
+            let (mut day, mut counted) = (effective, 0);
+            while counted < FILING_WORKING_DAYS {
+                let Ok(next) = day.tomorrow() else { break };
+                day = next;
+                let Some(worked) = self.is_working_day(jurisdiction, day) else {
+                    let this = self.years.contains_key(&(jurisdiction, day.year()));
+                    missing.push(format!("{name} {}", day.year() + i16::from(this)));
+                    break;
+                };
+                counted += u32::from(worked);
+            }
+        }
+        missing
+    }
+
     fn tenth_working_day(&self, jurisdiction: Jurisdiction, effective: Date) -> Option<Date> {
         let mut day = effective;
         let mut counted = 0;

@@ -72,13 +72,13 @@ pub(crate) fn basis(facts: &Gathered, derived: &Derived) -> Option<Context> {
 }
 
 /// For the mechanism on file.
-pub(crate) fn accept(facts: &Gathered, derived: &Derived, ladder: &Ladder, mechanism: &Mechanism) -> Option<Context> {
+pub(crate) fn accept(facts: &Gathered, derived: &Derived, ladder: &Ladder, kind: MechanismKind) -> Option<Context> {
     let mut all = Attributes::with_capacity(8);
     all.text("direction", derived.direction.as_str())
         .flag("has_personal", derived.presence.personal)
         .text("needed", ladder.needed.as_str())
         .count("step", u64::from(ladder.step))
-        .text("kind", mechanism.kind.as_str());
+        .text("kind", kind.as_str());
     places(&mut all, facts);
     all.context()
 }

@@ -86,20 +86,26 @@ fn names<'a>(columns: impl Iterator<Item = &'a PolicyColumn>) -> Vec<String> {
     columns.map(|column| column.name.clone()).collect()
 }
 
+/// One reason for each id, however many policies bear it.
 fn reasons(rules: &RuleSet, outcome: &Outcome) -> Vec<Reason> {
-    let told = |(id, told): (&RuleId, &Told)| {
+    let mut first: Vec<&(RuleId, Told)> = outcome.told.iter().collect();
+    first.dedup_by(|next, kept| next.0 == kept.0);
+    let told = |(id, told): &(RuleId, Told)| {
         let (citation, message) = match *told {
             Told::Rule(index) => {
                 let rule = rules.rule(index)?;
                 (Cow::from(rule.citation.as_str()), rule.message.clone()?)
             }
             Told::Failed(index) => (Cow::from(rules.rule(index)?.citation.as_str()), failed(id.as_str())),
-            Told::NoBasis => (Cow::from("Fail closed: an export needs a rule that lets it leave"), no_basis()),
+            Told::NoBasis => (Cow::from(NO_BASIS_CITATION), no_basis()),
         };
         Some(Reason { rule: id.clone(), citation: citation.into_owned(), message })
     };
-    outcome.rules.iter().zip(&outcome.told_by).filter_map(told).collect()
+    first.into_iter().filter_map(told).collect()
 }
+
+/// Why facts without a step of the ladder stay.
+pub(crate) const NO_BASIS_CITATION: &str = "Fail closed: an export needs a rule that lets it leave";
 
 fn failed(id: &str) -> Message {
     Message {

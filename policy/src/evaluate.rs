@@ -15,7 +15,7 @@ use jiff::civil::Date;
 
 use crate::context;
 use crate::decision::{Counters, Effect};
-use crate::facts::{Count, Facts, Gathered, Presence};
+use crate::facts::{Count, Facts, Gathered, MechanismKind, Presence};
 use crate::place::Place;
 use crate::rules::{Level, RuleId, RuleSet};
 use crate::word::words;
@@ -87,8 +87,8 @@ pub struct Outcome {
     pub rules: Vec<RuleId>,
     /// The counters if this selection were exported.
     pub counters_after: Counters,
-    /// Where the reasons are told, in the order of `rules`.
-    pub(crate) told_by: Vec<Told>,
+    /// Every policy that says so, sorted by rule: several may bear one id.
+    pub(crate) told: Vec<(RuleId, Told)>,
 }
 
 /// Who tells the reason for a rule of the outcome.
@@ -128,16 +128,41 @@ pub fn is_gba_eligible(rules: &RuleSet, place: &Place, today: Date) -> bool {
 
 /// [`evaluate`] without the columns: only the classes of the selection matter.
 pub(crate) fn evaluate_parts(rules: &RuleSet, facts: &Gathered, presence: Presence) -> Outcome {
-    let derived = Derived::of(facts, presence, Direction::of(facts));
+    let derived = Derived::of(facts, presence);
     let (asked, ladder) = ask_all(rules, facts, &derived);
     asked.outcome(&derived, &ladder, facts)
+}
+
+/// [`evaluate`], and what Rust computed for it.
+pub(crate) fn look(rules: &RuleSet, facts: &Facts) -> (Outcome, Derived) {
+    let derived = Derived::of(facts.gathered(), facts.presence());
+    let (asked, ladder) = ask_all(rules, facts.gathered(), &derived);
+    (asked.outcome(&derived, &ladder, facts.gathered()), derived)
 }
 
 /// Every rule that speaks against the export, whatever its level: also those that a more severe one hides.
 pub(crate) fn told(rules: &RuleSet, facts: &Facts) -> Vec<Told> {
     let gathered = facts.gathered();
-    let derived = Derived::of(gathered, facts.presence(), Direction::of(gathered));
+    let derived = Derived::of(gathered, facts.presence());
     ask_all(rules, gathered, &derived).0.found.into_iter().map(|found| found.told).collect()
+}
+
+/// The kinds of mechanism that would serve what `facts` need, as the rules say it.
+pub(crate) fn serving(rules: &RuleSet, facts: &Facts) -> Vec<MechanismKind> {
+    let (facts, derived) = (facts.gathered(), Derived::of(facts.gathered(), facts.presence()));
+    let Some(questions) = rules.questions(derived.direction) else {
+        return Vec::new();
+    };
+    let (who, names) = (Parties::of(rules, facts), &rules.law().names);
+    let mut asked = Asked { rules, today: derived.today, found: Vec::new() };
+    asked.ask(&who, &names.basis, context::basis(facts, &derived), &questions.basis);
+    let ladder = Ladder::first(rules, &mut asked.found);
+    let serves = |kind: &MechanismKind| {
+        let mut asked = Asked { rules, today: derived.today, found: Vec::new() };
+        asked.ask(&who, &names.accept, context::accept(facts, &derived, &ladder, *kind), &questions.accept);
+        Acceptance::of(rules, &mut asked.found) == Acceptance::Accepted && asked.found.is_empty()
+    };
+    MechanismKind::ALL.iter().copied().filter(serves).collect()
 }
 
 fn ask_all<'a>(rules: &'a RuleSet, facts: &Gathered, derived: &Derived) -> (Asked<'a>, Ladder) {
@@ -162,7 +187,7 @@ fn ask_all<'a>(rules: &'a RuleSet, facts: &Gathered, derived: &Derived) -> (Aske
     if let Some(mechanism) = &facts.mechanism
         && !questions.accept.is_empty()
     {
-        let context = context::accept(facts, derived, &ladder, mechanism);
+        let context = context::accept(facts, derived, &ladder, mechanism.kind);
         asked.ask(&who, &rules.law().names.accept, context, &questions.accept);
         acceptance = Acceptance::of(rules, &mut asked.found);
     }
@@ -194,7 +219,8 @@ pub(crate) struct Derived {
 }
 
 impl Derived {
-    fn of(facts: &Gathered, presence: Presence, direction: Direction) -> Self {
+    fn of(facts: &Gathered, presence: Presence) -> Self {
+        let direction = Direction::of(facts);
         let subjects = facts.dataset.subjects.filter(|_| presence.personal);
         let persons = subjects.map_or(0, |s| s.persons.get());
         let sensitive = subjects.map_or(0, |s| {
@@ -294,20 +320,15 @@ impl Asked<'_> {
 
     fn outcome(self, derived: &Derived, ladder: &Ladder, facts: &Gathered) -> Outcome {
         let effect = self.found.iter().fold(Effect::Allow, |effect, found| effect.worse(found.level));
-        let (rules, told_by) = if effect == Effect::Allow {
-            (ladder.basis.clone(), ladder.told_by.clone())
+        let mut told: Vec<(RuleId, Told)> = if effect == Effect::Allow {
+            ladder.basis.iter().cloned().zip(ladder.told_by.iter().copied()).collect()
         } else {
-            let mut winning: Vec<(RuleId, Told)> = self
-                .found
-                .iter()
-                .filter(|found| found.level == effect)
-                .map(|found| (self.id(found.told), found.told))
-                .collect();
-            winning.sort();
-            // One reason for each id, however many policies bear it.
-            winning.dedup_by(|next, kept| next.0 == kept.0);
-            winning.into_iter().unzip()
+            let winning = self.found.iter().filter(|found| found.level == effect);
+            winning.map(|found| (self.id(found.told), found.told)).collect()
         };
+        told.sort();
+        let mut rules: Vec<RuleId> = told.iter().map(|(id, _)| id.clone()).collect();
+        rules.dedup();
         let counters = &facts.exporter.counters;
         let counted = derived.direction == Direction::CnOut && ladder.counted;
         Outcome {
@@ -321,7 +342,7 @@ impl Asked<'_> {
             } else {
                 Counters { persons: counters.persons.get(), sensitive: counters.sensitive.get() }
             },
-            told_by,
+            told,
         }
     }
 

@@ -11,6 +11,7 @@
 //! How the law is written in Cedar, and why there are three questions to each decision, is told in
 //! `rules/README.md`.
 
+mod because;
 mod calendar;
 mod context;
 mod deadlines;
@@ -26,6 +27,7 @@ mod replay;
 mod rules;
 mod word;
 
+pub use because::{Because, Decided, Fact, FactValue, Helper, Passes, Passing, Weight, because};
 pub use calendar::{Calendar, Calendars, Jurisdiction};
 pub use deadlines::{Deadline, Duty, OnFile, Upkeep, Warning, WarningCode, upkeep};
 pub use decide::{decide, decide_line, decide_lines};

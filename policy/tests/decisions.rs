@@ -1,6 +1,8 @@
 //! Decisions against the worked cases, against an oracle, and against what must hold of them all.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "decisions/because.rs"]
+mod because;
 #[path = "decisions/generator.rs"]
 mod generator;
 #[path = "decisions/local.rs"]

@@ -73,12 +73,17 @@ def test_denied_with_rules_and_problem(alice, people):
         alice.get_flight_info(PATH(people.dataset))
     document = json.loads(refused.value.extra_info)
     assert document["code"] == "denied" and document["explain"]["remedies"]
+    # What decided and who can help fit in, if not every sentence.
+    because = document["explain"]["because"][0]
+    assert because["facts"][0]["fact"] == "columns.sensitive" and because["who"][0]["who"] == "consumer"
+    assert document["explain"]["help"][0]["commands"]
 
 
 def test_explain_moves_nothing(alice, people):
     [result] = alice.do_action(flight.Action("explain", json.dumps({"dataset": people.dataset}).encode()))
     explained = json.loads(result.body.to_pybytes())
     assert "CN-06" in explained["rules"] and explained["remedies"]
+    assert explained["because"][0]["facts"][0]["text"]["zh-Hant"] and explained["help"][0]["text"]["zh-Hans"]
 
 
 def test_a_ticket_is_worthless_from_another_certificate(gateway, alice, mixed):

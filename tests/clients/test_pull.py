@@ -54,6 +54,31 @@ def test_a_refusal_a_remedy_and_the_redacted_version(gateway, people, tmp_path):
     assert pull(gateway, people.dataset, "--columns", "row,phone", "--out", tmp_path).status == 3
 
 
+EXPLAINED = {
+    "en": ["it may not leave", "selected sensitive columns: ", "would pass: none", "who can help: you, the provider", "what would help"],
+    "zh-Hant": ["不得放行", "所選的敏感欄位：", "可通過的情形：沒有", "可以協助的人：", "任一即可"],
+    "zh-Hans": ["不得放行", "所选的敏感列：", "可通过的情形：没有", "可以协助的人：", "任一即可"],
+}
+
+
+@pytest.mark.parametrize("lang", EXPLAINED)
+def test_a_plan_and_a_refusal_are_told_in_the_readers_language(gateway, people, tmp_path, lang):
+    plan = gateway.kouan(gateway.alice, "plan", people.dataset, "--columns", "row,phone", "--purpose", "academic-research", "--lang", lang)
+    pulled = gateway.kouan(gateway.alice, "pull", people.dataset, "--columns", "row,phone", "--out", tmp_path, "--lang", lang)
+    assert (plan.status, pulled.status) == (3, 3), (plan, pulled)
+    verdict, *rest = EXPLAINED[lang]
+    assert verdict in plan.out, plan.out
+    for part in [*rest, "CN-06", "MECH-MISSING", "kouan mechanism add --kind sc --reference"]:
+        assert part in plan.out and part in pulled.err, (part, plan.out, pulled.err)
+    # The exact command of the remedy, ready to paste.
+    assert f"kouan pull {people.dataset} --columns row,phone --redact --purpose academic-research" in plan.out, plan.out
+    command = f"kouan pull {people.dataset} --columns row,phone --out {tmp_path} --redact"
+    assert command in pulled.err, pulled.err
+    assert gateway.kouan(gateway.alice, *command.split()[1:]).status == 0
+    explained = gateway.kouan(gateway.alice, "audit", "explain", pulled.err.rsplit("kouan audit show ", 1)[1].split()[0], "--lang", lang)
+    assert explained.status == 0 and verdict in explained.out and rest[0] in explained.out, explained
+
+
 def test_a_price_limit_stops_before_the_first_byte(gateway, large, tmp_path):
     said = pull(gateway, large.dataset, "--max-price", "1", "--out", tmp_path)
     assert said.status == 10, said

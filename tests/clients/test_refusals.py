@@ -1,6 +1,8 @@
 """What is refused over HTTP, to whom, and in which words; what is repeated safely."""
 
 import concurrent.futures
+import json
+import re
 import uuid
 
 import pytest
@@ -25,6 +27,76 @@ def test_denied_with_reason_remedy_and_leaf(gateway, people):
     assert "alice" not in str(leaf)
     # The remedy is true.
     assert api.request("GET", f"{people.url}?columns=row,remark").status_code == 200
+
+
+def numbers(value):
+    """Every integer in a JSON value, also those that stand in its sentences."""
+    text = json.dumps(value, ensure_ascii=False).replace(",", "")
+    return {int(found) for found in re.findall(r"(?<![0-9a-f])[0-9]{3,}(?![0-9a-f])", text)}
+
+
+def test_an_explanation_says_what_decided_and_who_can_help(gateway, people):
+    api = gateway.api(gateway.alice)
+    plan = api.post("/v1/plan", {"dataset": people.dataset, "purpose": "academic-research"})["decision"]
+    problem = api.refused("GET", people.url, 403, "denied")
+    explain = problem["explain"]
+    # A plan, a refusal, and what is on record say the same to the same reader.
+    recorded = api.get(f"/v1/audit/{problem['leaf']}/explain")
+    assert recorded["index"] == problem["leaf"]
+    for member in ("rules", "reasons", "remedies", "because", "help", "columns_allowed", "policy"):
+        assert plan[member] == explain[member] == recorded["explain"][member], member
+    assert [because["rule"] for because in explain["because"]] == explain["rules"]
+    [columns, *_] = explain["because"][0]["facts"]
+    assert columns["fact"] == "columns.sensitive" and sorted(columns["value"]) == ["phone", "resident_id"]
+    assert columns["passes"] == {"test": "none", "value": None}
+    [mechanism] = explain["because"][1]["facts"]
+    assert mechanism["value"] is None and mechanism["passes"] == {"test": "is", "value": ["gba_sc", "sc", "cert", "sa"]}
+    for because in explain["because"]:
+        assert because["citation"] and because["who"]
+        for fact in because["facts"]:
+            assert set(fact["text"]) == {"en", "zh-Hans", "zh-Hant"}
+    who = {who["who"] for who in explain["because"][0]["who"]}
+    assert who == {"consumer", "provider", "recipient-officer"}
+    # One help for each remedy, with the command that carries it out.
+    assert [help["kind"] for help in explain["help"]] == [remedy["kind"] for remedy in explain["remedies"]]
+    assert explain["help"][0]["commands"] == [f"kouan pull {people.dataset}@1 --redact --purpose academic-research"]
+
+
+def test_a_consumer_never_reads_what_the_provider_has_exported(gateway):
+    """The provider's year is its own business: a consumer learns that a mark is reached, not the number."""
+    made = corpus.publish(
+        gateway,
+        "test-reached",
+        {"p.parquet": corpus.parquet(corpus.people(50, seed=77))},
+        columns={"resident_id": "personal", "phone": "personal"},
+        subjects=(1_234_567, 0, 0),
+    )
+    alice, broker, chan = (gateway.api(who) for who in (gateway.alice, gateway.broker, gateway.chan))
+    problem = alice.refused("GET", made.url, 403, "denied")
+    assert problem["explain"]["rules"] == ["CN-05", "MECH-MISSING"]
+    fact = problem["explain"]["because"][0]["facts"][0]
+    assert fact["fact"] == "exporter.counters.persons + P" and fact["withheld"] and fact["value"] is None
+    assert fact["passes"] == {"test": "below", "value": 1_000_000}
+    year = {}
+    for api, hidden in ((alice, True), (broker, False), (chan, False)):
+        explain = api.get(f"/v1/audit/{problem['leaf']}/explain")["explain"]
+        fact = explain["because"][0]["facts"][0]
+        assert fact.get("withheld", False) == hidden, fact
+        year[api] = fact["value"]
+        assert ("counters_after" in explain) == (not hidden)
+    # The baseline of the quickstart and 1,234,567 people: both who may see it see the same.
+    assert year[broker] == year[chan] > 1_234_567
+    plan = alice.post("/v1/plan", {"dataset": made.dataset})["decision"]
+    assert plan["counters_after"] is None
+    for answer in (plan, problem, alice.get(f"/v1/audit/{problem['leaf']}/explain")):
+        assert year[chan] not in numbers(answer) and year[chan] - 1_234_567 not in numbers(answer), answer
+    # Nor in the record of the provider, which its partners may look up.
+    provider = alice.get("/v1/participants/qianhai")
+    assert provider["baselines"] == {} and "ciio" not in provider, provider
+    assert chan.get("/v1/participants/qianhai")["baselines"]
+    # Somebody else's decision is not there, and what is no decision has nothing to explain.
+    gateway.api(gateway.bob).refused("GET", f"/v1/audit/{problem['leaf']}/explain", 404, "not_found")
+    chan.refused("GET", "/v1/audit/0/explain", 404, "not_found")
 
 
 def test_the_same_refusal_is_one_leaf(gateway, people):

@@ -206,10 +206,10 @@ def test_the_numbers_come_first(gateway):
     """UNK-SUBJECTS: no release without numbers, none that the thresholds forbid, and the counters are true afterwards."""
     data = corpus.parquet(corpus.people(200, seed=33))
     made = corpus.publish(gateway, "test-review-numbers", {"p.parquet": data}, columns={"phone": "personal"}, subjects=None)
-    known = corpus.publish(
-        gateway, "test-review-known", {"p.parquet": data}, columns={"phone": "personal"}, subjects=(10, 0, 0)
+    refused = corpus.publish(
+        gateway, "test-review-refused", {"p.parquet": data}, columns={"phone": "sensitive"}, subjects=(10, 10, 0)
     )
-    counters = lambda: gateway.api(gateway.alice).post("/v1/plan", {"dataset": known.dataset})["decision"]["counters_after"]
+    counters = lambda: corpus.counters(gateway, refused)
     review = ask(gateway, made, columns=["row", "phone"])
     assert review["rules"] == ["UNK-SUBJECTS"]
     before = counters()

@@ -120,6 +120,13 @@ def agree(gateway, identity, dataset, purpose="academic-research"):
     return gateway.api(identity).post("/v1/agreements", body, status=(200, 201))
 
 
+def counters(gateway, refused):
+    """The year of the provider of `refused`, a dataset that is refused to alice, as an authority's officer reads it: what it
+    would be if that dataset were exported. A consumer is not told."""
+    leaf = gateway.api(gateway.alice).refused("GET", refused.url, 403, "denied")["leaf"]
+    return gateway.api(gateway.chan).get(f"/v1/audit/{leaf}/explain")["explain"]["counters_after"]
+
+
 def parquet(table, row_group_size=None, **options):
     """A table as Parquet bytes."""
     out = io.BytesIO()

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::explain::Explain;
+
 /// One leaf and its index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -31,4 +33,13 @@ pub struct LogKey {
     pub origin: String,
     /// False: nobody outside this node has seen its checkpoints.
     pub witnessed: bool,
+}
+
+/// `GET /v1/audit/{index}/explain`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// Index of the decision's leaf.
+    pub index: u64,
+    /// Why it came out so, for whoever asks.
+    pub explain: Explain,
 }

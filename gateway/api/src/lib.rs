@@ -7,6 +7,7 @@ pub mod card;
 pub mod catalog;
 pub mod claim;
 pub mod exchange;
+pub mod explain;
 pub mod mechanism;
 pub mod participant;
 pub mod problem;
@@ -14,6 +15,7 @@ pub mod review;
 pub mod ruleset;
 pub mod statement;
 
+pub use explain::{Explain, Viewer};
 pub use problem::{Code, Problem};
 
 /// Media types and header names of the API.

@@ -84,13 +84,14 @@ pub struct ParticipantView {
     /// Unified social credit code or business registration number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<String>,
-    /// Critical information infrastructure operator.
-    pub ciio: Tristate,
+    /// Critical information infrastructure operator; only in one's own record, and for an authority or an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ciio: Option<Tristate>,
     /// Affiliated participants.
     pub affiliates: BTreeSet<ParticipantId>,
     /// On the list of restricted recipients.
     pub restricted: bool,
-    /// Yearly baselines.
+    /// Yearly baselines, likewise.
     pub baselines: BTreeMap<i16, Baseline>,
     /// Whether it takes part.
     pub state: ParticipantState,

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use catalog::{Digest, Mechanism, MechanismId, MechanismKind};
 use policy::{Count, Decision, Effect, Facts, Needed, Outcome, RuleId, RuleSet};
-use serde_json::{Value, json};
 
-use gateway_api::Problem;
+use gateway_api::{Explain, Problem, Viewer};
 
 use super::facts::Sources;
 
@@ -68,14 +67,13 @@ impl Judgement {
         stored.extend(self.rules.manifest().map(|text| (Digest::of(text.as_bytes()), text.into_bytes())));
         stored
     }
-}
 
-/// The `explain` object of a decision: rules, reasons, remedies, and what would be allowed.
-pub fn explain(decision: &Decision) -> Value {
-    json!({
-        "effect": decision.effect, "rules": decision.rules, "reasons": decision.reasons, "remedies": decision.remedies,
-        "columns_allowed": decision.columns_allowed, "policy": decision.policy,
-    })
+    /// The decision, and its explanation for `viewer`.
+    pub fn explained(&self, viewer: Viewer) -> (Decision, Explain) {
+        let decision = self.decision();
+        let explain = Explain::of(&self.rules, &self.facts, &decision, viewer);
+        (decision, explain)
+    }
 }
 
 /// Judges `columns`: each mechanism on file is tried, newest first; the first that allows is used, else the first with the

@@ -458,7 +458,7 @@ async fn deny(
     redact: bool,
     judgement: &Judgement,
 ) -> Problem {
-    let problem = refusal(judgement);
+    let problem = refusal(resolved.viewer(), judgement);
     let keyed = principal.keyed(&gateway.secrets);
     let now = resolved.now;
     if !gateway.denials.admit(&keyed, gateway.config.limits.denials_per_minute_max, now) {

@@ -122,7 +122,7 @@ pub fn current_columns(
     let preview: Preview = preview(gateway, resolved, redact)?;
     match preview.admits() {
         Some(judgement) => Ok(judgement.columns.clone()),
-        None => Err(refusal(preview.refused())),
+        None => Err(refusal(resolved.viewer(), preview.refused())),
     }
 }
 

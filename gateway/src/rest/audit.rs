@@ -1,14 +1,15 @@
 //! The log over the API: search, one leaf, its proof, the verifier key; and the published files themselves.
 
 use std::path::Path as FilePath;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use catalog::Digest;
-use gateway_api::audit::{Entry, EntryList, LogKey};
-use gateway_api::{Code, Problem};
+use gateway_api::audit::{Entry, EntryList, Explained, LogKey};
+use gateway_api::{Code, Explain, Problem, Viewer};
 use gateway_audit::checkpoint::SignedCheckpoint;
 use gateway_audit::leaf::Leaf;
 use gateway_audit::proof::LogProof;
@@ -126,6 +127,37 @@ pub async fn show(
 ) -> Result<Response, Refused> {
     let (index, _, leaf) = leaf(&gateway, &caller, &index)?;
     Ok(json_response(StatusCode::OK, &Entry { index, leaf: serde_json::Value::Object(leaf.members().clone()) }))
+}
+
+/// `GET /v1/audit/{index}/explain`: why that decision came out as it did, from the facts on record. The provider and an
+/// authority read every number; a consumer reads what it was told when it asked.
+pub async fn explain(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    Path(index): Path<String>,
+) -> Result<Response, Refused> {
+    let scope = caller.may(Action::ReadLeaf)?;
+    let (index, _, leaf) = leaf(&gateway, &caller, &index)?;
+    let text = |member: &str| leaf.members().get(member).and_then(serde_json::Value::as_str);
+    let (Some(digest), Some(policy)) = (text("facts").and_then(|hex| Digest::parse(hex).ok()), text("policy")) else {
+        return Err(Problem::new(Code::NotFound, format!("entry {index} is no decision: nothing was weighed")).into());
+    };
+    let blob = gateway.look(|reader| reader.facts(&digest))?.unwrap_or_default();
+    let facts = std::str::from_utf8(&blob).map_err(crate::admission::unavailable)?;
+    let facts = policy::Facts::parse(facts).map_err(crate::admission::unavailable)?;
+    let viewer = match &scope {
+        Scope::Everything => Viewer::Authority,
+        Scope::Participant(own) if text("provider") == Some(own.as_str()) => Viewer::Provider,
+        Scope::Participant(_) => Viewer::Consumer,
+    };
+    let (shared, policy) = (Arc::clone(&gateway), policy.to_owned());
+    let explain = tokio::task::spawn_blocking(move || {
+        let rules = shared.recorded_rules(&policy)?;
+        let decision = policy::decide(&rules, &facts);
+        Ok::<_, Problem>(Explain::of(&rules, &facts, &decision, viewer))
+    });
+    let explain = explain.await.map_err(crate::admission::unavailable)??;
+    Ok(json_response(StatusCode::OK, &Explained { index, explain }))
 }
 
 /// `GET /v1/audit/{index}/proof`: a C2SP `.tlog-proof` with the leaf as its extra data, verified before it is handed out.

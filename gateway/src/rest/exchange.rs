@@ -16,7 +16,7 @@ use super::datasets::seen;
 use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
 use crate::admission::resolve::offered_to;
-use crate::admission::{Ask, Resolved, explain, preview, resolve};
+use crate::admission::{Ask, Resolved, preview, resolve};
 use crate::authz::{Action, Scope, authorise};
 use crate::clock;
 use crate::gateway::Shared;
@@ -55,13 +55,15 @@ pub async fn plan(
     let preview = preview(&gateway, &resolved, request.redact)?;
     let shown = preview.shown();
     let (bytes, unit_bytes, amount) = size(&gateway, &resolved, &shown.columns)?;
-    let decision = shown.decision();
-    let mut value = serde_json::to_value(&decision).unwrap_or_default();
+    let viewer = resolved.viewer();
+    let (decision, explain) = shown.explained(viewer);
+    let mut value = explain.beside(&decision, viewer);
     if preview.part.is_some()
         && preview.asked.outcome.effect != Effect::Allow
         && let Some(members) = value.as_object_mut()
     {
-        members.insert("dropped".to_owned(), explain(&preview.asked.decision()));
+        let (_, dropped) = preview.asked.explained(viewer);
+        members.insert("dropped".to_owned(), dropped.to_value());
     }
     let price = &resolved.version.manifest.offer.price;
     Ok(json_response(

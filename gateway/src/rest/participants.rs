@@ -1,5 +1,7 @@
 //! `/v1/participants`: who takes part, whose certificates count, and the switch that stops one.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -33,7 +35,7 @@ pub fn view(participant: &Participant) -> ParticipantView {
         roles: participant.roles.clone(),
         authority: participant.authority,
         registration: participant.registration.clone(),
-        ciio: participant.ciio,
+        ciio: Some(participant.ciio),
         affiliates: participant.affiliates.clone(),
         restricted: participant.restricted,
         baselines: participant.baselines.clone(),
@@ -45,9 +47,25 @@ pub fn view(participant: &Participant) -> ParticipantView {
 /// `GET /v1/participants`.
 pub async fn list(State(_): State<Shared>, caller: Caller) -> Result<Response, Refused> {
     let scope = caller.may(Action::ReadParticipants)?;
-    let found: Vec<ParticipantView> =
-        caller.snapshot.participants.values().filter(|doc| sees(&caller, &scope, doc)).map(|doc| view(doc)).collect();
+    let found: Vec<ParticipantView> = caller
+        .snapshot
+        .participants
+        .values()
+        .filter(|doc| sees(&caller, &scope, doc))
+        .map(|doc| seen(&scope, doc))
+        .collect();
     Ok(json_response(StatusCode::OK, &json!({"participants": found})))
+}
+
+/// A participant as whoever has `scope` may see it: a partner is not told what an exporter has sent to others, nor whether
+/// it operates critical infrastructure.
+fn seen(scope: &Scope, participant: &Participant) -> ParticipantView {
+    let whole = view(participant);
+    if scope.covers(&participant.id) {
+        whole
+    } else {
+        ParticipantView { ciio: None, baselines: BTreeMap::new(), ..whole }
+    }
 }
 
 /// One's own record; an authority and an operator see all; anybody sees those it exchanges data with.
@@ -80,7 +98,8 @@ pub(super) fn find(caller: &Caller, action: Action, name: &str) -> Result<(u64, 
 
 /// `GET /v1/participants/{id}`.
 pub async fn show(State(_): State<Shared>, caller: Caller, Path(name): Path<String>) -> Result<Response, Refused> {
-    Ok(json_response(StatusCode::OK, &view(&find(&caller, Action::ReadParticipants, &name)?.1)))
+    let scope = caller.may(Action::ReadParticipants)?;
+    Ok(json_response(StatusCode::OK, &seen(&scope, &find(&caller, Action::ReadParticipants, &name)?.1)))
 }
 
 pub(super) fn members(participant: &Participant) -> [(&'static str, serde_json::Value); 4] {

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::RuleSetError;
+use crate::because::{Check, Helper, WANT_CHECKS, mentioned};
 use crate::decision::Message;
 use crate::evaluate::{Direction, Needed};
 
@@ -78,6 +79,10 @@ pub struct Rule {
     pub effective_to: Option<Date>,
     /// What to tell the person; a rule that accepts a mechanism has nothing to tell.
     pub message: Option<Message>,
+    /// The facts that decide it; those its condition reads, if it does not say.
+    pub decided_by: Vec<Check>,
+    /// Who can help where it stands in the way.
+    pub helped_by: Vec<Helper>,
     /// The file it is in.
     pub file: String,
     /// The policy text.
@@ -105,6 +110,8 @@ impl Rule {
             effective_from: notes.date("effective_from")?,
             effective_to: notes.date("effective_to")?,
             message: if silent { None } else { Some(notes.message()?) },
+            decided_by: if silent { Vec::new() } else { notes.decided_by()? },
+            helped_by: notes.helped_by(&level)?,
             file: file.to_owned(),
             text: policy.to_string(),
             id,
@@ -156,6 +163,8 @@ impl Rule {
             effective_from: from,
             effective_to: to,
             message: Some(notes.message()?),
+            decided_by: notes.decided_by()?,
+            helped_by: notes.helped_by(&Level::Deny)?,
             file: file.to_owned(),
             text: policy.to_string(),
         })
@@ -228,7 +237,7 @@ impl<'a> Notes<'a> {
     }
 
     fn only_known_locally(&self) -> Result<(), RuleSetError> {
-        const KNOWN: [&str; 11] = [
+        const KNOWN: [&str; 13] = [
             "id",
             "level",
             "direction",
@@ -237,6 +246,8 @@ impl<'a> Notes<'a> {
             "in_force",
             "effective_from",
             "effective_to",
+            "decided_by",
+            "helped_by",
             "message_en",
             "message_zh_hans",
             "message_zh_hant",
@@ -248,14 +259,15 @@ impl<'a> Notes<'a> {
     }
 
     fn only_known(&self, level: &Level) -> Result<(), RuleSetError> {
-        let own: &[&str] = match level {
-            Level::Deny | Level::Review => &["level", "message_en", "message_zh_hans", "message_zh_hant"],
-            Level::Basis { .. } => &["step", "needed", "counted", "message_en", "message_zh_hans", "message_zh_hant"],
-            Level::Accept { .. } => &["acceptance"],
+        let told: &[&str] = &["decided_by", "message_en", "message_zh_hans", "message_zh_hant"];
+        let (own, told): (&[&str], &[&str]) = match level {
+            Level::Deny | Level::Review => (&["level", "helped_by"], told),
+            Level::Basis { .. } => (&["step", "needed", "counted"], told),
+            Level::Accept { .. } => (&["acceptance"], &[]),
         };
         let all = ["id", "direction", "citation", "in_force", "effective_from", "effective_to"];
         for (key, value) in self.policy.annotations() {
-            if !all.contains(&key) && !own.contains(&key) {
+            if !all.contains(&key) && !own.contains(&key) && !told.contains(&key) {
                 return Err(self.wrong(key, value, "left out: a rule of this kind has no such annotation"));
             }
         }
@@ -265,6 +277,26 @@ impl<'a> Notes<'a> {
     fn directions(&self) -> Result<BTreeSet<Direction>, RuleSetError> {
         const WANT: &str = "`CN-OUT`, `HK-OUT`, `DOMESTIC`, `UNSUPPORTED`, separated by commas";
         self.parse("direction", WANT, |text| text.split(',').map(|word| Direction::parse(word.trim())).collect())
+    }
+
+    /// A rule of somebody's own need not say what decides it: then every fact that it reads is shown.
+    fn decided_by(&self) -> Result<Vec<Check>, RuleSetError> {
+        match self.policy.annotation("decided_by") {
+            Some(_) => self.parse("decided_by", WANT_CHECKS, Check::list),
+            None => Ok(mentioned(self.policy)),
+        }
+    }
+
+    fn helped_by(&self, level: &Level) -> Result<Vec<Helper>, RuleSetError> {
+        const WANT: &str = "`consumer`, `provider`, `recipient-officer`, `authority`, `operator`, `rule-owner` or \
+             `nobody`, separated by commas";
+        match (self.policy.annotation("helped_by"), level) {
+            (Some(_), _) => {
+                self.parse("helped_by", WANT, |text| text.split(',').map(|word| Helper::parse(word.trim())).collect())
+            }
+            (None, Level::Deny | Level::Review) => Ok(vec![Helper::RuleOwner]),
+            (None, Level::Basis { .. } | Level::Accept { .. }) => Ok(Vec::new()),
+        }
     }
 
     fn message(&self) -> Result<Message, RuleSetError> {

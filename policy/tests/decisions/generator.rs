@@ -112,6 +112,9 @@ pub fn facts(random: &mut Random) -> Value {
     );
     if random.one_in(3) {
         faultless(&mut facts);
+        if random.one_in(6) {
+            assessed(&mut facts);
+        }
     }
     facts
 }
@@ -133,6 +136,14 @@ fn faultless(facts: &mut Value) {
     if let Some(mechanism) = facts["mechanism"].as_object_mut() {
         mechanism.insert("datasets".to_owned(), json!(["*"]));
     }
+}
+
+/// Puts an assessment on file that holds: what the highest steps of the ladder wait for.
+fn assessed(facts: &mut Value) {
+    facts["mechanism"] = json!({
+        "kind": "sa", "reference": "REF-2", "effective": "2022-01-01", "expires": "2099-12-31",
+        "datasets": ["*"], "purposes": ["*"],
+    });
 }
 
 /// Sets a member four times out of five; else it is null or absent.

@@ -19,6 +19,14 @@ pub enum AuditCommand {
         #[command(flatten)]
         connect: ConnectArgs,
     },
+    /// Why a recorded decision came out as it did: rules, the facts that decided, what would have passed
+    Explain {
+        /// Index of the entry
+        index: u64,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
     /// Proof that an entry is in the log (.tlog-proof); verified if the log's key is given
     Proof(ProofArgs),
     /// Verify a log offline and name the first thing that is wrong

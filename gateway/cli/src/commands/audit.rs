@@ -17,8 +17,9 @@ use crate::client::with_query;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::files;
+use crate::lang::Lang;
 use crate::output::table::{Table, fields};
-use crate::output::{count, plain};
+use crate::output::{count, decision, plain};
 use crate::session::{Lines, Session};
 
 /// Entries of one page.
@@ -32,6 +33,13 @@ pub async fn run(session: &mut Session<'_>, command: &AuditCommand) -> Result<Ex
         AuditCommand::Show { index, connect } => {
             let value = get(&rest::client(session, connect)?, &["v1", "audit", &index.to_string()]).await?;
             session.answer(&value, || shown(*index, &value))?;
+            Ok(Exit::Success)
+        }
+        AuditCommand::Explain { index, connect } => {
+            let target = ["v1", "audit", &index.to_string(), "explain"];
+            let value = get(&rest::client(session, connect)?, &target).await?;
+            let lang = session.lang;
+            session.answer(&value, || explained(*index, &value, lang))?;
             Ok(Exit::Success)
         }
         AuditCommand::Proof(args) => proof::run(session, args).await,
@@ -93,6 +101,14 @@ fn shown(index: u64, value: &Value) -> Lines {
     let members = leaf.as_object().into_iter().flatten();
     let mut lines = fields(members.map(|(name, value)| (name.as_str(), plain(value))));
     lines.push(format!("prove it: kouan audit proof {index}"));
+    lines
+}
+
+fn explained(index: u64, value: &Value, lang: Lang) -> Lines {
+    let explain = value.get("explain").unwrap_or(value);
+    let effect = decision::effect(explain);
+    let mut lines = vec![format!("entry {index}, {effect}: {}", decision::verdict(effect, lang))];
+    lines.extend(decision::explanation(explain, lang));
     lines
 }
 

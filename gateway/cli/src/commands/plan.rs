@@ -22,6 +22,13 @@ pub async fn run(session: &mut Session<'_>, args: &PlanArgs) -> Result<Exit, Com
     let mut question =
         Question { target: &args.target, columns: &args.columns, redact: args.redact, purpose: args.purpose.clone() };
     let plan = admission::plan(&client, &mut question).await?;
+    let mut plan = plan;
+    let mut more = vec!["--redact".to_owned()];
+    if let Some(purpose) = question.purpose.as_ref().or(args.purpose.as_ref()) {
+        more.extend(["--purpose".to_owned(), purpose.to_string()]);
+    }
+    let command = admission::pull_command(&args.target, &args.columns, &more);
+    decision::put_command(&mut plan.decision, "drop-columns", &command);
     let exit = exit_of(&plan);
     let mut value = serde_json::to_value(&plan).unwrap_or_default();
     if exit != Exit::Success {
@@ -78,7 +85,7 @@ fn shown(plan: &Plan, lang: crate::lang::Lang) -> Lines {
     let effect = decision::effect(&plan.decision);
     let mut lines = fields([
         ("dataset", format!("{}@{}", plan.dataset, plan.version)),
-        ("decision", effect.to_owned()),
+        ("decision", format!("{effect}: {}", decision::verdict(effect, lang))),
         (
             "released",
             plan.release

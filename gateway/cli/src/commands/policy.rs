@@ -7,7 +7,8 @@ mod sets;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 
-use policy::{FACTS_BYTES_MAX, Level, RuleSet, decide_line};
+use gateway_api::{Explain, Viewer};
+use policy::{FACTS_BYTES_MAX, Facts, Level, RuleSet, decide_line};
 use serde_json::{Value, json};
 
 use crate::args::policy::{DecideArgs, PolicyCommand};
@@ -61,7 +62,15 @@ fn decide(session: &mut Session<'_>, args: &DecideArgs) -> Result<Exit, CommandE
     if session.json || !session.io.out_is_terminal {
         session.print(&format!("{line}\n"))?;
     } else {
-        session.answer(&value, || told(&value, lang))?;
+        // Whoever has the facts may read them all.
+        let told_with = Facts::parse(&text).map_or_else(
+            |_| value.clone(),
+            |facts| {
+                let decision = policy::decide(&rules, &facts);
+                Explain::of(&rules, &facts, &decision, Viewer::Provider).beside(&decision, Viewer::Provider)
+            },
+        );
+        session.answer(&value, || told(&told_with, lang))?;
     }
     Ok(match decision::effect(&value) {
         "allow" => Exit::Success,

@@ -181,18 +181,23 @@ async fn refused(
 ) -> CommandError {
     let review = decision::effect(&plan.decision) == "review";
     let mut explain = plan.decision.clone();
+    let redact = command_line(args, &["--redact"]);
+    decision::put_command(&mut explain, "drop-columns", &redact);
+    // What is on record is asked for by its index, below.
+    if let Some(members) = explain.as_object_mut() {
+        members.remove("review");
+    }
     let selection = if args.columns.is_empty() { "all columns".to_owned() } else { args.columns.join(", ") };
     let verdict = if review { "needs a person's review" } else { "may not leave" };
     let mut lines = vec![format!("{}@{} ({selection}) {verdict}", plan.dataset, plan.version)];
-    lines.extend(decision::explanation(&plan.decision, session.lang));
+    lines.extend(decision::explanation(&explain, session.lang));
     if !args.redact && !decision::names(&plan.decision, "columns_allowed").is_empty() {
         let redacted = ask(client, &Question { redact: true, ..question.clone() }).await;
         if let Ok(redacted) = redacted
             && (decision::effect(&redacted.decision) == "allow" || redacted.release.is_some())
         {
-            let command = command_line(args, &["--redact"]);
-            lines.push(format!("  would be allowed, with {} columns: {command}", redacted.columns.len()));
-            add(&mut explain, "allowed_with", json!({ "command": command, "columns": redacted.columns }));
+            lines.push(format!("  would be allowed, with {} columns: {redact}", redacted.columns.len()));
+            add(&mut explain, "allowed_with", json!({ "command": redact, "columns": redacted.columns }));
         }
     }
     let leaf = record(client, question, plan).await;
@@ -243,10 +248,7 @@ fn add(object: &mut Value, member: &str, value: Value) {
 
 /// The user's own command with something more, ready to paste.
 fn command_line(args: &PullArgs, more: &[&str]) -> String {
-    let mut words = vec!["kouan".to_owned(), "pull".to_owned(), args.target.to_string()];
-    if !args.columns.is_empty() {
-        words.extend(["--columns".to_owned(), shell_word(&args.columns.join(","))]);
-    }
+    let mut words = Vec::new();
     if args.redact {
         words.push("--redact".to_owned());
     }
@@ -257,7 +259,17 @@ fn command_line(args: &PullArgs, more: &[&str]) -> String {
         words.push("--accept".to_owned());
     }
     if args.out != std::path::Path::new(".") {
-        words.extend(["--out".to_owned(), shell_word(&args.out.to_string_lossy())]);
+        words.extend(["--out".to_owned(), args.out.to_string_lossy().into_owned()]);
+    }
+    words.extend(more.iter().map(|word| (*word).to_owned()));
+    pull_command(&args.target, &args.columns, &words)
+}
+
+/// `kouan pull` of `columns` of `target`, with something more.
+pub fn pull_command(target: &Target, columns: &[String], more: &[String]) -> String {
+    let mut words = vec!["kouan".to_owned(), "pull".to_owned(), target.to_string()];
+    if !columns.is_empty() {
+        words.extend(["--columns".to_owned(), shell_word(&columns.join(","))]);
     }
     words.extend(more.iter().map(|word| shell_word(word)));
     words.join(" ")

@@ -12,7 +12,7 @@ use gateway_stream::ipc::schema_message;
 use jiff::Timestamp;
 
 use super::ticket::{self, LIFE, Voucher, seal};
-use crate::admission::{self, Ask, Resolved, explain as explanation, preview, refusal, resolve};
+use crate::admission::{self, Ask, Resolved, preview, refusal, resolve};
 use crate::authz::{Action, authorise};
 use crate::gateway::Shared;
 use crate::rest::Caller;
@@ -84,7 +84,7 @@ async fn allowed(gateway: &Shared, caller: &Caller, wish: &Wish) -> Result<Allow
     let preview = preview(gateway, &resolved, wish.redact)?;
     let columns = match preview.admits() {
         Some(judgement) => judgement.columns.clone(),
-        None => return Err(refusal(preview.refused())),
+        None => return Err(refusal(resolved.viewer(), preview.refused())),
     };
     Ok(Allowed { resolved, columns })
 }
@@ -229,8 +229,8 @@ pub async fn explain(gateway: &Shared, caller: &Caller, json: &[u8]) -> Result<B
     wish.ask.needs_agreement = false;
     let resolved = resolve(gateway, Arc::clone(&caller.snapshot), &caller.principal, &wish.ask, caller.now).await?;
     let preview = preview(gateway, &resolved, wish.redact)?;
-    let decision = preview.shown().decision();
-    Ok(Bytes::from(explanation(&decision).to_string()))
+    let (_, explain) = preview.shown().explained(resolved.viewer());
+    Ok(Bytes::from(explain.to_value().to_string()))
 }
 
 #[cfg(test)]

@@ -43,25 +43,51 @@ pub fn of(problem: &Problem) -> Status {
 const DETAILS_BYTES_MAX: usize = 4096;
 const MESSAGE_CHARS_MAX: usize = 1200;
 
-/// The problem as JSON; long lists of columns become their number. The `explain` action gives all of it.
+/// The problem as JSON, and as much of its explanation as there is room for: without the sentences about facts and
+/// remedies, which their other members say as well; with lists of columns as their number; without what decided and who
+/// can help. The `explain` action gives all of it.
 fn details(problem: &Problem) -> Vec<u8> {
-    let whole = serde_json::to_vec(problem).unwrap_or_default();
-    if whole.len() <= DETAILS_BYTES_MAX {
-        return whole;
-    }
     let mut problem = problem.clone();
-    if let Some(explain) = problem.explain.as_mut() {
-        shorten(explain);
-    }
-    let shorter = serde_json::to_vec(&problem).unwrap_or_default();
-    if shorter.len() <= DETAILS_BYTES_MAX {
-        return shorter;
+    let steps: [fn(&mut Value); 4] = [|_| {}, without_sentences, shorten, without_because];
+    for step in steps {
+        if let Some(explain) = problem.explain.as_mut() {
+            step(explain);
+        }
+        let text = serde_json::to_vec(&problem).unwrap_or_default();
+        if text.len() <= DETAILS_BYTES_MAX {
+            return text;
+        }
     }
     let rules = problem.explain.take().and_then(|mut explain| Some(json!({"rules": explain.get_mut("rules")?.take()})));
     problem.explain = rules;
     problem.detail = problem.detail.chars().take(MESSAGE_CHARS_MAX).collect();
     problem.extra.clear();
     serde_json::to_vec(&problem).unwrap_or_default()
+}
+
+fn without_sentences(explain: &mut Value) {
+    for member in ["because", "help"] {
+        if let Some(value) = explain.get_mut(member) {
+            forget(value, "text");
+        }
+    }
+}
+
+fn without_because(explain: &mut Value) {
+    if let Some(members) = explain.as_object_mut() {
+        members.retain(|name, _| name != "because" && name != "help");
+    }
+}
+
+fn forget(value: &mut Value, member: &str) {
+    match value {
+        Value::Object(members) => {
+            members.remove(member);
+            members.values_mut().for_each(|value| forget(value, member));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| forget(value, member)),
+        _ => {}
+    }
 }
 
 /// Replaces lists of more than 16 entries by their number.

@@ -126,7 +126,7 @@ fn held(resolved: &Resolved, preview: &Preview, wish: &Wish, id: ReviewId) -> Re
     }
     let judgement = preview.refused();
     if judgement.outcome.effect != Effect::Review {
-        let mut problem = refusal(judgement);
+        let mut problem = refusal(resolved.viewer(), judgement);
         problem.detail.push_str("; no officer can release a denial, only what is left to a person");
         return Err(problem);
     }

@@ -2,7 +2,7 @@
 
 use catalog::manifest::Subjects;
 use catalog::{AgreementState, Review, VersionState};
-use gateway_api::{Code, Problem};
+use gateway_api::{Code, Problem, Viewer};
 use policy::{Effect, Facts};
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ pub fn still_held(gateway: &Shared, caller: &Caller, review: &Review, stated: Op
         let with_numbers = judge(&rules, &sources.with_stated(stated), &review.columns)?;
         let covered = with_numbers.held_by.iter().all(|rule| review.rules.contains(rule));
         if with_numbers.outcome.effect == Effect::Deny || !covered {
-            let refused = refusal(&with_numbers);
+            let refused = refusal(Viewer::Authority, &with_numbers);
             let detail = format!("with these numbers no person can release it: {}", refused.detail);
             let mut problem = Problem::new(Code::Conflict, detail);
             problem.explain = refused.explain;

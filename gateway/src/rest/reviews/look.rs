@@ -5,12 +5,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Review, ReviewId, ReviewState};
 use gateway_api::review::{ReleaseView, ReviewList, ReviewView};
-use gateway_api::{Code, Problem};
+use gateway_api::{Code, Explain, Problem, Viewer};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{find, parties};
-use crate::admission::{explain, unavailable};
+use crate::admission::unavailable;
 use crate::authz::{Action, Scope};
 use crate::clock;
 use crate::gateway::Shared;
@@ -113,7 +113,14 @@ pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(id): Path<
     if let Some(facts) = gateway.look(|reader| reader.facts(&review.facts))? {
         let text = String::from_utf8(facts).map_err(unavailable)?;
         let facts = policy::Facts::parse(&text).map_err(unavailable)?;
-        view.explain = Some(explain(&policy::decide(&rules(&gateway, &review, caller.now)?, &facts)));
+        let viewer = match &scope {
+            Scope::Everything => Viewer::Authority,
+            Scope::Participant(own) if *own == review.provider => Viewer::Provider,
+            Scope::Participant(_) => Viewer::Consumer,
+        };
+        let rules = rules(&gateway, &review, caller.now)?;
+        let decision = policy::decide(&rules, &facts);
+        view.explain = Some(Explain::of(&rules, &facts, &decision, viewer).to_value());
         if scope == Scope::Everything {
             view.facts = Some(serde_json::from_str(&text).map_err(unavailable)?);
         }

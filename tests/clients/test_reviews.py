@@ -374,6 +374,31 @@ def test_the_doctor_tells_the_officer(gateway):
     assert check(gateway.operator)["state"] == "skipped"
 
 
+def test_another_rule_set_ends_a_release(gateway):
+    """Even rules that do not touch this export: what was released was looked at under the set that it names."""
+    made = held(gateway, "test-review-rules")
+    review = ask(gateway, made)
+    release(gateway, review)
+    plan = lambda: gateway.api(gateway.alice).post("/v1/plan", {"dataset": made.dataset})
+    assert plan()["release"]["review"] == review["id"]
+    rule = (
+        '@id("regulator:none") @level("deny") @reason("Board, minute 3")\n'
+        '@message_en("Not for this purpose.") @message_zh_hans("不用于此目的。") @message_zh_hant("不用於此目的。")\n'
+        'forbid (principal, action == Action::"export", resource)\nwhen { context.purpose == "none-such" };\n'
+    )
+    officers = [gateway.api(gateway.chan), gateway.api(gateway.lee)]
+    found = officers[0].post("/v1/rulesets", {"rules": {"house.cedar": rule}, "note": "test"}, status=201)["id"]
+    for officer, status in zip(officers, (202, 200)):
+        officer.post(f"/v1/rulesets/{found}/activate", status=status)
+    assert "release" not in plan()
+    told_why_not(gateway, made.url, "the rule set has changed")
+    assert officers[0].get(f"/v1/reviews/{review['id']}")["release"]["in_force"] is False
+    # Back under the set that it names, it applies again.
+    for officer, status in zip(officers, (202, 200)):
+        officer.post(f"/v1/rulesets/{found}/revoke", {"reason": "test is over"}, status=status)
+    assert get(gateway, made.url).status_code == 206
+
+
 def test_the_numbers_choose_the_mechanism(gateway):
     """With the numbers another mechanism is needed than without: that one carries the export, and revoking it cuts. Last in
     this file, for it takes the exporter over the threshold of CN-04."""

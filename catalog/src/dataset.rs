@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::inspect::{AcceptedFinding, Finding};
 use crate::lineage::Input;
 use crate::{DatasetId, Digest, Manifest, ParticipantId, VersionName};
 
@@ -117,6 +118,9 @@ pub struct Version {
     /// An authority has confirmed the manifest's anonymisation report.
     #[serde(default)]
     pub anonymisation_confirmed: bool,
+    /// What inspection found beyond the declared classes and an officer has accepted; of exactly these files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<AcceptedFinding>,
     /// Who submitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_by: Option<ParticipantId>,
@@ -137,6 +141,14 @@ impl Version {
         });
         // Strings and integers only: canonical JSON of it cannot fail.
         Digest::of(&serde_json_canonicalizer::to_vec(&committed).unwrap_or_default())
+    }
+
+    /// What inspection found beyond the declared classes and nobody has accepted: it keeps the version from being
+    /// submitted.
+    pub fn open_findings(&self) -> Vec<Finding> {
+        let mut open = crate::inspect::findings(&self.inspection, &self.manifest);
+        open.retain(|finding| !self.accepted.iter().any(|accepted| accepted.covers(finding)));
+        open
     }
 
     /// The file called `name`.

@@ -3,37 +3,47 @@
 
 mod consumer;
 mod declared;
+mod dictionary;
 mod distinct;
+mod findings;
+mod identify;
 mod leaves;
 mod measure;
+mod persons;
 mod script;
 mod suggest;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use arrow::array::{RecordBatch, RecordBatchReader as _};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
 use jiff::civil::Date;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use serde_json::{Value, json};
 
+use self::dictionary::Dictionaries;
 use self::distinct::Distinct;
+use self::identify::Identifiers;
 use self::measure::Measure;
 use self::script::Scripts;
 use crate::admit::Admitted;
 use crate::guard::guarded;
 use crate::layout::Gap;
 use crate::quality::{Counts, Quality};
+use crate::scan::Scanner;
 use crate::{FileIndex, Manifest};
 
 pub use consumer::{headline_for_consumer, inspection_for_consumer, inspection_undeclared};
 pub use declared::{DeclaredError, check_columns};
 pub(crate) use distinct::hash;
+pub use findings::{AcceptedFinding, Finding, findings};
 pub(crate) use leaves::LeafArray;
 
 /// Rows of which duplicates are counted exactly.
@@ -75,6 +85,9 @@ pub struct Inspector<'a> {
     /// Path and type of each leaf column, from the first file.
     leaves: Vec<(String, String)>,
     measures: Vec<Measure>,
+    /// Of each leaf column: the identifiers in its values.
+    identifiers: Vec<Identifiers>,
+    scanner: Scanner,
     /// Distinct rows; `None` when the columns have a type whose rows cannot be compared.
     distinct_rows: Option<Distinct>,
     /// The quality report, once the columns are known.
@@ -95,6 +108,8 @@ impl<'a> Inspector<'a> {
             manifest,
             leaves: Vec::new(),
             measures: Vec::new(),
+            identifiers: Vec::new(),
+            scanner: Scanner::new(Date::MAX),
             distinct_rows: Some(Distinct::new(EXACT_ROWS)),
             quality: None,
             registered: None,
@@ -107,10 +122,12 @@ impl<'a> Inspector<'a> {
         }
     }
 
-    /// Counts ages from the day of registration; without it the report says nothing about freshness.
+    /// As of the day of registration: ages count from it, and nobody was born later, so a number that says so is no
+    /// person's. Without it the report says nothing about freshness.
     #[must_use]
-    pub const fn registered_on(mut self, day: Date) -> Self {
+    pub fn registered_on(mut self, day: Date) -> Self {
         self.registered = Some(day);
+        self.scanner = Scanner::new(day);
         self
     }
 
@@ -129,27 +146,17 @@ impl<'a> Inspector<'a> {
     pub fn add(&mut self, name: &str, bytes: Bytes, admitted: &Admitted, packed: &[Gap]) -> Result<(), InspectError> {
         self.same_columns(name, &admitted.index)?;
         let unreadable = |what: String| InspectError::Unreadable { file: name.to_owned(), what };
-        let mut reader = guarded(|| open(bytes, admitted.batch_rows))
-            .map_err(|error| unreadable(error.to_string()))?
-            .map_err(|error| unreadable(error.to_string()))?;
-        let mut converter = self.distinct_rows.as_ref().and_then(|_| row_converter(&reader.schema()));
+        let opened = guarded(|| File::open(bytes, admitted.batch_rows, self.registered.unwrap_or(Date::MAX)));
+        let mut file = opened.map_err(|error| unreadable(error.to_string()))?.map_err(unreadable)?;
+        let mut converter = self.distinct_rows.as_ref().and_then(|_| row_converter(file.metadata.schema()));
         if converter.is_none() {
             self.distinct_rows = None;
         }
         let mut rows = 0u64;
-        loop {
+        for row_group in 0..file.dictionaries.row_groups() {
             // The reader, and whatever looks at what it gives, meets bytes from outside.
-            let step = guarded(|| {
-                let Some(batch) = reader.next() else {
-                    return Ok(None);
-                };
-                let batch = batch.map_err(|error| error.to_string())?;
-                self.batch(&batch, converter.as_mut()).map(|()| Some(batch.num_rows() as u64))
-            });
-            match step.map_err(|error| unreadable(error.to_string()))?.map_err(unreadable)? {
-                Some(more) => rows += more,
-                None => break,
-            }
+            let step = guarded(|| self.row_group(&mut file, row_group, rows, converter.as_mut()));
+            rows += step.map_err(|error| unreadable(error.to_string()))?.map_err(unreadable)?;
         }
         if rows != admitted.index.rows() {
             return Err(unreadable(format!("it has {rows} rows, but its footer says {}", admitted.index.rows())));
@@ -180,6 +187,7 @@ impl<'a> Inspector<'a> {
                 let entry = self.manifest.map(|manifest| &manifest.dataset);
                 self.quality = Some(Quality::new(paths, entry, self.registered));
             }
+            self.identifiers = self.leaves.iter().map(|(path, _)| Identifiers::new(path)).collect();
             return Ok(());
         }
         let wrong = |column: &str, what: String| {
@@ -204,10 +212,38 @@ impl<'a> Inspector<'a> {
         }
     }
 
-    fn batch(&mut self, batch: &RecordBatch, converter: Option<&mut RowConverter>) -> Result<(), String> {
+    /// Inspects a row group, before which the file has `before` rows; answers how many it has itself.
+    fn row_group(
+        &mut self,
+        file: &mut File,
+        row_group: usize,
+        before: u64,
+        mut converter: Option<&mut RowConverter>,
+    ) -> Result<u64, String> {
+        let failed = |error: parquet::errors::ParquetError| error.to_string();
+        let mut unused = file.dictionaries.suspicious(row_group, &self.identifiers).map_err(failed)?;
+        let mut rows = 0u64;
+        for batch in file.reader(row_group).map_err(failed)? {
+            let batch = batch.map_err(|error| error.to_string())?;
+            self.batch(&batch, before + rows, &mut unused, converter.as_deref_mut())?;
+            rows += batch.num_rows() as u64;
+        }
+        for (number, (column, unused)) in self.identifiers.iter_mut().zip(&mut unused).enumerate() {
+            file.dictionaries.add_unused(row_group, number, column, unused).map_err(failed)?;
+        }
+        Ok(rows)
+    }
+
+    fn batch(
+        &mut self,
+        batch: &RecordBatch,
+        before: u64,
+        unused: &mut [HashSet<u64>],
+        converter: Option<&mut RowConverter>,
+    ) -> Result<(), String> {
         let mut arrays = Vec::with_capacity(self.measures.len());
         for column in batch.columns() {
-            leaves::collect(column, None, &mut arrays);
+            leaves::collect(column, &mut arrays);
         }
         if arrays.len() != self.measures.len() {
             return Err(format!("it has {} leaf columns, but its schema {}", arrays.len(), self.measures.len()));
@@ -217,6 +253,10 @@ impl<'a> Inspector<'a> {
         }
         if let Some(quality) = &mut self.quality {
             quality.batch(batch, &arrays).map_err(|error| error.to_string())?;
+        }
+        let place = (self.files.len(), before);
+        for ((identifiers, array), unused) in self.identifiers.iter_mut().zip(&arrays).zip(unused) {
+            identifiers.add(&mut self.scanner, array, place, unused).map_err(|error| error.to_string())?;
         }
         if let (Some(distinct), Some(converter)) = (&mut self.distinct_rows, converter) {
             let rows = converter.convert_columns(batch.columns()).map_err(|error| error.to_string())?;
@@ -233,21 +273,28 @@ impl<'a> Inspector<'a> {
         let mut scripts = Scripts::default();
         let mut columns = Vec::with_capacity(self.leaves.len());
         let mut completeness = serde_json::Map::new();
-        let mut persons = None;
-        for ((path, kind), measure) in self.leaves.iter().zip(&self.measures) {
+        let names: Vec<String> =
+            self.files.iter().filter_map(|file| file.get("name")?.as_str().map(str::to_owned)).collect();
+        let mut persons = persons::found(&self.identifiers);
+        for (((path, kind), measure), identifiers) in self.leaves.iter().zip(&self.measures).zip(&self.identifiers) {
+            let findings = identifiers.findings();
+            let suggestion = suggest::of(path, kind);
             let mut column = json!({
                 "name": path,
                 "type": kind,
-                "suggested": suggest::class(path),
+                "suggested": suggestion.class.max(Identifiers::class(&findings)),
                 "nulls": measure.nulls,
                 "distinct_estimate": measure.distinct.estimate(),
-                "identifiers": [],
+                "identifiers": findings.iter().map(|finding| finding.to_json(self.rows, &names)).collect::<Vec<_>>(),
                 "values": measure.cells(),
             });
             if let (Some(column), Some(declared)) =
                 (column.as_object_mut(), self.manifest.and_then(|manifest| manifest.class_of(path)))
             {
                 column.insert("declared".to_owned(), json!(declared));
+            }
+            if let (Some(column), false) = (column.as_object_mut(), suggestion.suspected.is_empty()) {
+                column.insert("suspected".to_owned(), json!(suggestion.suspected));
             }
             if let (Some(column), true) = (column.as_object_mut(), measure.is_text) {
                 column.insert("scripts".to_owned(), measure.scripts.shares());
@@ -256,7 +303,7 @@ impl<'a> Inspector<'a> {
             }
             completeness.insert(path.clone(), ppm(measure.values, measure.values + measure.nulls).into());
             if self.manifest.and_then(|manifest| manifest.dataset.subject_key.as_ref()) == Some(path) {
-                persons = Some(measure.distinct.estimate());
+                persons = persons.max(Some(measure.distinct.estimate()));
             }
             columns.push(column);
         }
@@ -287,8 +334,28 @@ impl<'a> Inspector<'a> {
     }
 }
 
-fn open(bytes: Bytes, batch_rows: usize) -> Result<ParquetRecordBatchReader, parquet::errors::ParquetError> {
-    ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(batch_rows).build()
+/// A stored file, open for reading row group by row group.
+struct File {
+    bytes: Bytes,
+    batch_rows: usize,
+    metadata: ArrowReaderMetadata,
+    dictionaries: Dictionaries,
+}
+
+impl File {
+    fn open(bytes: Bytes, batch_rows: usize, today: Date) -> Result<Self, String> {
+        let failed = |error: parquet::errors::ParquetError| error.to_string();
+        let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).map_err(failed)?;
+        let dictionaries = Dictionaries::open(bytes.clone(), Scanner::new(today)).map_err(failed)?;
+        Ok(Self { bytes, batch_rows, metadata, dictionaries })
+    }
+
+    fn reader(&self, row_group: usize) -> Result<ParquetRecordBatchReader, parquet::errors::ParquetError> {
+        ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone())
+            .with_row_groups(vec![row_group])
+            .with_batch_size(self.batch_rows)
+            .build()
+    }
 }
 
 fn row_converter(schema: &SchemaRef) -> Option<RowConverter> {

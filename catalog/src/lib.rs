@@ -22,6 +22,7 @@ pub mod participant;
 pub mod place;
 pub mod quality;
 pub mod review;
+pub mod scan;
 pub mod subject;
 
 pub use agreement::{Agreement, AgreementState};

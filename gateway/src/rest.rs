@@ -10,6 +10,7 @@ pub mod counters;
 pub mod datasets;
 pub mod dual;
 pub mod exchange;
+pub mod findings;
 pub mod flags;
 pub mod intake;
 pub mod later;
@@ -59,6 +60,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/datasets/{id}/versions/{version}/withdraw", post(lifecycle::withdraw))
         .route("/v1/datasets/{id}/versions/{version}/confirm-exemption", post(lifecycle::confirm_exemption))
         .route("/v1/datasets/{id}/versions/{version}/confirm-anonymisation", post(lineage::confirm))
+        .route("/v1/datasets/{id}/versions/{version}/accept-finding", post(findings::accept))
         .route("/v1/datasets/{id}/versions/{version}/files/{name}", file)
         .route("/v1/datasets/{id}/versions/{version}/files/{name}/chunks", get(door::files::chunks))
         .route("/v1/datasets/{id}/versions/{version}/data", get(door::data::get))

@@ -44,6 +44,7 @@ fn without_values(inspection: &Value, declared: impl Fn(&str) -> ColumnClass) ->
         for identifier in members.get_mut("identifiers").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(identifier) = identifier.as_object_mut() {
                 identifier.remove("examples");
+                identifier.remove("positions");
             }
         }
     }

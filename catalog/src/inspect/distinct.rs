@@ -53,6 +53,24 @@ impl Distinct {
         }
     }
 
+    /// Adds everything that `other` has seen.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for hash in &other.seen {
+            self.add(*hash);
+        }
+        if !other.registers.is_empty() {
+            if self.registers.is_empty() {
+                self.registers = vec![0; usize::from(REGISTERS)];
+                for hash in std::mem::take(&mut self.seen) {
+                    self.register(hash);
+                }
+            }
+            for (register, other) in self.registers.iter_mut().zip(&other.registers) {
+                *register = (*register).max(*other);
+            }
+        }
+    }
+
     /// Whether [`Self::estimate`] is exact.
     pub(super) const fn is_exact(&self) -> bool {
         self.registers.is_empty()
@@ -76,6 +94,25 @@ impl Distinct {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn merging_is_adding_everything() {
+        for (max, exact) in [(1 << 20, true), (1000, false)] {
+            let (mut left, mut right, mut both) = (Distinct::new(max), Distinct::new(max), Distinct::new(max));
+            for value in 0..60_000u64 {
+                let hash = hash(&value.to_le_bytes());
+                both.add(hash);
+                if value < 40_000 {
+                    left.add(hash);
+                }
+                if value >= 20_000 {
+                    right.add(hash);
+                }
+            }
+            left.merge(&right);
+            assert_eq!((left.is_exact(), left.estimate()), (exact, both.estimate()));
+        }
+    }
 
     #[test]
     fn exact_first_and_close_after() {

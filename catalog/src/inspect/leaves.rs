@@ -1,5 +1,7 @@
 //! The leaf arrays of a batch, in the order of Parquet's leaf columns.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
@@ -9,39 +11,82 @@ use arrow::datatypes::DataType;
 pub(crate) struct LeafArray {
     pub(crate) array: ArrayRef,
     pub(crate) nulls: Option<NullBuffer>,
+    rows: Rows,
 }
 
-/// Takes `array` apart.
-pub(super) fn collect(array: &ArrayRef, above: Option<&NullBuffer>, into: &mut Vec<LeafArray>) {
+impl LeafArray {
+    /// One value a row.
+    #[cfg(test)]
+    pub(crate) const fn flat(array: ArrayRef, nulls: Option<NullBuffer>) -> Self {
+        Self { array, nulls, rows: None }
+    }
+
+    /// The row of the batch to which the value at `at` belongs.
+    pub(super) fn row(&self, at: usize) -> usize {
+        match &self.rows {
+            None => at,
+            Some(rows) => rows.get(at).map_or(0, |row| *row as usize),
+        }
+    }
+}
+
+/// The row of each value; `None` when value and row have one number.
+type Rows = Option<Arc<[u32]>>;
+
+/// Takes a column of a batch apart.
+pub(super) fn collect(array: &ArrayRef, into: &mut Vec<LeafArray>) {
+    take_apart(array, None, &None, into);
+}
+
+fn take_apart(array: &ArrayRef, above: Option<&NullBuffer>, rows: &Rows, into: &mut Vec<LeafArray>) {
     let nulls = NullBuffer::union(above, array.logical_nulls().as_ref());
     match array.data_type() {
         DataType::Struct(_) => {
             for column in array.as_struct().columns() {
-                collect(column, nulls.as_ref(), into);
+                take_apart(column, nulls.as_ref(), rows, into);
             }
         }
-        DataType::List(_) => collect(&items::<i32>(array), None, into),
-        DataType::LargeList(_) => collect(&items::<i64>(array), None, into),
-        DataType::FixedSizeList(_, _) => {
+        DataType::List(_) => items::<i32>(array, rows, into),
+        DataType::LargeList(_) => items::<i64>(array, rows, into),
+        DataType::FixedSizeList(_, length) => {
             let list = array.as_fixed_size_list();
-            collect(list.values(), None, into);
+            let length = usize::try_from(*length).unwrap_or(0);
+            let rows = Some(spread((0..list.len()).map(|_| length), rows));
+            take_apart(list.values(), None, &rows, into);
         }
         DataType::Map(_, _) => {
             let map = array.as_map();
-            let offsets = map.value_offsets();
-            let (first, last) = bounds(offsets);
+            let (first, last) = bounds(map.value_offsets());
+            let rows = Some(spread(lengths(map.value_offsets()), rows));
             for column in map.entries().columns() {
-                collect(&column.slice(first, last - first), None, into);
+                take_apart(&column.slice(first, last - first), None, &rows, into);
             }
         }
-        _ => into.push(LeafArray { array: ArrayRef::clone(array), nulls }),
+        _ => into.push(LeafArray { array: ArrayRef::clone(array), nulls, rows: rows.clone() }),
     }
 }
 
-fn items<O: OffsetSizeTrait>(array: &ArrayRef) -> ArrayRef {
+fn items<O: OffsetSizeTrait>(array: &ArrayRef, rows: &Rows, into: &mut Vec<LeafArray>) {
     let list = array.as_list::<O>();
     let (first, last) = bounds(list.value_offsets());
-    list.values().slice(first, last - first)
+    let rows = Some(spread(lengths(list.value_offsets()), rows));
+    take_apart(&list.values().slice(first, last - first), None, &rows, into);
+}
+
+fn lengths<O: OffsetSizeTrait>(offsets: &[O]) -> impl Iterator<Item = usize> {
+    offsets.windows(2).map(|pair| match pair {
+        [from, to] => to.as_usize().saturating_sub(from.as_usize()),
+        _ => 0,
+    })
+}
+
+/// The rows of the items of lists that have these lengths.
+fn spread(lengths: impl Iterator<Item = usize>, above: &Rows) -> Arc<[u32]> {
+    let row = |list: usize| match above {
+        None => u32::try_from(list).unwrap_or(u32::MAX),
+        Some(rows) => rows.get(list).copied().unwrap_or(u32::MAX),
+    };
+    lengths.enumerate().flat_map(|(list, length)| std::iter::repeat_n(row(list), length)).collect()
 }
 
 fn bounds<O: OffsetSizeTrait>(offsets: &[O]) -> (usize, usize) {

@@ -120,7 +120,7 @@ mod tests {
             newest.iter_mut().zip([days, times, Arc::new(arrow::array::BooleanArray::from(vec![true]))])
         {
             let nulls = array.logical_nulls();
-            add(slot, &LeafArray { array, nulls }, day_number(today)).unwrap();
+            add(slot, &LeafArray::flat(array, nulls), day_number(today)).unwrap();
         }
         let report = report(today, Some(date(2026, 6, 30)), ["d", "t", "b"].into_iter().zip(&newest));
         assert_eq!(report["collected_age_days"], 151);

@@ -130,7 +130,7 @@ mod tests {
 
     fn leaf(array: ArrayRef) -> LeafArray {
         let nulls = array.logical_nulls();
-        LeafArray { array, nulls }
+        LeafArray::flat(array, nulls)
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use catalog::inspect::{AcceptedFinding, Finding};
 use catalog::lineage::Limits;
 use catalog::manifest::{AnonymisationReport, Localised};
 use catalog::quality::Headline;
@@ -105,6 +106,13 @@ pub struct VersionView {
     /// What its quality report says in short; absent before the first file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Headline>,
+    /// Columns with identifiers that ask for a higher class than was declared, not accepted by an officer: they keep the
+    /// version from being submitted. For the provider's side and an authority.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// Those that an officer has accepted, with the reason; likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_findings: Vec<AcceptedFinding>,
     /// On what terms.
     pub offer: Offer,
     /// Digest of the offer.
@@ -200,6 +208,16 @@ pub struct RegisterDataset {
     /// Files to copy from the participant's own root on the node, relative paths.
     #[serde(default)]
     pub from: Vec<String>,
+}
+
+/// What `accept-finding` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptFinding {
+    /// Dotted path of the column.
+    pub column: String,
+    /// Why what was found there is no reason to raise its class. 1 to 500 characters.
+    pub reason: String,
 }
 
 /// What `suspend`, `withdraw`, `cut` and their kind take.

@@ -121,11 +121,9 @@ pub fn find(caller: &Caller, scope: &Scope, id: &str, name: &str) -> Result<Arc<
 
 /// A version as the caller may see it.
 pub fn view(_: &Shared, caller: &Caller, version: &Version) -> VersionView {
-    let inspection = if sees_values(caller, version) {
-        version.inspection.clone()
-    } else {
-        inspection_for_consumer(&version.inspection, &version.manifest)
-    };
+    let own = sees_values(caller, version);
+    let inspection =
+        if own { version.inspection.clone() } else { inspection_for_consumer(&version.inspection, &version.manifest) };
     VersionView {
         dataset: version.dataset.clone(),
         version: version.version.clone(),
@@ -155,6 +153,8 @@ pub fn view(_: &Shared, caller: &Caller, version: &Version) -> VersionView {
         schema: schema(version),
         quality: headline_for_consumer(&version.inspection, &version.manifest),
         inspection,
+        findings: if own { version.open_findings() } else { Vec::new() },
+        accepted_findings: if own { version.accepted.clone() } else { Vec::new() },
         offer: version.manifest.offer.clone(),
         offer_digest: version.manifest.offer_digest(),
         entry: serde_json::to_value(&version.manifest.dataset).unwrap_or_default(),

@@ -146,6 +146,7 @@ fn describe(gateway: &Shared, caller: &Caller, manifest: &Manifest, text: &str) 
         exemption_confirmed: false,
         lineage,
         anonymisation_confirmed: false,
+        accepted: Vec::new(),
         submitted_by: None,
         approved_by: None,
         at: caller.now,
@@ -247,6 +248,8 @@ fn added(
     body.inspection = taken.inspection.clone();
     body.files.clone_from(&taken.files);
     body.state = VersionState::Inspected;
+    // An officer accepted what was found in the files as they were.
+    body.accepted.clear();
     let members = [
         ("dataset", json!(dataset)),
         ("version", json!(version)),

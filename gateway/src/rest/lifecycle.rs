@@ -89,6 +89,7 @@ pub async fn submit(
 ) -> Result<Response, Refused> {
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
         let (revision, mut version) = target(caller, Action::Register, &path, &[VersionState::Inspected])?;
+        super::findings::none_open(&version)?;
         version.state = VersionState::Submitted;
         version.submitted_by = Some(caller.principal.participant.clone());
         moved(caller, &gateway, "catalog_submit", revision, &version)

@@ -32,6 +32,8 @@ pub enum DatasetCommand {
     Withdraw(ReasonArgs),
     /// Lift a suspension (two officers of an authority)
     Resume(ActionArgs),
+    /// Accept what inspection found beyond the declared class of a column (compliance of an authority)
+    AcceptFinding(AcceptFindingArgs),
     /// Confirm the exemption that a version declares (compliance of an authority)
     ConfirmExemption(ActionArgs),
     /// Confirm that derived data identify nobody any more (compliance of an authority)
@@ -105,6 +107,23 @@ pub struct ReasonArgs {
     #[arg(value_name = "DATASET[@VERSION]")]
     pub target: Target,
     /// Why; those it concerns see it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// `kouan dataset accept-finding`.
+#[derive(Debug, Clone, Args)]
+pub struct AcceptFindingArgs {
+    /// Dataset, and version if not the newest
+    #[arg(value_name = "DATASET[@VERSION]")]
+    pub target: Target,
+    /// The column, as `kouan dataset show` lists it
+    #[arg(long, value_name = "COLUMN")]
+    pub column: String,
+    /// Why what was found there is no reason to raise its class; recorded
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
     /// Gateway and certificate.

@@ -1,13 +1,13 @@
 //! `kouan dataset …` over the API; `inspect` and `register` have files of their own.
 
 use catalog::VersionName;
-use gateway_api::catalog::{DatasetView, InputView, VersionView};
+use gateway_api::catalog::{AcceptFinding, DatasetView, InputView, VersionView};
 use serde_json::Value;
 
 use super::rest::{self, act, act_because, get, items};
 use super::{card, inspect, upload};
 use crate::args::connect::ConnectArgs;
-use crate::args::dataset::{ActionArgs, DatasetCommand, FilterArgs, ReasonArgs};
+use crate::args::dataset::{AcceptFindingArgs, ActionArgs, DatasetCommand, FilterArgs, ReasonArgs};
 use crate::args::target::Target;
 use crate::client::{Call, Client, path, with_query};
 use crate::error::CommandError;
@@ -39,6 +39,7 @@ pub async fn run(session: &mut Session<'_>, command: &DatasetCommand) -> Result<
         DatasetCommand::ConfirmAnonymisation(args) => {
             step(session, args, "confirm-anonymisation", "confirmed in its anonymisation", None).await
         }
+        DatasetCommand::AcceptFinding(args) => accept_finding(session, args).await,
         DatasetCommand::Resume(args) => step(session, args, "resume", "signed for", None).await,
         DatasetCommand::Suspend(args) => stop(session, args, "suspend", "suspended").await,
         DatasetCommand::Withdraw(args) => stop(session, args, "withdraw", "withdrawn").await,
@@ -82,6 +83,25 @@ async fn stop(session: &mut Session<'_>, args: &ReasonArgs, action: &str, done: 
     let segments = ["v1", "datasets", dataset, "versions", version.as_str(), action];
     let value = act_because(&client, &segments, &args.reason).await?;
     session.answer(&value, || vec![format!("{dataset}@{version} is {done}; its live streams end within a second")])
+}
+
+async fn accept_finding(session: &mut Session<'_>, args: &AcceptFindingArgs) -> Result<(), CommandError> {
+    let client = rest::client(session, &args.connect)?;
+    let version = version_of(&client, &args.target).await?;
+    let dataset = args.target.dataset.as_str();
+    let target = path(["v1", "datasets", dataset, "versions", version.as_str(), "accept-finding"]);
+    let body = AcceptFinding { column: args.column.clone(), reason: args.reason.clone() };
+    let value = client.json(&Call::post_json(target, &body)?).await?;
+    session.answer(&value, || {
+        let column = clean(&args.column);
+        let mut lines = vec![format!("what was found in column `{column}` of {dataset}@{version} is accepted")];
+        match value.get("open").and_then(Value::as_u64) {
+            Some(0) => lines.push(format!("next: kouan dataset submit {dataset}@{version}")),
+            Some(open) => lines.push(format!("{open} columns are still open: kouan dataset show {dataset}@{version}")),
+            None => {}
+        }
+        lines
+    })
 }
 
 async fn search(
@@ -212,6 +232,23 @@ pub(super) fn version_lines(value: &Value) -> Lines {
     }
     lines.push(String::new());
     lines.extend(columns.lines());
+    if !view.findings.is_empty() {
+        let mut found = Table::new(&["FOUND IN", "DECLARED", "IS", "IDENTIFIERS", "ROWS"]);
+        for finding in &view.findings {
+            found.row([
+                clean(&finding.column),
+                finding.declared.as_str().to_owned(),
+                finding.found.as_str().to_owned(),
+                clean(&finding.kinds.join(", ")),
+                count(finding.rows),
+            ]);
+        }
+        lines.push(String::new());
+        lines.extend(found.lines());
+        lines.push(
+            "raise these classes in a new version, or have an officer accept them: dataset accept-finding".to_owned(),
+        );
+    }
     lines.push(String::new());
     lines.extend(offer(value.get("offer").unwrap_or(&Value::Null)));
     lines

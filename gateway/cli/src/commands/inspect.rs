@@ -80,6 +80,23 @@ fn shown(value: &Value) -> Lines {
     lines.push(String::new());
     lines.extend(columns.lines());
     lines.push(String::new());
+    let mut found = Table::new(&["COLUMN", "IDENTIFIER", "ROWS", "VALUES", "SURE", "EXAMPLES"]);
+    for (column, identifier) in
+        items(value, "columns").iter().flat_map(|column| items(column, "identifiers").iter().map(move |i| (column, i)))
+    {
+        found.row([
+            text(column, "name"),
+            text(identifier, "kind"),
+            count(number(identifier, "rows")),
+            count(number(identifier, "values")),
+            text(identifier, "confidence"),
+            text(identifier, "examples"),
+        ]);
+    }
+    if items(value, "columns").iter().any(|column| !items(column, "identifiers").is_empty()) {
+        lines.extend(found.lines());
+        lines.push(String::new());
+    }
     if let Some(told) = catalog::quality::headline(value) {
         let share = |name: &str, ppm: Option<u64>| ppm.map(|ppm| format!("{name} {}", card::percent(ppm)));
         let languages = told.languages_ppm.iter().map(|(tag, share)| format!("{tag} {}", card::percent(*share)));
@@ -93,6 +110,9 @@ fn shown(value: &Value) -> Lines {
         lines.push(parts.into_iter().flatten().collect::<Vec<_>>().join(", "));
     }
     lines.push(format!("{} rows, {}", count(number(value, "rows")), bytes(number(value, "bytes"))));
+    if let Some(persons) = value.get("persons_estimate").and_then(Value::as_u64) {
+        lines.push(format!("about {} persons, by their identifiers", count(persons)));
+    }
     lines.push("classes are suggestions from names and values; the manifest declares them".to_owned());
     lines
 }
@@ -116,6 +136,33 @@ mod tests {
         assert_eq!(value["rows"], 2);
         assert_eq!(value["files"][0]["name"], "words.parquet");
         assert_eq!(value["columns"][0]["name"], "word");
+    }
+
+    #[tokio::test]
+    async fn identifiers_are_shown_masked() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("people.csv");
+        std::fs::write(&file, "who,note\nx,電話13912345678\ny,身份證440305190102030017\n").unwrap();
+        for json in [true, false] {
+            let (mut io, out) = captured([]);
+            let flags = json.then_some("--json");
+            let args = ["kouan", "dataset", "inspect", file.to_str().unwrap()].into_iter().chain(flags);
+            let cli = crate::parse(args, &mut io).unwrap();
+            assert_eq!(crate::execute(&cli, &mut io).await, Exit::Success);
+            let said = out.out();
+            assert!(said.contains("cn_mobile") && said.contains("440*************17"), "{said}");
+            if json {
+                let value: Value = serde_json::from_str(&said).unwrap();
+                let found = &value["columns"][1]["identifiers"][0];
+                assert_eq!((&found["kind"], &found["rows"]), (&"cn_resident_id".into(), &1.into()));
+                assert_eq!(
+                    (&value["columns"][1]["suggested"], &value["persons_estimate"]),
+                    (&"sensitive".into(), &1.into())
+                );
+            } else {
+                assert!(!said.contains("440305190102030017") && !said.contains("13912345678"), "{said}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -5,11 +5,11 @@ target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target" && target=$(cd "$target" && pwd) || exit 1
 export PYTHONDONTWRITEBYTECODE=1
 
-# install_missing TOOL:PACKAGE… — installs the packages of those tools that are not here (Debian, Ubuntu; as root or with sudo).
+# install_missing TOOL:PACKAGE… — installs the packages of those tools (or files) that are not here (Debian, Ubuntu; as root or with sudo).
 install_missing() {
   local missing="" pair root="" log
   for pair in "$@"; do
-    PATH=$PATH:/usr/sbin command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
+    [ -f "${pair%%:*}" ] || PATH=$PATH:/usr/sbin command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
   done
   python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv python3-pip"
   [ -n "$missing" ] || return 0

@@ -12,6 +12,7 @@ pub mod interrupt;
 pub mod io;
 pub mod lang;
 pub mod output;
+mod pdf;
 pub mod profile;
 pub mod pull;
 pub mod session;

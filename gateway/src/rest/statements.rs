@@ -1,6 +1,6 @@
 //! `GET /v1/statements`: what was delivered in a month and what it costs; a participant sees the lines it is a party of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -53,8 +53,20 @@ pub async fn get(
     debug_assert!(matches!(scope, Scope::Everything) || participant == caller.principal.participant);
 
     let made = made(&gateway, &caller.snapshot, &participant, month).await?;
+    let named: BTreeSet<&ParticipantId> = made
+        .iter()
+        .flat_map(|statement| &statement.lines)
+        .flat_map(|line| [&line.provider, &line.consumer, &line.broker])
+        .chain([&participant])
+        .collect();
+    // The parties of an agreement know each other's legal names.
+    let parties: serde_json::Map<String, serde_json::Value> = named
+        .into_iter()
+        .filter_map(|id| Some((id.to_string(), caller.snapshot.participants.get(id)?)))
+        .map(|(id, record)| (id, json!({"names": record.names, "registration": record.registration})))
+        .collect();
     let body = json!({
-        "participant": participant, "period": month, "statements": made, "made": clock::text(caller.now),
+        "participant": participant, "period": month, "statements": made, "parties": parties, "made": clock::text(caller.now),
         "evidence": "sent: handed to the consumer's connection; receipts come with a later release",
     });
     Ok(json_response(StatusCode::OK, &body))

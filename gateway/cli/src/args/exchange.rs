@@ -1,5 +1,7 @@
 //! `agreement`, `lease`, `plan`, `statement`.
 
+use std::path::PathBuf;
+
 use catalog::{AgreementId, LeaseId, Purpose};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -129,9 +131,15 @@ pub struct StatementArgs {
     /// Month in Asia/Shanghai
     #[arg(long, value_name = "YYYY-MM")]
     pub period: String,
-    /// json, csv (pdf in a later release); a table if absent
+    /// A table if absent
     #[arg(long, value_enum)]
     pub format: Option<StatementFormat>,
+    /// Write it to this file
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Font of a PDF, with Chinese characters; one that is installed if absent
+    #[arg(long, value_name = "FILE")]
+    pub font: Option<PathBuf>,
     /// Gateway and certificate.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -144,7 +152,6 @@ pub enum StatementFormat {
     Json,
     /// For a spreadsheet; nothing in it can be taken for a formula.
     Csv,
-    /// In a later release.
-    #[value(hide = true)]
+    /// For printing, in English, 繁體 and 简体.
     Pdf,
 }

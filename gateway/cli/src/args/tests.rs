@@ -49,6 +49,7 @@ fn every_command_of_the_contract_is_read() {
         "kouan audit proof 7 --key log.vkey --key me.key --out p.tlog-proof",
         "kouan audit search --effect deny --rule CN-06",
         "kouan statement --participant hku --period 2026-11 --format csv",
+        "kouan statement --participant hku --period 2026-11 --format pdf --out s.pdf --font f.ttc",
         "kouan incentive list",
         "kouan incentive evaluate --programme qianhai-broker-reward-2024 --year 2026 --input -",
         "kouan incentive claim --programme p --year 2026 --out claim.zip",
@@ -116,7 +117,6 @@ async fn what_comes_later_is_a_clear_error() {
         "kouan agent --listen 127.0.0.1:0 --json",
         "kouan pull yue-speech --where a>1 --json",
         "kouan plan yue-speech --where a>1 --json",
-        "kouan statement --participant hku --period 2026-11 --format pdf --json",
     ] {
         let cli = parsed(line).unwrap();
         let (mut io, captured) = captured([]);

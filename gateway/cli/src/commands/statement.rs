@@ -1,6 +1,11 @@
-//! `kouan statement`: a month's lines as a table, JSON, or CSV that no spreadsheet takes for formulas.
+//! `kouan statement`: a month's lines as a table, JSON, CSV that no spreadsheet takes for formulas, or PDF.
+
+mod pdf;
+
+use std::path::PathBuf;
 
 use gateway_api::statement::{Line, Statement, StatementSet};
+use serde_json::json;
 
 use super::rest;
 use crate::args::exchange::{StatementArgs, StatementFormat};
@@ -11,23 +16,41 @@ use crate::output::{bytes, count, money};
 use crate::session::{Lines, Session};
 
 pub async fn run(session: &mut Session<'_>, args: &StatementArgs) -> Result<(), CommandError> {
-    if args.format == Some(StatementFormat::Pdf) {
-        return Err(super::not_yet("`kouan statement --format pdf`"));
-    }
     check_period(&args.period)?;
+    let on_paper = args.format == Some(StatementFormat::Pdf);
+    if on_paper && args.out.is_none() && (session.json || session.io.out_is_terminal) {
+        return Err(CommandError::Usage(
+            "a PDF goes to a file: add --out FILE, or redirect standard output".to_owned(),
+        ));
+    }
+    // A missing font is said before the gateway is asked.
+    let home = session.io.env.var("HOME").map(PathBuf::from);
+    let font = if on_paper { Some(crate::pdf::find(args.font.as_deref(), home.as_deref())?) } else { None };
     let client = rest::client(session, &args.connect)?;
     let query = [("participant", Some(args.participant.as_str())), ("period", Some(args.period.as_str()))];
     let value = client.json(&Call::get(with_query("/v1/statements", query))).await?;
-    if session.json || args.format == Some(StatementFormat::Json) {
-        return session.print(&format!("{value}\n"));
+    if font.is_none() && (session.json || args.format == Some(StatementFormat::Json)) {
+        return give(session, args, format!("{value}\n").as_bytes());
     }
+    let parties = value.get("parties").cloned().unwrap_or_default();
     let set: StatementSet = serde_json::from_value(value).map_err(|error| {
         CommandError::Unavailable(format!("the gateway's statement has an unexpected shape: {error}"))
     })?;
-    if args.format == Some(StatementFormat::Csv) {
-        return session.print(&csv(&set));
+    if let Some(font) = font {
+        return give(session, args, &pdf::pdf(&set, &parties, &font)?);
     }
-    session.print(&format!("{}\n", table(&set).join("\n")))
+    if args.format == Some(StatementFormat::Csv) {
+        return give(session, args, csv(&set).as_bytes());
+    }
+    give(session, args, format!("{}\n", table(&set).join("\n")).as_bytes())
+}
+
+/// To the file that is named, or to standard output.
+fn give(session: &mut Session<'_>, args: &StatementArgs, bytes: &[u8]) -> Result<(), CommandError> {
+    let Some(out) = &args.out else { return session.print_bytes(bytes) };
+    crate::files::write_atomically(out, bytes)?;
+    let value = json!({ "file": out, "bytes": bytes.len(), "sha256": catalog::Digest::of(bytes).hex() });
+    session.answer(&value, || vec![format!("written to {}", out.display())])
 }
 
 fn check_period(period: &str) -> Result<(), CommandError> {
@@ -145,7 +168,6 @@ fn csv_cell(cell: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn no_cell_is_a_formula() {

@@ -1,0 +1,99 @@
+"""Statements on paper: a PDF with Chinese in it, made with a font of this machine."""
+
+import datetime
+import http.server
+import json
+import pathlib
+import re
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+# tests/run installs it.
+FONT = "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"
+MONTH = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).strftime("%Y-%m")
+
+
+def text(path):
+    said = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True, timeout=60)
+    assert not said.stderr, said.stderr
+    return said.stdout
+
+
+def statement(gateway, out, *more, font=FONT):
+    args = ("statement", "--participant", "hku", "--period", MONTH, "--format", "pdf")
+    return gateway.kouan(gateway.alice, *args, "--out", out, "--font", font, "--json", *more)
+
+
+def test_both_parties_in_three_scripts_totals_and_digest(gateway, tmp_path):
+    said = statement(gateway, tmp_path / "s.pdf")
+    assert said.status == 0 and said.json["bytes"] == (tmp_path / "s.pdf").stat().st_size, said
+    page = text(tmp_path / "s.pdf")
+    for words in ("Statement", "結算單", "结算单", "香港大學", "香港大学", "The University of Hong Kong", "前海", "opencc-phrases@1", "合計", "合计"):
+        assert words in page, words
+    assert re.search(r"sha256:[0-9a-f]{64}", page) and re.search(r"1 ?/ ?1", page)
+    # The same statement is the same file, and only what is used of the font is in it.
+    assert statement(gateway, tmp_path / "again.pdf").json["sha256"] == said.json["sha256"]
+    assert said.json["bytes"] < 300_000 < pathlib.Path(FONT).stat().st_size
+    fonts = subprocess.run(["pdffonts", str(tmp_path / "s.pdf")], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert all(line.split()[-5:-2] == ["yes", "yes", "yes"] for line in fonts.splitlines()[2:]), fonts
+
+
+def test_a_font_that_is_none_is_refused_and_a_terminal_gets_no_pdf(gateway, tmp_path):
+    bad = tmp_path / "bad.ttf"
+    bad.write_bytes(b"no font")
+    said = statement(gateway, tmp_path / "s.pdf", font=bad)
+    assert said.status == 2 and "--font FILE" in said.json["error"]["message"], said
+    args = ("statement", "--participant", "hku", "--period", MONTH, "--format", "pdf", "--json")
+    assert gateway.kouan(gateway.alice, *args).json["error"]["code"] == "usage"
+
+
+@pytest.fixture
+def long_statement(gateway):
+    """Stands in for a gateway with a month of 150 agreements."""
+    lines = [
+        {
+            "agreement": f"a-{n:030}", "dataset": f"corpus-{n}", "version": "1", "provider": "qianhai", "consumer": "hku",
+            "broker": "qianhai", "units": 1, "rows": n, "unit_bytes": n, "wire_bytes": n, "amount": "100", "fee": "10",
+            "evidence": {"sent": n, "receipt": 0},
+        }
+        for n in range(150)
+    ]
+    body = {"participant": "hku", "period": MONTH, "statements": [{"currency": "CNY", "lines": lines, "total": "15000"}]}
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            data = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(gateway.pki / "server.pem", gateway.pki / "server.key")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_every_line_of_a_long_month_is_on_a_numbered_page(gateway, long_statement, tmp_path):
+    out = tmp_path / "long.pdf"
+    assert statement(gateway, out, "--gateway", long_statement).status == 0
+    pages = text(out).split("\f")[:-1]
+    assert len(pages) > 3
+    for number, page in enumerate(pages, 1):
+        assert re.search(rf"\b{number} ?/ ?{len(pages)}\b", page) and "sha256:" in page
+        # A page that has lines has their headings.
+        assert "corpus-" not in page or "数据集" in page
+    found = re.findall(r"corpus-(\d+)@1", "".join(pages))
+    assert found == [str(n) for n in range(150)]
+    assert "150.00 CNY" in pages[-1]

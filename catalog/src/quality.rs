@@ -46,11 +46,37 @@ const CODES_MAX: u64 = 256;
 /// How often each of them comes at least.
 const CODE_REPEATS: u64 = 10;
 
+/// Texts of a column whose language is looked at, every one.
+const LOOKED_AT: u64 = 8192;
+/// Of those that follow, one in so many is.
+const ONE_IN: u64 = 16;
+
 /// What one leaf column's values show beside what inspection measures of every column.
 #[derive(Debug, Default)]
 struct Text {
     lengths: Lengths,
+    languages: Sample,
+}
+
+/// Languages of the texts of a column: of the first ones all, then of one in sixteen.
+#[derive(Debug, Default)]
+struct Sample {
+    seen: u64,
     languages: Languages,
+}
+
+impl Sample {
+    fn add(&mut self, table: &Table, text: &str) {
+        let number = self.seen;
+        self.seen += 1;
+        // By a hash of the number: texts in a regular order must not fall through.
+        let weight = match number {
+            0..LOOKED_AT => 1,
+            number if tokens::mix(number) % ONE_IN == 0 => ONE_IN,
+            _ => return,
+        };
+        self.languages.add(table.look_at(text), weight);
+    }
 }
 
 /// What the other measures of a column say, for the figures that follow from them.
@@ -73,7 +99,7 @@ pub(crate) struct Quality {
     newest: Vec<Option<Newest>>,
     table: Table,
     /// Of the text columns that are not told one by one.
-    languages: Languages,
+    languages: Sample,
     near: Near,
     tokens: RowTokens,
     registered: Option<Date>,
@@ -92,7 +118,7 @@ impl Quality {
             newest: paths.iter().map(|_| None).collect(),
             paths,
             table: Table::new(),
-            languages: Languages::default(),
+            languages: Sample::default(),
             near: Near::default(),
             tokens: RowTokens::default(),
             registered,
@@ -115,12 +141,11 @@ impl Quality {
                 }
                 let (table, languages) = (&self.table, &mut self.languages);
                 each_text(&array, leaf, |value| {
-                    let found = table.look_at(value);
                     if let Some(text) = text {
                         text.lengths.add(value.chars().count());
-                        text.languages.add(found);
+                        text.languages.add(table, value);
                     } else {
-                        languages.add(found);
+                        languages.add(table, value);
                     }
                 });
             } else if let Some(days) = days {
@@ -171,7 +196,7 @@ impl Quality {
             .filter_map(|(path, text)| {
                 let text = text.as_ref()?;
                 let mut report = text.lengths.report();
-                report.insert("languages_ppm".to_owned(), text.languages.shares());
+                report.insert("languages_ppm".to_owned(), text.languages.languages.shares());
                 Some((path.clone(), report.into()))
             })
             .collect();
@@ -197,10 +222,10 @@ impl Quality {
             let texts = self.texts.iter().zip(counts).filter(move |(_, counts)| codes || !is_code(counts));
             texts.filter_map(|(text, _)| text.as_ref())
         };
-        let mut mix = self.languages.clone();
-        told(false).for_each(|text| mix.merge(&text.languages));
+        let mut mix = self.languages.languages.clone();
+        told(false).for_each(|text| mix.merge(&text.languages.languages));
         if mix.is_empty() {
-            told(true).for_each(|text| mix.merge(&text.languages));
+            told(true).for_each(|text| mix.merge(&text.languages.languages));
         }
         mix
     }

@@ -246,9 +246,10 @@ pub(super) struct Languages {
 }
 
 impl Languages {
-    pub(super) fn add(&mut self, found: Found) {
+    /// Adds a text that stands for `weight` of them.
+    pub(super) fn add(&mut self, found: Found, weight: u64) {
         if let Some(letters) = self.letters.get_mut(found.tag) {
-            *letters = letters.saturating_add(found.letters);
+            *letters = letters.saturating_add(found.letters.saturating_mul(weight));
         }
     }
 

@@ -136,3 +136,14 @@ fn codes_are_no_language() {
     let codes = inspected(None, "c.csv", &format!("code,n\n{}", "abc,1\n".repeat(50)));
     assert_eq!(codes["quality"]["languages_ppm"], json!({"und-Latn": 1_000_000}), "when there is nothing else");
 }
+
+#[test]
+fn a_sample_of_the_texts_keeps_the_languages() {
+    let (table, mut sample) = (super::Table::new(), super::Sample::default());
+    // One in four, in a regular order.
+    for number in 0..200_000 {
+        sample.add(&table, if number % 4 == 0 { "數據跨境須符合政策" } else { "数据跨境须符合政策" });
+    }
+    let share = sample.languages.shares()["zh-Hant"].as_u64().unwrap();
+    assert!(share.abs_diff(250_000) < 15_000, "{share}");
+}

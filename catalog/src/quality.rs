@@ -72,7 +72,7 @@ impl Sample {
         // By a hash of the number: texts in a regular order must not fall through.
         let weight = match number {
             0..LOOKED_AT => 1,
-            number if tokens::mix(number) % ONE_IN == 0 => ONE_IN,
+            number if tokens::mix(number).is_multiple_of(ONE_IN) => ONE_IN,
             _ => return,
         };
         self.languages.add(table.look_at(text), weight);

@@ -3,7 +3,7 @@ kills takes a gateway of its own."""
 
 import pytest
 
-from harness import corpus
+from harness import corpus, store
 from harness.gateway import Gateway, binary, told
 
 
@@ -23,7 +23,8 @@ def _running(folder):
     try:
         yield node.start()
     finally:
-        node.stop()
+        if node.stop() == 0:
+            store.audit_books(node)
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ pub use id::{
 };
 pub use manifest::{Manifest, ManifestError};
 pub use mechanism::{Document, Filing, Mechanism, MechanismKind, MechanismState};
-pub use offer::{Fee, Offer, Price, PriceModel};
+pub use offer::{EvidenceKind, Fee, Minor, Offer, Price, PriceModel, Vat};
 pub use participant::{Participant, ParticipantState, Role};
 pub use place::{Place, PlaceError};
 pub use review::{Misfit, Release, Review, ReviewAnswer, ReviewState};

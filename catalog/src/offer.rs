@@ -112,6 +112,33 @@ pub enum Fee {
     },
 }
 
+/// Value-added tax that a price holds, as the parties agreed it: the gateway computes with it and does not advise on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vat {
+    /// Parts per million of the price without tax: 60000 is six per cent. 0 to 1,000,000.
+    pub rate_ppm: u32,
+}
+
+/// What has to show that bytes were delivered before they are billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceKind {
+    /// The consumer's kernel has acknowledged them.
+    #[default]
+    Sent,
+    /// The consumer has signed for them.
+    Receipt,
+}
+
+impl EvidenceKind {
+    /// Whether it is what an offer that says nothing asks for.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_sent(&self) -> bool {
+        *self == Self::Sent
+    }
+}
+
 /// The terms on which a provider lets a dataset be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +154,12 @@ pub struct Offer {
     /// The broker's part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Fee>,
+    /// Tax within the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vat: Option<Vat>,
+    /// What shows a delivery.
+    #[serde(default, skip_serializing_if = "EvidenceKind::is_sent")]
+    pub evidence: EvidenceKind,
     /// Whether it may be passed on: `none`, or what the licence says.
     #[serde(default = "none")]
     pub onward: String,

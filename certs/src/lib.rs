@@ -5,8 +5,8 @@
 //! certificate. A trust domain belongs to one participant, and only the authorities and
 //! revocation lists of that trust domain can vouch for it (SPIFFE federation).
 //!
-//! Module by module: [`spiffe`] names; [`trust`] verifies; [`rustls_verifier`] and [`tls`]
-//! put it into handshakes; [`authority`] issues; [`jws`] signs documents; [`ca_dir`], [`command`] and [`dev`] keep an
+//! Module by module: [`spiffe`] names; [`signature`] signs messages of our own, [`jws`] documents;
+//! [`trust`] verifies; [`rustls_verifier`] and [`tls`] put it into handshakes; [`authority`] issues; [`ca_dir`], [`command`] and [`dev`] keep an
 //! authority on disk. Everything but [`files`], [`ca_dir`], [`command`] and [`dev`] is free
 //! of file I/O, and `now` is always an argument.
 
@@ -22,6 +22,7 @@ pub mod jws;
 pub mod keys;
 pub mod p12;
 pub mod rustls_verifier;
+pub mod signature;
 pub mod spiffe;
 pub mod tls;
 pub mod trust;

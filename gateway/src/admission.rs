@@ -3,6 +3,7 @@
 
 pub mod facts;
 pub mod judge;
+mod quote;
 mod record;
 pub mod released;
 pub mod resolve;
@@ -10,6 +11,7 @@ pub mod standing;
 mod turn;
 
 pub use judge::Judgement;
+pub use quote::quote;
 pub use record::{Admission, admit, live, uncut};
 pub use released::Released;
 pub use resolve::{Ask, Resolved, resolve, visible};

@@ -43,7 +43,7 @@ pub enum Action {
     ReleaseReview,
     /// Cut a lease, suspend a participant or dataset.
     Cut,
-    /// Lift a suspension; add an authority or a compliance role. Two officers.
+    /// Lift a suspension; add an authority or a compliance role; give a credit note. Two officers.
     Restore,
     /// Participants, trust.
     Operate,
@@ -182,7 +182,7 @@ const fn words(action: Action) -> &'static str {
         Action::ReadReviews => "read reviews",
         Action::ReleaseReview => "release or refuse a review",
         Action::Cut => "cut a lease or suspend",
-        Action::Restore => "lift a suspension or add powers",
+        Action::Restore => "lift a suspension, add powers or give a credit note",
         Action::Operate => "change participants or trust",
         Action::ReadParticipants => "read participants",
         Action::FileClaim => "file a claim",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use catalog::participant::{AddressRange, Baseline, Tristate};
 use catalog::{ParticipantId, Place, Role};
+use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
 /// The configuration as written.
@@ -122,6 +123,8 @@ pub struct Limits {
     pub denials_per_minute_max: u32,
     /// A grant covers at most this many bytes.
     pub grant_bytes: u64,
+    /// Bytes that may be out without a receipt where an offer asks for receipts.
+    pub unreceipted_bytes_max: u64,
     /// Seconds for a TLS handshake, for the HTTP/2 preface, and for the header of a request.
     pub handshake_seconds: u64,
     /// Seconds that a body may make no progress.
@@ -146,12 +149,21 @@ impl Default for Limits {
             expanded_bytes_max: 256 << 30,
             denials_per_minute_max: 120,
             grant_bytes: 64 << 20,
+            unreceipted_bytes_max: UNRECEIPTED_BYTES_MAX,
             handshake_seconds: 10,
             idle_seconds: 300,
             drain_seconds: 20,
             drain_cut_seconds: 5,
             lease_hours: 24,
         }
+    }
+}
+
+impl Limits {
+    /// How much a grant covers. Where receipts are needed, several grants fit into what may be out without one.
+    pub const fn window(&self, needs_receipts: bool) -> u64 {
+        let part = self.unreceipted_bytes_max / 4;
+        if needs_receipts && part < self.grant_bytes { part } else { self.grant_bytes }
     }
 }
 
@@ -226,6 +238,9 @@ impl Config {
         let limits = &self.limits;
         if limits.grant_bytes < 1 << 20 || limits.grant_bytes > 64 << 20 {
             return wrong("limits.grant_bytes", "a grant is 1 MiB to 64 MiB");
+        }
+        if !(32 << 20..=UNRECEIPTED_BYTES_MAX).contains(&limits.unreceipted_bytes_max) {
+            return wrong("limits.unreceipted_bytes_max", "32 MiB to 256 MiB may be out without a receipt");
         }
         if limits.connections_max == 0 || limits.streams_max == 0 || limits.json_body_bytes_max < 4096 {
             return wrong("limits", "a limit of zero lets nobody in");

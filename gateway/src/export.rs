@@ -34,6 +34,15 @@ pub struct Admitted {
     principal: Principal,
     opened: Opened,
     turns: Option<Timestamp>,
+    needs_receipts: bool,
+}
+
+/// For whom an admitted export is counted, and until when.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) principal: Principal,
+    pub(crate) opened: Opened,
+    pub(crate) turns: Option<Timestamp>,
 }
 
 /// What a response will send: ranges of one representation, in order, counted from its own first byte.
@@ -83,12 +92,11 @@ impl Admitted {
         lease: Arc<Lease>,
         grant: (GrantPlan, u64),
         live: crate::sessions::Live,
-        principal: Principal,
-        opened: Opened,
-        turns: Option<Timestamp>,
+        counted: Counted,
+        needs_receipts: bool,
     ) -> Self {
-        let (plan, granted) = grant;
-        Self { lease, plan, granted, live, principal, opened, turns }
+        let ((plan, granted), Counted { principal, opened, turns }) = (grant, counted);
+        Self { lease, plan, granted, live, principal, opened, turns, needs_receipts }
     }
 
     /// The lease.

@@ -1,6 +1,7 @@
 //! A running node, put together from its configuration: stores, log, trust, listeners, and the tasks beside them.
 
 mod bootstrap;
+mod close;
 mod reload;
 mod sweep;
 

@@ -1,7 +1,9 @@
 //! The REST API: what INTERFACE.md lists, as an axum router. Handlers parse, ask [`crate::authz`], and either read the
 //! snapshot or describe a [`change::Change`]; they hold no state of their own.
 
+pub mod acks;
 pub mod audit;
+pub mod books;
 pub mod caller;
 pub mod card;
 pub mod change;
@@ -71,6 +73,9 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/agreements/{id}/foreign-authority", post(exchange::flag))
         .route("/v1/leases", get(leases::list))
         .route("/v1/leases/{id}", get(leases::show))
+        .route("/v1/ledger/balances", get(books::balances))
+        .route("/v1/credit-notes", post(books::credit_note))
+        .route("/v1/leases/{id}/acks", post(acks::post))
         .route("/v1/leases/{id}/cut", post(leases::cut))
         .route("/v1/leases/{id}/restore", post(leases::restore))
         .route("/v1/mechanisms", get(mechanisms::list).post(mechanisms::add))
@@ -110,7 +115,6 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/rulesets/{id}", get(rulesets::show))
         .route("/v1/rulesets/{id}/activate", post(rulesets::activate))
         .route("/v1/rulesets/{id}/revoke", post(rulesets::revoke))
-        .route("/v1/leases/{id}/acks", any(later::not_yet))
         .route("/openapi.json", any(later::not_yet))
         .route("/catalog.jsonld", any(later::not_yet))
         .route("/console", any(later::not_yet))

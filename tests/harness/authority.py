@@ -62,9 +62,10 @@ class Authority:
     def spiffe(self, role, name):
         return f"spiffe://{self.trust_domain}/{role}/{name}"
 
-    def issue(self, role, name):
+    def issue(self, role, name, algorithm="ecdsa-p256"):
         """As an administrator does it."""
-        made = told([binary(), "cert", "issue", str(self.folder), self.spiffe(role, name), "--json"])
+        command = [binary(), "cert", "issue", str(self.folder), self.spiffe(role, name), "--algorithm", algorithm, "--json"]
+        made = told(command)
         assert made.status == 0, made
         return Identity(self.folder / f"{role}-{name}.pem", self.folder / f"{role}-{name}.key")
 

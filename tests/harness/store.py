@@ -1,6 +1,9 @@
 """What a node has on disk, read as a tester may: with the node stopped, or beside it without writing."""
 
+import json
 import sqlite3
+
+from .gateway import binary, told
 
 
 def object_path(gateway, sha256):
@@ -48,3 +51,24 @@ def covered(intervals, first, past):
             break
         at = max(at, end)
     return at >= past
+
+
+def audit_books(gateway):
+    """The balances that a stopped node keeps are those that its published log gives, and they balance."""
+    with open(gateway.log_folder() / "checkpoint") as file:
+        published = int(file.read().splitlines()[1])
+    with database(gateway) as connection:
+        assert connection.execute("SELECT count(*) FROM entry").fetchone()[0] == published
+        kept = {(row["currency"], row["account"]): tuple(row)[2:] for row in connection.execute("SELECT * FROM balance")}
+    said = told([binary(), "audit", "rebuild", str(gateway.log_folder()), "--json"])
+    assert said.status == 0, said
+    sides = ("debits", "credits", "pending_debits", "pending_credits")
+    made = {
+        (currency, account["account"]): tuple(int(account[side]) for side in sides)
+        for currency, accounts in said.json["balances"].items()
+        for account in accounts
+    }
+    assert made == kept, json.dumps([str(made), str(kept)])
+    for currency in said.json["balances"]:
+        sums = [sum(row[side] for (of, _), row in kept.items() if of == currency) for side in range(4)]
+        assert sums[0] == sums[1] and sums[2] == sums[3], (currency, sums)

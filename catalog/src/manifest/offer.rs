@@ -2,7 +2,7 @@
 
 use super::parse::{not_empty, word};
 use super::section::{Section, clipped};
-use crate::offer::{Currency, Minor, Period};
+use crate::offer::{Currency, EvidenceKind, Minor, Period, Vat};
 use crate::{Fee, Offer, Place, Price, PriceModel, Purpose};
 
 /// A trust domain (SPIFFE-ID §2.1) or `*`.
@@ -41,6 +41,11 @@ pub(super) fn offer(mut at: Section<'_, '_>) -> Option<Offer> {
         Some(section) => fee(section).map(Some),
         None => Some(None),
     };
+    let vat = match at.section("vat", false, "write { rate_ppm = 60000 } for six per cent within the price") {
+        Some(section) => vat(section).map(Some),
+        None => Some(None),
+    };
+    let evidence = at.optional("evidence", "write \"sent\" or \"receipt\"", word::<EvidenceKind>);
     let onward = at.optional("onward", "write \"none\" or what the licence allows", not_empty);
     let retention_days = at.count("retention_days", false, 36_500);
     if retention_days == Some(0) {
@@ -53,6 +58,8 @@ pub(super) fn offer(mut at: Section<'_, '_>) -> Option<Offer> {
         places: places?,
         price: price?,
         fee: fee?,
+        vat: vat?,
+        evidence: evidence.unwrap_or_default(),
         onward: onward.unwrap_or_else(|| "none".to_owned()),
         retention_days: retention_days.and_then(|days| u32::try_from(days).ok()),
     })
@@ -104,4 +111,10 @@ fn fee(mut at: Section<'_, '_>) -> Option<Fee> {
     }
     at.finish();
     rate.map(|rate_ppm| Fee::Rate { rate_ppm }).or(fixed.map(|amount| Fee::Fixed { amount }))
+}
+
+fn vat(mut at: Section<'_, '_>) -> Option<Vat> {
+    let rate = at.count("rate_ppm", true, 1_000_000).and_then(|rate| u32::try_from(rate).ok());
+    at.finish();
+    rate.map(|rate_ppm| Vat { rate_ppm })
 }

@@ -43,6 +43,8 @@ recipients = ["hku.hk", "cuhk.edu.hk"]
 places = ["HK"]
 price = { model = "per_gib", amount = "120000", currency = "CNY" }
 fee = { rate_ppm = 100000 }
+vat = { rate_ppm = 60000 }
+evidence = "receipt"
 onward = "none"
 retention_days = 365
 [compliance]
@@ -66,6 +68,8 @@ fn a_whole_manifest_is_read() {
     assert_eq!(manifest.class_of("speaker.name"), Some(ColumnClass::Personal));
     assert_eq!(manifest.class_of("text"), Some(ColumnClass::None));
     assert_eq!(manifest.offer.retention_days, Some(365));
+    assert_eq!(manifest.offer.vat.unwrap().rate_ppm, 60_000);
+    assert_eq!(manifest.offer.evidence, crate::offer::EvidenceKind::Receipt);
     // What was parsed survives the store's JSON unchanged.
     let json = serde_json::to_string(&manifest).unwrap();
     assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
@@ -126,6 +130,9 @@ fn each_mistake_names_its_line_and_the_fix() {
         ("currency = \"CNY\"", "period = \"month\"", "offer.price.period", "remove"),
         ("rate_ppm = 100000", "rate_ppm = 1000001", "offer.fee.rate_ppm", "1000000"),
         ("fee = { rate_ppm = 100000 }", "fee = {}", "offer.fee.rate_ppm", "amount"),
+        ("vat = { rate_ppm = 60000 }", "vat = { rate_ppm = 1000001 }", "offer.vat.rate_ppm", "1000000"),
+        ("vat = { rate_ppm = 60000 }", "vat = {}", "offer.vat.rate_ppm", "1000000"),
+        ("evidence = \"receipt\"", "evidence = \"signed\"", "offer.evidence", "\"receipt\""),
         ("retention_days = 365", "retention_days = 0", "offer.retention_days", "at least one day"),
         ("dpp3 = \"same-purpose\"", "dpp3 = \"maybe\"", "compliance.dpp3", "consented"),
         ("kind = \"transit\"", "kind = \"tourism\"", "compliance.exemption.kind", "emergency"),
@@ -222,7 +229,7 @@ fn inputs_are_read_and_each_mistake_in_them_is_named() {
 fn row_filters_are_refused_on_their_line() {
     let text = format!("{WHOLE}[rows]\nHK = \"lang <> 'internal'\"\n");
     let error = Manifest::parse(&text).unwrap_err();
-    assert_eq!((error.line, error.message.as_str()), (50, "row filters are not enforced yet"), "{error}");
+    assert_eq!((error.line, error.message.as_str()), (52, "row filters are not enforced yet"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use catalog::{
     AgreementId, AgreementState, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId,
     VersionName,
 };
+use gateway_ledger::Ack;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -155,6 +156,44 @@ pub struct LeaseView {
     /// Why it was cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The most that may have left: granted bytes less those that provably did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress_bytes: Option<u64>,
+    /// What its consumer has signed for; where one lease is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<Vec<ReceiptView>>,
+}
+
+/// What `POST /v1/leases/{id}/acks` and the Flight action `ack` take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedAck {
+    /// What is acknowledged.
+    pub ack: Ack,
+    /// Signature of [`Ack::signed_bytes`] by the key of the connection's certificate, base64: ECDSA on P-256 with SHA-256
+    /// (ASN.1 DER) or Ed25519.
+    pub signature: String,
+}
+
+/// A receipt: an acknowledgement that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptView {
+    /// Under which lease.
+    pub lease: LeaseId,
+    /// The acknowledgement's number under it.
+    pub seq: u64,
+    /// SHA-256 of the signed bytes.
+    pub ack: Digest,
+    /// Stored bytes of the units it names.
+    pub unit_bytes: u64,
+    /// Those of them that no earlier one named.
+    pub new_unit_bytes: u64,
+    /// What fell due by it, where the offer asks for receipts.
+    pub amount: Money,
+    /// Its log index.
+    pub leaf: u64,
+    /// When it was taken.
+    pub at: String,
 }
 
 /// `GET /v1/leases`.

@@ -53,8 +53,21 @@ pub struct Line {
     pub amount: String,
     /// The broker's part of it.
     pub fee: String,
+    /// The tax within it.
+    #[serde(default = "zero")]
+    pub tax: String,
     /// What shows the delivery, in unit bytes.
     pub evidence: Evidence,
+    /// The credit note that this line is; its amounts are negative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit_note: Option<String>,
+    /// The month that a credit note corrects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_period: Option<String>,
+}
+
+fn zero() -> String {
+    "0".to_owned()
 }
 
 /// Unit bytes by kind of evidence.

@@ -9,7 +9,7 @@ use std::fmt::Display;
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::note::{NoteError, VerifierKey};
-use crate::tiles::TilePath;
+use crate::tiles::{TileLevel, TilePath, bundle_entries};
 
 mod blame;
 mod entries;
@@ -91,6 +91,35 @@ pub fn verify_log<F: LogFiles>(
         Err(Stop::Read(error)) => return Err(error),
     }
     Ok(report)
+}
+
+/// Calls `visit` with the index and bytes of every entry under the checkpoint, in order. Nothing is verified: for whoever
+/// derives something from a log that [`verify_log`] has found good.
+///
+/// # Errors
+///
+/// [`VerifyError`] if a file is missing, cannot be read or has another form.
+pub fn for_each_entry<F: LogFiles>(files: &F, mut visit: impl FnMut(u64, &[u8])) -> Result<u64, VerifyError> {
+    let stopped = |stop| match stop {
+        Stop::Read(error) => error,
+        Stop::Found(found) => found.into_error(),
+    };
+    let missing = |path: String| VerifyError::Read { path, why: "it is not there".to_owned() };
+    let bytes = read(files, CHECKPOINT_FILE).map_err(stopped)?;
+    let bytes = bytes.ok_or_else(|| missing(CHECKPOINT_FILE.to_owned()))?;
+    let head = open(CHECKPOINT_FILE, &bytes, None).map_err(stopped)?;
+    let (mut bundle, mut next) = (0, 0);
+    while let Some(path) = TilePath::in_tree(TileLevel::Entries, bundle, head.size) {
+        let (form, bytes) = read_tile(files, path).map_err(stopped)?.ok_or_else(|| missing(path.to_string()))?;
+        let entries = bundle_entries(&form, &bytes)
+            .map_err(|error| VerifyError::Read { path: form.to_string(), why: error.to_string() })?;
+        for entry in entries.into_iter().take(usize::from(path.width())) {
+            visit(next, entry);
+            next += 1;
+        }
+        bundle += 1;
+    }
+    Ok(head.size)
 }
 
 /// Why the verifier went no further.

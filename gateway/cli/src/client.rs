@@ -13,6 +13,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use certs::signature::{SignatureError, Signer};
 use http::StatusCode;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -56,6 +58,7 @@ struct Inner {
     url: GatewayUrl,
     server_name: ServerName<'static>,
     tls: TlsConnector,
+    signer: Result<Signer, SignatureError>,
     timeout: Duration,
     idle: Mutex<Vec<Connection>>,
 }
@@ -107,6 +110,8 @@ impl Client {
             url: profile.gateway.clone(),
             server_name,
             tls: TlsConnector::from(config),
+            // A key of another kind can still pull: it is told when it should sign.
+            signer: Signer::from_pem(&key),
             timeout: profile.timeout,
             idle: Mutex::default(),
         })))
@@ -115,6 +120,17 @@ impl Client {
     /// The gateway's address.
     pub fn url(&self) -> &GatewayUrl {
         &self.0.url
+    }
+
+    /// Signs `message` with the certificate's key; base64.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Input`] if it is a key that does not sign receipts.
+    pub fn sign(&self, message: &[u8]) -> Result<String, CommandError> {
+        let signer = self.0.signer.as_ref().map_err(|error| CommandError::Input(error.to_string()))?;
+        let signature = signer.sign(message).map_err(|error| CommandError::Input(error.to_string()))?;
+        Ok(base64::engine::general_purpose::STANDARD.encode(signature))
     }
 
     /// Sends a request once. Any status is an answer; on an error the request may or may not have arrived.

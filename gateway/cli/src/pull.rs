@@ -8,6 +8,7 @@
 //! | [`part`], [`sidecar`] | the partial file and what is durably known of it |
 //! | [`mod@file`] | what there is of a file, and whether to go on or begin |
 //! | [`transfer`], [`segments`], [`fetch`] | parallel ranged requests, verification, checkpoints |
+//! | [`receipt`] | signs for what is verified |
 //! | [`stream`] | `--format arrow`, `csv`, `jsonl` |
 //! | [`progress`] | bar, lines or silence |
 
@@ -16,6 +17,7 @@ pub mod fetch;
 pub mod file;
 pub mod part;
 pub mod progress;
+pub mod receipt;
 pub mod segments;
 pub mod sidecar;
 pub mod source;
@@ -29,12 +31,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use catalog::{DatasetId, VersionName};
-use gateway_api::catalog::{FileView, VersionView};
+use gateway_api::catalog::FileView;
 use gateway_api::exchange::Money;
 use serde::Serialize;
 
 use crate::args::pull::{Format, PullArgs};
-use crate::client::{Call, Client, path};
+use crate::client::Client;
 use crate::error::CommandError;
 use crate::output;
 use crate::profile::Profile;
@@ -111,6 +113,9 @@ pub struct FileReport {
     /// Log index of its decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaf: Option<u64>,
+    /// What was signed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<receipt::ReceiptReport>,
 }
 
 /// Runs `kouan pull`.
@@ -151,12 +156,12 @@ pub async fn pull(session: &mut Session<'_>, args: &PullArgs, tuning: Tuning) ->
         report.files.push(stream::pull(session, &client, &admitted, args).await?);
         return Ok(report);
     }
-    let target = path(["v1", "datasets", admitted.dataset.as_str(), "versions", admitted.version.as_str()]);
-    let version: VersionView = interrupt.guard(client.typed(&Call::get(target))).await?;
+    let version = interrupt.guard(admitted.version(&client)).await?;
+    let mut receipts = receipt::Receipts::new(&client, version.manifest);
     for view in chosen(&version.files, &args.file)? {
         let source = source::Source::new(&admitted, view)?;
         let puller = file::FilePull { client: &client, parallel: usize::from(args.parallel), out: &args.out, tuning };
-        report.files.push(puller.run(session, &source).await?);
+        report.files.push(puller.run(session, &source, &mut receipts).await?);
     }
     Ok(report)
 }
@@ -199,6 +204,9 @@ fn told(report: &PullReport) -> Lines {
             file.verified.join(" and ")
         ));
         lines.push(format!("  sha256 {}", file.sha256));
+        if let Some(receipt) = &file.receipt {
+            lines.push(format!("  signed for {}, entry {}", output::bytes(receipt.unit_bytes), receipt.leaf));
+        }
     }
     let price = output::money(&report.price.amount, report.price.currency.as_str());
     lines.push(format!("{} columns; price of all of it {price}", report.columns.len()));

@@ -1,11 +1,27 @@
-//! The meter's arithmetic: sets of delivered bytes, prices, the statements made of them, and whom a year's exports concern.
+//! The meter's arithmetic: sets of delivered bytes, prices, double entry, the statements made of them, and whom a year's
+//! exports concern.
 //!
 //! Pure: what was delivered, the agreements and the files' units come in as arguments; amounts are exact rationals in
 //! 128-bit integers, floored once per entitlement (agreement × version), never rounded in between.
-//! [`incentive`] evaluates programmes (rewards, vouchers) over transactions.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`interval`] | sets of bytes |
+//! | [`price`], [`charge`], [`hold`] | what a delivery costs, what is posted of it and to whom, what is held for it |
+//! | [`account`], [`book`], [`fx`] | double entry in a ledger for each currency |
+//! | [`month`] | billing periods and when they close |
+//! | [`ack`] | what a consumer signs |
+//! | [`statement`] | lines of a month |
+//! | [`incentive`], [`claim`] | programmes (rewards, vouchers) over transactions, and what is claimed of them |
 
+pub mod account;
+pub mod ack;
+pub mod book;
+pub mod charge;
 pub mod claim;
 pub mod counting;
+pub mod fx;
+pub mod hold;
 pub mod incentive;
 pub mod interval;
 pub mod month;
@@ -13,9 +29,14 @@ pub mod persons;
 pub mod price;
 pub mod statement;
 
+pub use account::{Account, AccountError};
+pub use ack::{Ack, AckError, AckedUnits};
+pub use book::{Balance, Book, BookError, Transfer};
+pub use charge::{Parties, Posted, Split};
 pub use counting::{Contribution, Keyset, Share, Totals, Year};
+pub use hold::{Hold, Quote};
 pub use interval::{IntervalError, IntervalSet};
 pub use month::{Month, MonthError};
 pub use persons::{PersonSet, PersonsError};
 pub use price::{AmountError, ExactSum, Usage, due, fee, quote};
-pub use statement::{AgreementUse, Delivery, Evidence, Line, Pull, Statement, StatementError, statements};
+pub use statement::{AgreementUse, Delivery, Evidence, Line, PostedLine, Statement, StatementError, statements};

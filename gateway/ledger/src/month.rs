@@ -19,6 +19,9 @@ pub struct Month {
 #[error("`{0}` is not a month: write year and month, `2026-11`")]
 pub struct MonthError(String);
 
+/// Days after a month's end at whose beginning it closes (LEDGER.md, 2.2).
+const CLOSES_AFTER_DAYS: i64 = 15;
+
 /// The mainland has had one offset and no summer time since 1991: no time zone data is needed.
 const SHANGHAI: Offset = Offset::constant(8);
 
@@ -39,6 +42,32 @@ impl Month {
         }
         let (year, month) = (year.parse().map_err(|_| wrong())?, month.parse().map_err(|_| wrong())?);
         if (1..=12).contains(&month) { Ok(Self { year, month }) } else { Err(wrong()) }
+    }
+
+    /// The month after it; the last that can be written stays itself.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match (self.year, self.month) {
+            (9999, 12) => self,
+            (year, 12) => Self { year: year + 1, month: 1 },
+            (year, month) => Self { year, month: month + 1 },
+        }
+    }
+
+    /// When it closes: at 00:00 in Asia/Shanghai, fifteen days after its last one. What comes later is posted to the
+    /// month that is open then, and says which month it belongs to.
+    pub fn closes(self) -> Timestamp {
+        let next = self.next();
+        let first = jiff::civil::Date::new(next.year, next.month, 1).ok();
+        let day = first.and_then(|first| first.checked_add(jiff::Span::new().days(CLOSES_AFTER_DAYS)).ok());
+        let zoned = day.and_then(|day| day.to_zoned(TimeZone::fixed(SHANGHAI)).ok());
+        zoned.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+    }
+
+    /// The month that what happened in this one is posted to at `now`.
+    #[must_use]
+    pub fn posted_at(self, now: Timestamp) -> Self {
+        if now < self.closes() { self } else { Self::of(now).max(self) }
     }
 
     /// Its year.
@@ -94,8 +123,24 @@ mod tests {
             assert_eq!(got.to_string(), month);
             assert_eq!(Month::parse(month).unwrap(), got);
         }
+        assert_eq!(Month::parse("2026-12").unwrap().next().to_string(), "2027-01");
         for bad in ["", "2026", "2026-13", "2026-00", "26-11", "2026-1", "2026-11-01", "+026-11", "二〇二六-11"] {
             assert!(Month::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_month_closes_after_fifteen_days_in_shanghai() {
+        let november = Month::parse("2026-11").unwrap();
+        assert_eq!(november.closes(), "2026-12-15T16:00:00Z".parse().unwrap());
+        for (now, posted) in [
+            ("2026-11-20T00:00:00Z", "2026-11"),
+            ("2026-12-15T15:59:59.999Z", "2026-11"),
+            ("2026-12-15T16:00:00Z", "2026-12"),
+            ("2027-03-01T00:00:00Z", "2027-03"),
+        ] {
+            assert_eq!(november.posted_at(now.parse().unwrap()).to_string(), posted, "{now}");
+        }
+        assert_eq!(Month::parse("2026-12").unwrap().closes(), "2027-01-15T16:00:00Z".parse().unwrap());
     }
 }

@@ -7,6 +7,7 @@
 use catalog::file_index::Unit;
 use catalog::offer::Minor;
 use catalog::{Fee, FileIndex, Price, PriceModel};
+use serde::{Deserialize, Serialize};
 
 use crate::interval::IntervalSet;
 
@@ -26,7 +27,7 @@ const MILLION: u128 = 1_000_000;
 pub struct AmountError;
 
 /// Everything an entitlement was delivered up to some moment, in what prices count.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Units of which at least a byte was delivered.
     pub units: u64,
@@ -44,27 +45,37 @@ pub struct Usage {
 
 impl Usage {
     /// Adds what was delivered of one file. Bytes that belong to no unit (footers, indexes) are free. Give each file
-    /// once, with the union of its deliveries.
+    /// once, with the union of its deliveries, or as it grows with [`Usage::grow_file`].
     pub fn add_file(&mut self, index: &FileIndex, delivered: &IntervalSet) {
-        // The largest fraction of each row group so far.
-        let mut largest: Vec<(u64, u64)> = vec![(0, 1); index.row_groups.len()];
+        self.grow_file(index, &IntervalSet::new(), delivered);
+    }
+
+    /// What was delivered of a file has grown from `before`, which was added earlier, to `after`, which holds `before`.
+    pub fn grow_file(&mut self, index: &FileIndex, before: &IntervalSet, after: &IntervalSet) {
+        // The largest fraction of each row group, before and after.
+        let mut largest: Vec<[(u64, u64); 2]> = vec![[(0, 1); 2]; index.row_groups.len()];
         for unit in &index.units {
-            let bytes = delivered.len_within(&(unit.offset..unit.offset.saturating_add(unit.bytes)));
-            if bytes == 0 {
+            let range = unit.offset..unit.offset.saturating_add(unit.bytes);
+            let now = after.len_within(&range);
+            if now == 0 {
                 continue;
             }
-            self.units += 1;
-            self.unit_bytes += bytes;
-            self.uncompressed_bytes.add(unit.uncompressed_bytes, bytes, unit.bytes);
+            let had = before.len_within(&range).min(now);
+            self.units += u64::from(had == 0);
+            self.unit_bytes += now - had;
+            self.uncompressed_bytes.add(unit.uncompressed_bytes, now - had, unit.bytes);
             let group = usize::try_from(unit.row_group).ok().and_then(|number| largest.get_mut(number));
-            if let Some(fraction) = group
-                && u128::from(bytes) * u128::from(fraction.1) > u128::from(fraction.0) * u128::from(unit.bytes)
-            {
-                *fraction = (bytes, unit.bytes);
+            for (fraction, bytes) in group.into_iter().flatten().zip([had, now]) {
+                if u128::from(bytes) * u128::from(fraction.1) > u128::from(fraction.0) * u128::from(unit.bytes) {
+                    *fraction = (bytes, unit.bytes);
+                }
             }
         }
-        for (rows, (bytes, of)) in index.row_groups.iter().zip(largest) {
-            self.rows.add(*rows, bytes, of);
+        for (rows, [had, now]) in index.row_groups.iter().zip(largest) {
+            if had != now {
+                self.rows.add(*rows, now.0, now.1);
+                self.rows.take(*rows, had.0, had.1);
+            }
         }
     }
 }

@@ -1,17 +1,18 @@
 //! Metered statements: one line per entitlement (agreement × version) and month (INTERFACE.md, "Statement").
 //!
-//! A month's amount is the floor of the total through it less the floor of the total before it, so the months of an
-//! entitlement add up to exactly what it owes.
+//! What was delivered gives units, rows and bytes; what was posted gives the amounts. Postings of an entitlement add up to
+//! exactly what it owes, however they were cut up (see [`crate::charge`]); a credit note is a line of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::offer::{Currency, Minor, Period};
-use catalog::{Agreement, AgreementId, DatasetId, Digest, FileIndex, ParticipantId, PriceModel, VersionName};
+use catalog::offer::{Currency, Minor};
+use catalog::{Agreement, AgreementId, DatasetId, Digest, FileIndex, ParticipantId, VersionName};
 use serde::Serialize;
 
+use crate::charge::Split;
 use crate::interval::IntervalSet;
 use crate::month::Month;
-use crate::price::{self, AmountError, Usage};
+use crate::price::{AmountError, Usage};
 
 /// What one version's file was first delivered of, in one month.
 #[derive(Debug, Clone)]
@@ -24,38 +25,44 @@ pub struct Delivery {
     pub period: Month,
     /// Bytes that no earlier month had covered.
     pub intervals: IntervalSet,
-    /// Unit bytes sent in the month, repeats included.
-    pub data_bytes: u64,
+    /// Those of them that the consumer has signed for.
+    pub receipted: IntervalSet,
     /// Bytes on the wire, retries included.
     pub wire_bytes: u64,
 }
 
-/// A lease that sent a data byte.
+/// What was posted for one version.
 #[derive(Debug, Clone)]
-pub struct Pull {
+pub struct PostedLine {
     /// Of which version.
     pub version: VersionName,
-    /// The month of its first.
+    /// To which month.
     pub period: Month,
+    /// For which month.
+    pub service_period: Month,
+    /// The amounts; negative for a credit note.
+    pub split: Split,
+    /// The credit note, if it is one.
+    pub credit_note: Option<String>,
 }
 
-/// Everything delivered under one agreement, of all months up to the one asked for.
+/// Everything delivered and posted under one agreement, of all months up to the one asked for.
 #[derive(Debug, Clone)]
 pub struct AgreementUse<'a> {
     /// The agreement.
     pub agreement: &'a Agreement,
-    /// In the order of their first delivery: of the versions first used in a subscription period, the first bears it.
+    /// What was delivered.
     pub deliveries: Vec<Delivery>,
-    /// Its leases.
-    pub pulls: Vec<Pull>,
+    /// What was posted.
+    pub postings: Vec<PostedLine>,
 }
 
 /// What shows that bytes were delivered, in unit bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// Handed to the consumer's connection.
+    /// Handed to the consumer's connection and acknowledged by its kernel.
     pub sent: u64,
-    /// Acknowledged by the consumer's signature.
+    /// Those of them that the consumer has signed for.
     pub receipt: u64,
 }
 
@@ -86,8 +93,16 @@ pub struct Line {
     pub amount: Minor,
     /// The broker's part of it.
     pub fee: Minor,
+    /// The tax within it.
+    pub tax: Minor,
     /// What shows the delivery.
     pub evidence: Evidence,
+    /// The credit note that this line is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credit_note: Option<String>,
+    /// The month that is corrected by a credit note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_period: Option<Month>,
 }
 
 /// The lines in one currency.
@@ -132,17 +147,22 @@ pub fn statements<'i>(
 ) -> Result<Vec<Statement>, StatementError> {
     let mut by_currency: BTreeMap<Currency, Vec<Line>> = BTreeMap::new();
     for used in uses {
-        let versions: BTreeSet<&VersionName> = used.deliveries.iter().map(|delivery| &delivery.version).collect();
+        let lines = by_currency.entry(used.agreement.terms.price.currency).or_default();
+        let delivered = used.deliveries.iter().map(|delivery| &delivery.version);
+        let versions: BTreeSet<&VersionName> =
+            delivered.chain(used.postings.iter().map(|posting| &posting.version)).collect();
         for version in versions {
-            if let Some(line) = line(month, used, version, &index)? {
-                by_currency.entry(used.agreement.terms.price.currency).or_default().push(line);
-            }
+            lines.extend(line(month, used, version, &index)?);
+            lines.extend(credit_notes(month, used, version));
         }
     }
+    by_currency.retain(|_, lines| !lines.is_empty());
     by_currency
         .into_iter()
         .map(|(currency, mut lines)| {
-            lines.sort_by(|a, b| (&a.agreement, &a.version).cmp(&(&b.agreement, &b.version)));
+            lines.sort_by(|a, b| {
+                (&a.agreement, &a.version, &a.credit_note).cmp(&(&b.agreement, &b.version, &b.credit_note))
+            });
             let total = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount.0));
             let agreement = || lines.first().map(|line| line.agreement.clone());
             match (total, agreement()) {
@@ -162,19 +182,13 @@ fn line<'i>(
     let agreement = used.agreement;
     let before = usage(used, version, |period| period < month, index)?;
     let through = usage(used, version, |period| period <= month, index)?;
-    let amounts = |usage: &Usage| {
-        let source = |source| StatementError::Amount { agreement: agreement.id.clone(), source };
-        let amount = price::due(&agreement.terms.price, usage).map_err(source)?;
-        Ok((amount, price::fee(agreement.terms.fee.as_ref(), amount)))
-    };
-    let (amount_before, fee_before) = amounts(&before)?;
-    let (amount_through, fee_through) = amounts(&through)?;
-    let amount = Minor(amount_through.0 - amount_before.0);
-    let fee = match agreement.terms.fee.as_ref() {
-        // A fixed fee belongs to the line, a rate to the total.
-        Some(fixed @ catalog::Fee::Fixed { .. }) => price::fee(Some(fixed), amount),
-        _ => Minor(fee_through.0 - fee_before.0),
-    };
+    let overflow = |source| StatementError::Amount { agreement: agreement.id.clone(), source };
+    let posted = used
+        .postings
+        .iter()
+        .filter(|posting| posting.version == *version && posting.period == month && posting.credit_note.is_none())
+        .try_fold(Split::default(), |sum, posting| sum.plus(&posting.split))
+        .map_err(overflow)?;
     let wire_bytes: u64 = used
         .deliveries
         .iter()
@@ -182,25 +196,56 @@ fn line<'i>(
         .map(|delivery| delivery.wire_bytes)
         .sum();
     let unit_bytes = through.unit_bytes - before.unit_bytes;
-    if wire_bytes == 0 && unit_bytes == 0 && amount.0 == 0 {
+    if wire_bytes == 0 && unit_bytes == 0 && posted.is_zero() {
         return Ok(None);
     }
     let rows = through.rows.floor() - before.rows.floor();
+    let receipt = used
+        .deliveries
+        .iter()
+        .filter(|delivery| delivery.version == *version && delivery.period == month)
+        .map(|delivery| delivery.receipted.len())
+        .sum();
     Ok(Some(Line {
+        units: through.units - before.units,
+        rows: u64::try_from(rows).unwrap_or(u64::MAX),
+        unit_bytes,
+        wire_bytes,
+        evidence: Evidence { sent: unit_bytes, receipt },
+        ..bare(agreement, version, &posted)
+    }))
+}
+
+/// A line about money only.
+fn bare(agreement: &Agreement, version: &VersionName, split: &Split) -> Line {
+    Line {
         agreement: agreement.id.clone(),
         dataset: agreement.dataset.clone(),
         version: version.clone(),
         provider: agreement.provider.clone(),
         consumer: agreement.participant.clone(),
         broker: agreement.broker.clone(),
-        units: through.units - before.units,
-        rows: u64::try_from(rows).unwrap_or(u64::MAX),
-        unit_bytes,
-        wire_bytes,
-        amount,
-        fee,
-        evidence: Evidence { sent: unit_bytes, receipt: 0 },
-    }))
+        units: 0,
+        rows: 0,
+        unit_bytes: 0,
+        wire_bytes: 0,
+        amount: split.amount,
+        fee: split.fee,
+        tax: split.tax,
+        evidence: Evidence { sent: 0, receipt: 0 },
+        credit_note: None,
+        service_period: None,
+    }
+}
+
+fn credit_notes<'a>(month: Month, used: &'a AgreementUse<'_>, version: &'a VersionName) -> impl Iterator<Item = Line> {
+    used.postings.iter().filter(move |posting| posting.version == *version && posting.period == month).filter_map(
+        |posting| {
+            let credit_note = Some(posting.credit_note.clone()?);
+            let service_period = Some(posting.service_period);
+            Some(Line { credit_note, service_period, ..bare(used.agreement, version, &posting.split) })
+        },
+    )
 }
 
 /// What `version` was delivered in the months that `counts`.
@@ -221,33 +266,7 @@ fn usage<'i>(
         let missing = || StatementError::IndexMissing { agreement: used.agreement.id.clone(), file: *file };
         usage.add_file(index(file).ok_or_else(missing)?, intervals);
     }
-    let pulls = used.pulls.iter().filter(|pull| pull.version == *version && counts(pull.period)).count();
-    usage.pulls = u64::try_from(pulls).unwrap_or(u64::MAX);
-    usage.periods = subscribed(used, version, counts);
     Ok(usage)
-}
-
-/// How many subscription periods `version` bears: one is charged in its first month with a data byte, once per
-/// agreement, to the version that was sent first in that month.
-fn subscribed(used: &AgreementUse<'_>, version: &VersionName, counts: impl Fn(Month) -> bool) -> u64 {
-    let price = &used.agreement.terms.price;
-    if price.model != PriceModel::Subscription {
-        return 0;
-    }
-    let mut bearers: BTreeMap<(i16, i8), (Month, &VersionName)> = BTreeMap::new();
-    for delivery in used.deliveries.iter().filter(|delivery| delivery.data_bytes > 0) {
-        let month = delivery.period;
-        let period = match price.period.unwrap_or(Period::Month) {
-            Period::Month => (month.year(), month.month()),
-            Period::Year => (month.year(), 0),
-        };
-        let bearer = bearers.entry(period).or_insert((month, &delivery.version));
-        if month < bearer.0 {
-            *bearer = (month, &delivery.version);
-        }
-    }
-    let borne = bearers.values().filter(|(month, bearer)| *bearer == version && counts(*month)).count();
-    u64::try_from(borne).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catalog::{Digest, LeaseId};
+use catalog::{Digest, EvidenceKind, LeaseId};
 use gateway_api::{Code, Problem};
 use gateway_ledger::Contribution;
 use gateway_store::{CommitError, DocKind, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write};
@@ -11,8 +11,10 @@ use policy::Effect;
 use serde_json::{Map, Value, json};
 
 use super::facts::Contributions;
-use super::{Judgement, Released, Resolved, Turned, contributions, decide, refusal, standing, turn, unavailable};
-use crate::export::{Admitted, GrantPlan, Opened};
+use super::{
+    Judgement, Released, Resolved, Turned, contributions, decide, quote, refusal, standing, turn, unavailable,
+};
+use crate::export::{Admitted, Counted, GrantPlan, Opened};
 use crate::gateway::{Shared, expect, version_key};
 use crate::identity::Principal;
 use crate::leaf;
@@ -65,7 +67,7 @@ pub async fn admit(
     for _ in 0..ATTEMPTS_MAX {
         let live = gateway.look(|reader| reader.live_lease(&key, resolved.now))?;
         let recorded = match live {
-            Some(row) => join(gateway, principal, row.lease, &plan).await?,
+            Some(row) => join(gateway, principal, resolved, row.lease, &plan).await?,
             None => make(gateway, principal, resolved, redact, key, &plan).await?,
         };
         match recorded {
@@ -90,8 +92,21 @@ pub async fn admit(
                     );
                 }
                 let principal = principal.clone();
-                let admitted = Admitted::new(Arc::clone(&lease), (plan, granted), live, principal, opened, turns);
+                let needs_receipts = needs_receipts(resolved);
+                let counted = Counted { principal, opened, turns };
+                let admitted = Admitted::new(Arc::clone(&lease), (plan, granted), live, counted, needs_receipts);
                 return Ok((Admission { lease, fresh }, admitted));
+            }
+            Err(CommitError::Conflict(Expect::Receipted { lease })) => {
+                return Err(Problem::new(
+                    Code::RateLimited,
+                    format!(
+                        "this offer asks for receipts, and {} MiB are out without one: acknowledge what you have with \
+                         POST /v1/leases/{lease}/acks, then ask again",
+                        gateway.config.limits.unreceipted_bytes_max >> 20
+                    ),
+                )
+                .with("retry_after", 1));
             }
             Err(CommitError::Conflict(Expect::Contributions { .. })) if alone.is_none() => {
                 alone = Some(gateway.counter_turn.lock().await);
@@ -158,12 +173,13 @@ fn lease_key(gateway: &Shared, principal: &Principal, resolved: &Resolved, redac
 async fn join(
     gateway: &Shared,
     principal: &Principal,
+    resolved: &Resolved,
     lease: Lease,
     plan: &(impl Fn(&[String]) -> Result<GrantPlan, Problem> + Send),
 ) -> Result<Result<Recorded, CommitError>, Problem> {
     // The plan is made from columns that a lease fixed: it was made before, so it can be made again.
     let plan = plan(&lease.columns)?;
-    let granted = first_window(gateway, &plan);
+    let granted = first_window(gateway, resolved, &plan);
     let now = crate::clock::now();
     let counted = gateway.look(|reader| reader.counted_year(&lease.id))?;
     let turns = counted.map(crate::clock::end_of_year);
@@ -188,8 +204,12 @@ async fn join(
     Ok(Ok(Recorded { lease, granted, plan, fresh: false, opened, turns }))
 }
 
-fn first_window(gateway: &Shared, plan: &GrantPlan) -> u64 {
-    plan.bytes().min(gateway.config.limits.grant_bytes)
+fn needs_receipts(resolved: &Resolved) -> bool {
+    resolved.agreement.as_ref().is_some_and(|agreement| agreement.terms.evidence == EvidenceKind::Receipt)
+}
+
+fn first_window(gateway: &Shared, resolved: &Resolved, plan: &GrantPlan) -> u64 {
+    plan.bytes().min(gateway.config.limits.window(needs_receipts(resolved)))
 }
 
 fn grants(lease: &LeaseId, plan: &GrantPlan, granted: u64) -> Vec<Write> {
@@ -218,7 +238,7 @@ async fn make(
         unchanged(gateway, principal, resolved, &key, &judgement.columns)?;
     }
     let plan = plan(&judgement.columns)?;
-    let granted = first_window(gateway, &plan);
+    let granted = first_window(gateway, resolved, &plan);
     let grounds = Grounds { judgement, released: preview.released.as_ref(), contributions: &contributions };
     let allowance = allowance(gateway, principal, resolved, redact, key, &grounds)?;
     let Allowance { mut transaction, mut lease, turns } = allowance;
@@ -343,6 +363,12 @@ fn allowance(
         unit_bytes: 0,
     };
     transaction.writes.push(Write::PutLease { lease: lease.clone(), leaf });
+    transaction.writes.push(Write::Terms {
+        lease: lease.id.clone(),
+        quote: quote(resolved, &judgement.columns)?,
+        unreceipted_bytes_max: (agreement.terms.evidence == EvidenceKind::Receipt)
+            .then_some(gateway.config.limits.unreceipted_bytes_max),
+    });
 
     transaction.expect = relied_on(principal, resolved, grounds)?;
     transaction.expect.push(Expect::NoLiveLease { key, at: now });

@@ -121,8 +121,11 @@ impl FlightService for Flight {
         let body: Bytes = match action.r#type.as_str() {
             "explain" => info::explain(&self.gateway, &caller, &action.body).await,
             "renew" => ticket::renew(&self.gateway, &caller, &action.body),
+            "ack" => crate::rest::acks::action(&self.gateway, &caller, &action.body).await.map(Bytes::from),
             other => {
-                return Err(Status::unimplemented(format!("action `{other}` is not offered; explain and renew are")));
+                return Err(Status::unimplemented(format!(
+                    "action `{other}` is not offered; ack, explain and renew are"
+                )));
             }
         }
         .map_err(|problem| status::of(&problem))?;
@@ -132,6 +135,7 @@ impl FlightService for Flight {
     async fn list_actions(&self, request: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
         self.caller(&request)?;
         let actions = [
+            ("ack", "JSON {ack: {lease, manifest, seq, units}, signature}: sign for units; the same as POST …/acks"),
             ("explain", "JSON {dataset, version?, columns?, redact?, purpose?}: the decision, without moving anything"),
             (
                 "renew",

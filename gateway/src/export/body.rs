@@ -142,7 +142,7 @@ impl Body for FileBody {
                     for part in frame.delivered {
                         units.insert(part.range);
                     }
-                    let units = vec![(body.file.index.sha256, units)];
+                    let units = vec![(Arc::clone(&body.file.index), units)];
                     Some((frame.bytes.clone(), Handed { units, bytes: frame.bytes.len() as u64, sliced: true }))
                 }
                 // A multipart tail may follow the last part.

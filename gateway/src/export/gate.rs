@@ -9,10 +9,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use catalog::Digest;
+use catalog::FileIndex;
 use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{CommitError, Expect, Lease, Transaction, Write};
 use jiff::Timestamp;
+use tokio::time::{Duration, Instant};
 
 use super::evidence::Unacknowledged;
 use super::{Admitted, GrantPlan, Opened, Settlement};
@@ -34,6 +35,9 @@ pub enum GateError {
     /// The node is stopping; what has been sent is good, go on from there later.
     #[error("the gateway is stopping: resume from here later")]
     Draining,
+    /// The offer asks for receipts, and none came for a while.
+    #[error("too much was sent without a receipt: acknowledge what you have, then go on from here")]
+    Unreceipted,
     /// The grant was not recorded (INV-2: then it does not exist).
     #[error("the records are not available")]
     Records,
@@ -43,7 +47,7 @@ pub enum GateError {
 #[derive(Debug, Clone, Default)]
 pub struct Handed {
     /// Stored bytes of units, by stored file.
-    pub units: Vec<(Digest, IntervalSet)>,
+    pub units: Vec<(Arc<FileIndex>, IntervalSet)>,
     /// Bytes of the representation.
     pub bytes: u64,
     /// Whether these are the units' own bytes, in order, and no others but a footer's after them.
@@ -67,7 +71,7 @@ impl Handed {
                 taken.insert(interval.start..end);
             }
             *units = units.difference(&taken);
-            first.units.push((*file, taken));
+            first.units.push((Arc::clone(file), taken));
         }
         self.bytes -= bytes;
         first
@@ -79,6 +83,10 @@ const LOOK_BYTES: u64 = 256 << 10;
 
 /// How often a grant in a new year is decided again because something changed in between.
 const TURN_ATTEMPTS_MAX: usize = 16;
+
+/// How long a stream waits for receipts, and how often it looks for them.
+const RECEIPT_WAIT: Duration = Duration::from_mins(1);
+const RECEIPT_LOOK: Duration = Duration::from_millis(100);
 
 /// What a grant gave: up to which byte of the response, and until when.
 type Window = (u64, Option<Timestamp>);
@@ -105,6 +113,8 @@ pub struct Gate {
     /// Counted, not yet written.
     counted: Settlement,
     data_total: metrics::Counter,
+    /// Whether the offer asks for receipts.
+    needs_receipts: bool,
 }
 
 impl std::fmt::Debug for Gate {
@@ -120,7 +130,7 @@ impl std::fmt::Debug for Gate {
 impl Gate {
     /// Opens the gate of an admitted export.
     pub fn open(gateway: Shared, admitted: Admitted) -> Self {
-        let Admitted { lease, plan, granted, live, principal, opened, turns } = admitted;
+        let Admitted { lease, plan, granted, live, principal, opened, turns, needs_receipts } = admitted;
         let total = plan.bytes();
         let counted = Settlement::new(Arc::clone(&lease));
         let under_way = Unacknowledged::new(live.connection().clone());
@@ -140,6 +150,7 @@ impl Gate {
             unlooked: 0,
             data_total: metrics::counter!("kouan_data_bytes_total"),
             counted,
+            needs_receipts,
         }
     }
 
@@ -164,7 +175,7 @@ impl Gate {
             return Poll::Ready(Err(GateError::Cut(reason)));
         }
         let needed = self.passed.saturating_add(bytes);
-        let window = self.gateway.config.limits.grant_bytes;
+        let window = self.gateway.config.limits.window(self.needs_receipts);
         loop {
             let low = self.granted.saturating_sub(needed) < window / 2 && self.granted < self.total;
             // INVARIANT (counting): no byte passes in a year in which the export is not counted, granted before or not.
@@ -181,7 +192,11 @@ impl Gate {
                 }
                 // Ahead of need: the stream goes on within what is granted.
                 Poll::Pending if needed <= self.granted && !turned => break,
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    // A consumer can only acknowledge what is on record as delivered, and the grant may wait for that.
+                    self.record();
+                    return Poll::Pending;
+                }
             }
         }
         // INVARIANT (INV-1): nothing passes beyond the durable grants.
@@ -216,11 +231,21 @@ impl Gate {
         self.counted.add_wire(sent);
     }
 
+    /// Has what the peer has acknowledged recorded, where a receipt may be waited for.
+    fn record(&mut self) {
+        if self.needs_receipts {
+            self.under_way.acknowledge(&mut self.counted);
+            if !self.counted.is_empty() {
+                self.gateway.settler.settle(self.counted.take());
+            }
+        }
+    }
+
     fn grant(&mut self, to: u64) -> Granting {
         let (gateway, lease) = (Arc::clone(&self.gateway), Arc::clone(&self.lease));
         let ranges = self.plan.ranges(self.granted, to);
         let representation = self.plan.representation.clone();
-        let settlement = self.counted.take();
+        let mut settlement = self.counted.take();
         let connection = self.live.connection().clone();
         let (principal, turns) = (self.principal.clone(), self.turns);
         Box::pin(async move {
@@ -234,10 +259,20 @@ impl Gate {
                 return Err(GateError::Draining);
             }
             let lines = Lines { lease: &lease, representation: &representation, ranges: &ranges };
-            for _ in 0..TURN_ATTEMPTS_MAX {
+            let (begun, mut moved) = (Instant::now(), 0);
+            loop {
                 match attempt(&gateway, &principal, &lines, &settlement, turns).await {
                     Ok(turns) => return Ok((to, turns)),
-                    Err(Failure::Moved) => {}
+                    Err(Failure::Moved) if moved < TURN_ATTEMPTS_MAX => moved += 1,
+                    Err(Failure::Moved) => break,
+                    Err(Failure::Unreceipted) => {
+                        // Recorded without the grant, so that it can be acknowledged.
+                        gateway.settler.settle(settlement.take());
+                        if begun.elapsed() > RECEIPT_WAIT {
+                            return Err(GateError::Unreceipted);
+                        }
+                        tokio::time::sleep(RECEIPT_LOOK).await;
+                    }
                     Err(Failure::Final { error, settled }) => {
                         // What was delivered before stays delivered, whatever became of the lease.
                         if !settled {
@@ -264,6 +299,8 @@ struct Lines<'a> {
 enum Failure {
     /// What the new year's decision relied on has changed: decide again.
     Moved,
+    /// Too much is out without a receipt: nothing was recorded.
+    Unreceipted,
     /// For good; `settled` if the deliveries so far were recorded with it.
     Final { error: GateError, settled: bool },
 }
@@ -302,6 +339,7 @@ async fn attempt(
         (Ok(_), None) => Ok(turns),
         (Ok(_), Some(reason)) => Err(Failure::Final { error: GateError::Cut(reason), settled: true }),
         (Err(CommitError::Conflict(Expect::LeaseActive { .. })), _) => Err(unsettled(GateError::LeaseEnded)),
+        (Err(CommitError::Conflict(Expect::Receipted { .. })), _) => Err(Failure::Unreceipted),
         (Err(CommitError::Conflict(_)), _) => Err(Failure::Moved),
         (Err(error), _) => {
             tracing::error!(lease = %lease.id, error = %error, "a grant was not recorded");
@@ -313,6 +351,8 @@ async fn attempt(
 impl Drop for Gate {
     fn drop(&mut self) {
         let under_way = std::mem::replace(&mut self.under_way, Unacknowledged::new(self.live.connection().clone()));
+        // What was granted and never handed over is provably still here. A grant that is being recorded is not known yet.
+        self.counted.add_unsent(self.granted.saturating_sub(self.passed));
         self.gateway.settler.settle_when_acknowledged(&self.gateway.tasks, self.counted.take(), under_way);
     }
 }

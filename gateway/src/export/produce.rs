@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use catalog::Digest;
+use catalog::{Digest, FileIndex};
 use gateway_ledger::IntervalSet;
 use gateway_stream::batches::{Batch, BatchError, Projection, RowGroupReader};
 use gateway_stream::frame::IntegrityError;
@@ -23,7 +23,7 @@ pub struct Encoded<M> {
     /// What is sent.
     pub messages: Vec<M>,
     /// Stored bytes of units that it stands for.
-    pub units: Vec<(Digest, IntervalSet)>,
+    pub units: Vec<(Arc<FileIndex>, IntervalSet)>,
 }
 
 /// Why a stream cannot go on.
@@ -58,7 +58,7 @@ pub struct Task {
 struct Producer<F> {
     leaves: Vec<usize>,
     tasks: VecDeque<Task>,
-    open: Option<(Digest, RowGroupReader)>,
+    open: Option<(Arc<FileIndex>, RowGroupReader)>,
     /// Of the file that is being read: making one costs as much as its footer is long.
     projection: Option<(Digest, Arc<Projection>)>,
     encode: F,
@@ -67,11 +67,11 @@ struct Producer<F> {
 impl<M, F: FnMut(&Batch) -> Result<Vec<M>, ProduceError>> Producer<F> {
     fn next(&mut self) -> Option<Result<Encoded<M>, ProduceError>> {
         loop {
-            if let Some((sha256, reader)) = self.open.as_mut() {
+            if let Some((index, reader)) = self.open.as_mut() {
                 match reader.next() {
                     Some(batch) => {
-                        let sha256 = *sha256;
-                        return Some(batch.map_err(Into::into).and_then(|batch| self.encoded(sha256, &batch)));
+                        let index = Arc::clone(index);
+                        return Some(batch.map_err(Into::into).and_then(|batch| self.encoded(index, &batch)));
                     }
                     None => self.open = None,
                 }
@@ -85,7 +85,7 @@ impl<M, F: FnMut(&Batch) -> Result<Vec<M>, ProduceError>> Producer<F> {
             let opened =
                 self.projection(&file).and_then(|projection| RowGroupReader::open(projection, &file.bytes, row_group));
             match opened {
-                Ok(reader) => self.open = Some((file.index.sha256, reader)),
+                Ok(reader) => self.open = Some((Arc::clone(&file.index), reader)),
                 Err(error) => {
                     self.tasks.clear();
                     return Some(Err(error.into()));
@@ -104,13 +104,13 @@ impl<M, F: FnMut(&Batch) -> Result<Vec<M>, ProduceError>> Producer<F> {
         Ok(made)
     }
 
-    fn encoded(&mut self, sha256: Digest, batch: &Batch) -> Result<Encoded<M>, ProduceError> {
+    fn encoded(&mut self, index: Arc<FileIndex>, batch: &Batch) -> Result<Encoded<M>, ProduceError> {
         let messages = (self.encode)(batch)?;
         let mut units = IntervalSet::default();
         for part in &batch.delivered {
             units.insert(part.range.clone());
         }
-        Ok(Encoded { messages, units: vec![(sha256, units)] })
+        Ok(Encoded { messages, units: vec![(index, units)] })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use catalog::{Digest, LeaseId};
+use catalog::{Digest, FileIndex, LeaseId};
 use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{Lease, Records, Transaction, Write};
 use tokio::sync::{mpsc, oneshot};
@@ -22,20 +22,22 @@ const SETTLED_WAIT_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Settlement {
     lease: Arc<Lease>,
-    units: BTreeMap<Digest, IntervalSet>,
+    units: BTreeMap<Digest, (Arc<FileIndex>, IntervalSet)>,
     wire_bytes: u64,
+    unsent_bytes: u64,
 }
 
 impl Settlement {
     /// Nothing delivered yet.
     pub const fn new(lease: Arc<Lease>) -> Self {
-        Self { lease, units: BTreeMap::new(), wire_bytes: 0 }
+        Self { lease, units: BTreeMap::new(), wire_bytes: 0, unsent_bytes: 0 }
     }
 
     /// Adds what a frame handed over.
     pub fn add(&mut self, handed: Handed) {
-        for (file, intervals) in handed.units {
-            self.units.entry(file).or_default().union_with(&intervals);
+        for (index, intervals) in handed.units {
+            let (_, units) = self.units.entry(index.sha256).or_insert_with(|| (index, IntervalSet::new()));
+            units.union_with(&intervals);
         }
         self.wire_bytes = self.wire_bytes.saturating_add(handed.bytes);
     }
@@ -43,6 +45,16 @@ impl Settlement {
     /// Adds bytes that were sent but count for nothing.
     pub fn add_wire(&mut self, bytes: u64) {
         self.wire_bytes = self.wire_bytes.saturating_add(bytes);
+    }
+
+    /// Adds granted bytes that were never handed over: they provably did not leave.
+    pub fn add_unsent(&mut self, bytes: u64) {
+        self.unsent_bytes = self.unsent_bytes.saturating_add(bytes);
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.wire_bytes == 0 && self.units.is_empty() && self.unsent_bytes == 0
     }
 
     /// Forgets everything; gives how many bytes were sent.
@@ -54,33 +66,39 @@ impl Settlement {
     /// Takes everything out.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        let taken = self.clone();
-        self.clear();
-        taken
+        let empty = Self::new(Arc::clone(&self.lease));
+        std::mem::replace(self, empty)
     }
 
     /// The writes that record it, in `period`.
     pub fn writes(&self, period: Month) -> Vec<Write> {
-        let mut wire_bytes = self.wire_bytes;
-        if wire_bytes == 0 && self.units.is_empty() {
-            return Vec::new();
-        }
         let mut writes = Vec::new();
-        let empty = BTreeMap::from([(Digest::from_bytes([0; 32]), IntervalSet::default())]);
-        let units = if self.units.is_empty() { &empty } else { &self.units };
-        for (file, intervals) in units {
+        let mut wire_bytes = self.wire_bytes;
+        let mut units: Vec<_> = self
+            .units
+            .iter()
+            .map(|(file, (index, intervals))| (*file, Some(Arc::clone(index)), intervals.clone()))
+            .collect();
+        if units.is_empty() && wire_bytes > 0 {
+            units.push((Digest::from_bytes([0; 32]), None, IntervalSet::new()));
+        }
+        for (file, index, intervals) in units {
             writes.push(Write::Delivered {
                 lease: self.lease.id.clone(),
                 agreement: self.lease.agreement.clone(),
                 dataset: self.lease.dataset.clone(),
                 version: self.lease.version.clone(),
-                file: *file,
+                file,
+                index,
                 period,
-                intervals: intervals.clone(),
+                intervals,
                 rows: None,
                 // Wire bytes belong to the response, not to a file: they go with the first.
                 wire_bytes: std::mem::take(&mut wire_bytes),
             });
+        }
+        if self.unsent_bytes > 0 {
+            writes.push(Write::Unsent { lease: self.lease.id.clone(), bytes: self.unsent_bytes });
         }
         writes
     }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use catalog::Digest;
+use catalog::FileIndex;
 use gateway_ledger::IntervalSet;
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
@@ -36,7 +37,7 @@ pub struct StreamBody {
     tail: Option<Bytes>,
     /// Units that the queued frames stand for: handed over with the last of them, so that a batch that breaks off counts
     /// for nothing.
-    units: Vec<(Digest, IntervalSet)>,
+    units: Vec<(Arc<FileIndex>, IntervalSet)>,
     on_integrity: Option<IntegrityHook>,
     ending: Ending,
     done: bool,
@@ -98,7 +99,7 @@ fn status(error: &BodyError) -> Status {
     let message = error.to_string();
     match error {
         BodyError::Gate(GateError::Cut(_)) => Status::permission_denied(message),
-        BodyError::Gate(GateError::LeaseEnded) => Status::failed_precondition(message),
+        BodyError::Gate(GateError::LeaseEnded | GateError::Unreceipted) => Status::failed_precondition(message),
         BodyError::Gate(GateError::Draining | GateError::Records) => Status::unavailable(message),
         BodyError::Integrity(_) => Status::data_loss("the stored bytes are not what was inspected"),
     }

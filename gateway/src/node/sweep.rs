@@ -1,4 +1,5 @@
-//! The sweeper: closes leases that have expired, each with its leaf; counts repeated refusals at the close of their window.
+//! The sweeper: closes leases that have expired, each with its leaf; releases what is held for leases that have ended; counts
+//! repeated refusals at the close of their window; closes months.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,11 +45,12 @@ async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
     let reservations = gateway.scan(|reader| reader.reservations()).await?;
     metrics::gauge!("kouan_reservations").set(u32::try_from(reservations).unwrap_or(u32::MAX));
-    let (expired, unclosed, refusals) = gateway
+    let (expired, unclosed, held, refusals) = gateway
         .scan(move |reader| {
             Ok((
                 reader.expired_leases(now, AT_ONCE)?,
                 reader.unclosed_leases(AT_ONCE)?,
+                reader.held_leases(AT_ONCE)?,
                 reader.denials_due(now, AT_ONCE)?,
             ))
         })
@@ -57,17 +59,23 @@ async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
         let mut transaction = Transaction::new(now);
         let leaf = transaction.leaf(closing(gateway, &row)?);
         transaction.writes.push(Write::LeaseState {
-            lease: row.lease.id,
+            lease: row.lease.id.clone(),
             state: LeaseState::Closed,
             reason: Some("expired".to_owned()),
             leaf: Some(leaf),
         });
+        transaction.writes.push(Write::Release { lease: row.lease.id });
         commit(gateway, transaction).await?;
     }
     for row in unclosed {
         let mut transaction = Transaction::new(now);
         let leaf = transaction.leaf(closing(gateway, &row)?);
         transaction.writes.push(Write::LeaseLeaf { lease: row.lease.id, leaf });
+        commit(gateway, transaction).await?;
+    }
+    for lease in held {
+        let mut transaction = Transaction::new(now);
+        transaction.writes.push(Write::Release { lease });
         commit(gateway, transaction).await?;
     }
     for row in refusals {
@@ -81,7 +89,7 @@ async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
         transaction.writes.push(Write::DenialClosed { key: row.key, first: row.leaf });
         commit(gateway, transaction).await?;
     }
-    Ok(())
+    super::close::close(gateway, now).await
 }
 
 /// The leaf that closes a lease: its totals, and a commitment to the set of its grants.
@@ -103,6 +111,7 @@ fn closing(gateway: &Shared, row: &LeaseRow) -> Result<Map<String, Value>, Probl
     members.insert("grants".to_owned(), json!({"count": set.len(), "digest": Digest::of(set.join("\n").as_bytes())}));
     // As strings: canonical JSON has no integers above 2^53.
     members.insert("granted_bytes".to_owned(), json!(row.granted_bytes.to_string()));
+    members.insert("egress_bytes".to_owned(), json!(row.granted_bytes.saturating_sub(row.unsent_bytes).to_string()));
     members.insert("sent_bytes".to_owned(), json!(lease.sent_bytes.to_string()));
     members.insert("unit_bytes".to_owned(), json!(lease.unit_bytes.to_string()));
     Ok(members)

@@ -100,29 +100,17 @@ pub fn refuse_where(filter: Option<&str>) -> Result<(), Problem> {
 
 /// Bytes of the files with only `columns`, stored bytes of their units, and the price of all of it in minor units.
 pub fn size(gateway: &Shared, resolved: &Resolved, columns: &[String]) -> Result<(u64, u64, i64), Problem> {
-    let (mut bytes, mut unit_bytes) = (0, 0);
-    let mut units = Vec::new();
-    for file in &resolved.files {
-        let leaves = leaf_numbers(resolved, columns);
-        if leaves.is_empty() {
-            continue;
-        }
+    let mut bytes = 0;
+    let leaves = leaf_numbers(resolved, columns);
+    for file in resolved.files.iter().filter(|_| !leaves.is_empty()) {
         let representation = gateway
             .files
             .representation(file, &leaves)
             .map_err(|error| Problem::new(Code::BadInput, error.to_string()))?;
         bytes += representation.bytes();
-        unit_bytes += representation.unit_bytes();
-        let wanted = |unit: &&catalog::file_index::Unit| {
-            usize::try_from(unit.column).is_ok_and(|column| leaves.binary_search(&column).is_ok())
-        };
-        units.extend(file.index.units.iter().filter(wanted).copied());
     }
-    let rows = resolved.files.iter().map(|file| file.index.rows()).sum();
-    let price = &resolved.version.manifest.offer.price;
-    let amount = gateway_ledger::price::quote(price, &units, rows)
-        .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
-    Ok((bytes, unit_bytes, amount.0))
+    let quote = crate::admission::quote(resolved, columns)?;
+    Ok((bytes, quote.bytes, quote.amount.0))
 }
 
 /// Positions of `columns` among the version's leaf columns, ascending.

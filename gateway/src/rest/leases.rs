@@ -7,14 +7,14 @@ use catalog::{Digest, LeaseId, ParticipantId};
 use gateway_api::catalog::Reason;
 use gateway_api::exchange::{LeaseList, LeaseView};
 use gateway_api::{Code, Problem};
-use gateway_store::{DocKind, Lease, LeaseFilter, LeaseState};
+use gateway_store::{DocKind, Lease, LeaseFilter, LeaseRow, LeaseState};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::change::{Change, Repeatable, execute, execute_value, reason};
 use super::dual::{Signature, sign};
 use super::lifecycle::Nothing;
-use super::{Caller, Posted, Refused, json_response};
+use super::{Caller, Posted, Refused, acks, json_response};
 use crate::admission::standing::{self, StandingCut};
 use crate::authz::{Action, Scope, authorise};
 use crate::clock;
@@ -41,6 +41,8 @@ pub fn view(lease: &Lease) -> LeaseView {
         mechanism: lease.mechanism.clone(),
         release: lease.release.clone(),
         reason: lease.reason.clone(),
+        egress_bytes: None,
+        receipts: None,
     }
 }
 
@@ -107,22 +109,33 @@ pub async fn list(
 }
 
 fn find(gateway: &Shared, caller: &Caller, scope: &Scope, id: &str) -> Result<Lease, Problem> {
+    find_row(gateway, caller, scope, id).map(|row| row.lease)
+}
+
+fn find_row(gateway: &Shared, caller: &Caller, scope: &Scope, id: &str) -> Result<LeaseRow, Problem> {
     let missing = || {
         Problem::new(Code::NotFound, format!("there is no lease `{}` for you", id.chars().take(64).collect::<String>()))
     };
     let id = LeaseId::parse(id).map_err(|_| missing())?;
     let row = gateway.look(|reader| reader.lease(&id))?.ok_or_else(missing)?;
-    let lease = row.lease;
+    let lease = &row.lease;
     let visible = scope.covers_any([&lease.participant, &lease.provider])
         && (!own_only(caller) || lease.principal == caller.principal.keyed(&gateway.secrets));
-    if visible { Ok(lease) } else { Err(missing()) }
+    if visible { Ok(row) } else { Err(missing()) }
 }
 
-/// `GET /v1/leases/{id}`: also why it was cut, for whoever's stream broke off.
+/// `GET /v1/leases/{id}`: also why it was cut, for whoever's stream broke off, and what its consumer has signed for.
 pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refused> {
     let scope = caller.may(Action::ReadLeases)?;
     gateway.settler.settled().await;
-    Ok(json_response(StatusCode::OK, &view(&find(&gateway, &caller, &scope, &id)?)))
+    let row = find_row(&gateway, &caller, &scope, &id)?;
+    let receipts = gateway.look(|reader| reader.receipts(&row.lease.id))?;
+    let shown = LeaseView {
+        egress_bytes: Some(row.granted_bytes.saturating_sub(row.unsent_bytes)),
+        receipts: Some(receipts.iter().map(|receipt| acks::view(&row.lease.id, receipt)).collect()),
+        ..view(&row.lease)
+    };
+    Ok(json_response(StatusCode::OK, &shown))
 }
 
 /// `POST /v1/leases/{id}/cut`: recorded, then ended on the wire. It stands until two officers of an authority lift it.

@@ -9,8 +9,8 @@ use axum::response::Response;
 use catalog::{AgreementId, Digest, FileIndex, ParticipantId};
 use gateway_api::{Code, Problem};
 use gateway_ledger::Month;
-use gateway_ledger::statement::{AgreementUse, Delivery, Pull, Statement, statements};
-use gateway_store::DeliveredFilter;
+use gateway_ledger::statement::{AgreementUse, Delivery, PostedLine, Statement, statements};
+use gateway_store::{DeliveredFilter, PostingFilter};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -67,7 +67,7 @@ pub async fn get(
         .collect();
     let body = json!({
         "participant": participant, "period": month, "statements": made, "parties": parties, "made": clock::text(caller.now),
-        "evidence": "sent: handed to the consumer's connection; receipts come with a later release",
+        "evidence": "sent: acknowledged by the kernel of the consumer's side; receipt: signed for by the consumer",
     });
     Ok(json_response(StatusCode::OK, &body))
 }
@@ -93,7 +93,8 @@ pub async fn made(
             for id in ids {
                 let filter =
                     DeliveredFilter { agreement: Some(id.clone()), through: Some(month), ..DeliveredFilter::default() };
-                found.push((id.clone(), reader.delivered(&filter)?, reader.billed_leases(&id)?));
+                let posted = PostingFilter { agreement: Some(id.clone()), period: Some(month) };
+                found.push((id, reader.delivered(&filter)?, reader.postings(&posted)?));
             }
             Ok(found)
         })
@@ -113,7 +114,7 @@ pub async fn made(
     }
     let uses: Vec<AgreementUse<'_>> = rows
         .iter()
-        .filter_map(|(id, delivered, leases)| {
+        .filter_map(|(id, delivered, posted)| {
             let agreement = agreements.iter().find(|agreement| agreement.id == *id)?;
             Some(AgreementUse {
                 agreement: &agreement.body,
@@ -126,13 +127,19 @@ pub async fn made(
                         file: row.file,
                         period: row.period,
                         intervals: row.intervals.clone(),
-                        data_bytes: row.data_bytes,
+                        receipted: row.receipted.clone(),
                         wire_bytes: row.wire_bytes,
                     })
                     .collect(),
-                pulls: leases
+                postings: posted
                     .iter()
-                    .filter_map(|row| Some(Pull { version: row.lease.version.clone(), period: row.first_period? }))
+                    .map(|row| PostedLine {
+                        version: row.version.clone(),
+                        period: row.period,
+                        service_period: row.service_period,
+                        split: row.split,
+                        credit_note: row.is_credit_note.then(|| row.reference.clone()),
+                    })
                     .collect(),
             })
         })

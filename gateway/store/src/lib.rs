@@ -29,10 +29,11 @@ pub use objects::{ObjectError, Objects, Spool};
 pub use publisher::{PublishError, Published, Publisher, PublisherOptions};
 pub use reader::{
     Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, GrantRow, LeaseFilter, LeaseRow,
-    Reader, StoredResponse,
+    PostingFilter, PostingRow, Reader, ReceiptRow, StoredResponse,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
 pub use transaction::{
-    Commit, CommitError, Committed, DocChange, DocKind, Expect, Idempotency, LeafRef, PersonKey, Transaction, Write,
+    Commit, CommitError, Committed, DocChange, DocKind, Expect, Idempotency, LeafRef, PersonKey, Receipt, Transaction,
+    Write,
 };
 pub use uploads::{UploadError, Uploads};

@@ -11,12 +11,15 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use crate::records::ReadError;
 use crate::transaction::DocKind;
 
+mod books;
 mod conditions;
 mod counting;
 mod lease;
 mod log;
 mod meter;
 
+pub(crate) use books::balance;
+pub use books::{PostingFilter, PostingRow, ReceiptRow};
 pub use counting::{Counted, DatasetCount};
 pub use lease::{GrantRow, LeaseFilter, LeaseRow};
 pub use meter::{DeliveredFilter, DeliveredRow};

@@ -98,7 +98,7 @@ pub enum ReadError {
 pub struct InDoubt {
     /// Which.
     pub lease: LeaseId,
-    /// Bytes granted: the upper bound of what left.
+    /// Bytes granted and not provably unsent: the upper bound of what left.
     pub granted_bytes: u64,
     /// Bytes recorded as sent.
     pub sent_bytes: u64,

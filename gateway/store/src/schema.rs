@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, LEDGER];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -207,6 +207,87 @@ INSERT INTO share (tally, dataset, version, persons, sensitive, keyset, keyed_se
 DROP TABLE contribution;
 DROP TABLE counter;
 ALTER TABLE lease ADD COLUMN streams INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Double entry and receipts. Balances are kept for reading; the log's `ledger_batch` leaves hold every transfer.
+const LEDGER: &str = "
+ALTER TABLE lease ADD COLUMN quote INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN quote_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN unreceipted_max INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN posted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN pulled INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN unsent_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN doubt_bytes INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX lease_held ON lease (seq) WHERE state <> 'active' AND reserved > posted;
+
+ALTER TABLE delivered ADD COLUMN receipted BLOB NOT NULL DEFAULT x'';
+ALTER TABLE delivered ADD COLUMN receipt_bytes INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE entitlement (
+    seq INTEGER PRIMARY KEY,
+    agreement TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    version TEXT NOT NULL,
+    usage TEXT NOT NULL,
+    sent_bytes INTEGER NOT NULL DEFAULT 0,
+    receipt_bytes INTEGER NOT NULL DEFAULT 0,
+    amount INTEGER NOT NULL DEFAULT 0,
+    fee INTEGER NOT NULL DEFAULT 0,
+    tax INTEGER NOT NULL DEFAULT 0,
+    credited_amount INTEGER NOT NULL DEFAULT 0,
+    credited_fee INTEGER NOT NULL DEFAULT 0,
+    credited_tax INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (agreement, dataset, version)
+);
+
+CREATE TABLE posting (
+    seq INTEGER PRIMARY KEY,
+    entitlement INTEGER NOT NULL REFERENCES entitlement (seq),
+    code TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    period TEXT NOT NULL,
+    service_period TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    fee INTEGER NOT NULL,
+    tax INTEGER NOT NULL,
+    unit_bytes INTEGER NOT NULL,
+    leaf INTEGER NOT NULL,
+    at INTEGER NOT NULL
+);
+CREATE INDEX posting_line ON posting (entitlement, period);
+CREATE INDEX posting_period ON posting (period);
+
+CREATE TABLE subscribed (agreement TEXT NOT NULL, period TEXT NOT NULL, PRIMARY KEY (agreement, period)) WITHOUT ROWID;
+
+CREATE TABLE balance (
+    currency TEXT NOT NULL,
+    account TEXT NOT NULL,
+    debits INTEGER NOT NULL,
+    credits INTEGER NOT NULL,
+    pending_debits INTEGER NOT NULL,
+    pending_credits INTEGER NOT NULL,
+    PRIMARY KEY (currency, account)
+) WITHOUT ROWID;
+
+CREATE TABLE closed_period (period TEXT PRIMARY KEY, leaf INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE receipt (
+    seq INTEGER PRIMARY KEY,
+    lease INTEGER NOT NULL REFERENCES lease (seq),
+    number INTEGER NOT NULL,
+    ack BLOB NOT NULL,
+    body BLOB NOT NULL,
+    evidence BLOB NOT NULL,
+    unit_bytes INTEGER NOT NULL,
+    new_bytes INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    leaf INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    UNIQUE (lease, number)
+);
 ";
 
 /// Brings the database up to this version. Returns whether it was empty before.

@@ -6,9 +6,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use catalog::{AgreementId, DatasetId, Digest, LeaseId, ParticipantId, VersionName};
+use catalog::{AgreementId, DatasetId, Digest, FileIndex, LeaseId, Minor, ParticipantId, VersionName};
 use gateway_audit::LeafError;
-use gateway_ledger::{Contribution, IntervalSet, Keyset, Month};
+use gateway_ledger::{Contribution, IntervalSet, Keyset, Month, Quote};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -22,6 +22,9 @@ pub const WRITES_MAX: usize = 4096;
 
 /// Largest document, response or facts blob, in bytes.
 pub const BLOB_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The most that may be granted without a receipt where the offer asks for receipts (LEDGER.md, "Pay-as-you-ack").
+pub const UNRECEIPTED_BYTES_MAX: u64 = 256 << 20;
 
 /// Length of the window in which the same refusal answers with the first leaf (INTERFACE.md, "Log leaf").
 pub const DENIAL_WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
@@ -152,6 +155,15 @@ pub enum Write {
         /// The decision's leaf.
         leaf: LeafRef,
     },
+    /// What a lease may cost and what it needs: before its first grant, in the commit that puts it.
+    Terms {
+        /// Which lease.
+        lease: LeaseId,
+        /// What is held as grants grow.
+        quote: Quote,
+        /// Where the offer asks for receipts: how many bytes may be granted beyond them.
+        unreceipted_bytes_max: Option<u64>,
+    },
     /// Lets `range` of a representation leave (INV-1). A conflict unless the lease is active and not expired.
     Grant {
         /// Under which lease.
@@ -162,7 +174,8 @@ pub enum Write {
         range: Range<u64>,
     },
     /// Unit bytes were delivered. What no earlier delivery of the entitlement (agreement × version) covered is added
-    /// to `period`; the rest only counts as sent. Allowed in every state of the lease: bytes may precede a cut.
+    /// to `period`; the rest only counts as sent. Allowed in every state of the lease: bytes may precede a cut. Where the
+    /// offer asks for no receipts, what falls due is posted in the same commit.
     Delivered {
         /// Under which lease.
         lease: LeaseId,
@@ -174,6 +187,8 @@ pub enum Write {
         version: VersionName,
         /// SHA-256 of the stored file.
         file: Digest,
+        /// Its index; needed where there are intervals.
+        index: Option<Arc<FileIndex>>,
         /// Month in Asia/Shanghai.
         period: Month,
         /// Bytes of the stored file, of units only.
@@ -182,6 +197,45 @@ pub enum Write {
         rows: Option<u64>,
         /// Bytes on the wire, retries included.
         wire_bytes: u64,
+    },
+    /// Granted bytes that provably did not leave: the egress meter is what was granted less these.
+    Unsent {
+        /// Under which lease.
+        lease: LeaseId,
+        /// How many.
+        bytes: u64,
+    },
+    /// A consumer's verified acknowledgement. A conflict unless it is the lease's next and everything it names was
+    /// delivered. Where the offer asks for receipts, what falls due is posted in the same commit.
+    Receipt(Box<Receipt>),
+    /// Releases what is held for a lease that has ended and is not posted.
+    Release {
+        /// Which lease.
+        lease: LeaseId,
+    },
+    /// Takes back a part of what an entitlement has posted.
+    CreditNote {
+        /// Its id, which postings refer to.
+        id: String,
+        /// Under which agreement.
+        agreement: AgreementId,
+        /// Of which dataset.
+        dataset: DatasetId,
+        /// Which version.
+        version: VersionName,
+        /// How much.
+        amount: Minor,
+        /// The month whose postings are wrong; the note itself is posted to the open one.
+        service_period: Month,
+    },
+    /// Closes a month after its time has come; a conflict if its postings are not `postings`.
+    PeriodClose {
+        /// Which month.
+        period: Month,
+        /// How many postings the leaf commits to.
+        postings: u64,
+        /// The `period_close` leaf.
+        leaf: LeafRef,
     },
     /// Ends an active lease; a conflict if it is not.
     LeaseState {
@@ -291,6 +345,25 @@ pub enum Write {
     },
 }
 
+/// An acknowledgement on its way into the store.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// Under which lease.
+    pub lease: LeaseId,
+    /// Its number under the lease, from 1.
+    pub number: u64,
+    /// Digest of the signed bytes.
+    pub ack: Digest,
+    /// The acknowledgement, canonical JSON.
+    pub body: Vec<u8>,
+    /// Signature and certificate, sealed by the caller.
+    pub evidence: Vec<u8>,
+    /// Stored bytes of the units it names, each file once.
+    pub units: Vec<(Arc<FileIndex>, IntervalSet)>,
+    /// The `receipt` leaf.
+    pub leaf: LeafRef,
+}
+
 /// A condition under which a transaction may be written. When it fails, read again and decide again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
@@ -323,6 +396,32 @@ pub enum Expect {
     LeaseActive {
         /// Which.
         lease: LeaseId,
+    },
+    /// Enough of what was granted is receipted for another grant.
+    Receipted {
+        /// Which lease.
+        lease: LeaseId,
+    },
+    /// The next acknowledgement of the lease has this number.
+    NextAck {
+        /// Which lease.
+        lease: LeaseId,
+        /// The number.
+        number: u64,
+    },
+    /// The units were delivered under the lease's entitlement.
+    Delivered {
+        /// Which lease.
+        lease: LeaseId,
+        /// Of which file.
+        file: Digest,
+    },
+    /// A month is open and has so many postings.
+    Postings {
+        /// Which month.
+        period: Month,
+        /// How many.
+        postings: u64,
     },
     /// No window for this refusal is open at `at`.
     NoDenial {

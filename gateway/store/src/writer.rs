@@ -14,11 +14,14 @@ use crate::durable::sync_failed;
 use crate::transaction::{Commit, CommitError, Committed, DocChange, Transaction};
 
 mod apply;
+mod books;
 mod counting;
+mod entitlement;
 mod expect;
 mod lease;
 mod meter;
 mod queue;
+mod receipt;
 
 pub(crate) use apply::{stored, window_ms};
 pub(crate) use queue::{Job, Queue};
@@ -76,6 +79,8 @@ pub(crate) struct Head {
     /// Time of the last leaf, in milliseconds; leaves never go back.
     pub(crate) at_ms: i64,
     pub(crate) revision: u64,
+    /// Batches of transfers written by this process.
+    pub(crate) batches: u64,
 }
 
 /// Why a transaction was not written.
@@ -164,6 +169,9 @@ impl Writer {
                     }
                 };
                 answers.push((reply, result));
+            }
+            if head.batches != self.head.batches {
+                books::check(&self.connection)?;
             }
             let revision = stored(head.revision);
             self.connection.prepare_cached("UPDATE head SET revision = ?1")?.execute([revision])?;

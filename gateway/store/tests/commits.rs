@@ -5,17 +5,15 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::redundant_closure_for_method_calls,
-    clippy::single_range_in_vec_init
+    clippy::redundant_closure_for_method_calls
 )]
 
 use std::sync::{Arc, Mutex};
 
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId, VersionName};
-use gateway_ledger::{IntervalSet, Month};
 use gateway_store::{
-    CommitError, DeliveredFilter, DocKind, Expect, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError,
-    OpenOptions, Records, Transaction, Write,
+    CommitError, DocKind, Expect, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError, OpenOptions,
+    Records, Transaction, Write,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -316,77 +314,6 @@ fn one_lease_lives_per_key_and_only_it_grants() {
     assert_eq!(rest.iter().map(|row| row.lease.id.as_str()).collect::<Vec<_>>(), ["l-1"]);
     let nobody = LeaseFilter { party: Some(ParticipantId::parse("cuhk").unwrap()), ..LeaseFilter::default() };
     assert!(records.read(|reader| reader.leases(&nobody, None, 10)).unwrap().is_empty());
-}
-
-#[test]
-fn nothing_is_delivered_twice_in_any_period() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = open(&dir);
-    let (one, two) = (lease("l-1", "one"), lease("l-2", "two"));
-    for lease in [&one, &two] {
-        put_lease(&records, lease, now()).unwrap();
-    }
-    let deliver = |lease: &Lease, period: &str, ranges: &[std::ops::Range<u64>], wire_bytes| {
-        let write = Write::Delivered {
-            lease: lease.id.clone(),
-            agreement: lease.agreement.clone(),
-            dataset: lease.dataset.clone(),
-            version: lease.version.clone(),
-            file: Digest::of(b"file"),
-            period: Month::parse(period).unwrap(),
-            intervals: ranges.iter().cloned().collect(),
-            rows: None,
-            wire_bytes,
-        };
-        commit(&records, write).unwrap();
-    };
-    deliver(&one, "2026-11", &[0..100], 120);
-    deliver(&one, "2026-11", &[50..150], 110); // overlaps
-    deliver(&two, "2026-11", &[0..150], 150); // another lease of the entitlement
-    deliver(&one, "2026-12", &[140..160, 10..20], 30); // another month
-    deliver(&one, "2026-12", &[140..160], 20);
-    deliver(&one, "2026-11", &[155..165], 10); // a late report
-    let rows = records.read(|reader| reader.delivered(&DeliveredFilter::default())).unwrap();
-    let found: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            let intervals: Vec<_> = row.intervals.iter().collect();
-            (row.period.to_string(), intervals, row.unit_bytes, row.data_bytes, row.wire_bytes)
-        })
-        .collect();
-    assert_eq!(
-        found,
-        [
-            ("2026-11".to_owned(), vec![0..150, 160..165], 155, 360, 390),
-            ("2026-12".to_owned(), vec![150..160], 10, 50, 50),
-        ]
-    );
-    let both = rows[0].intervals.union(&rows[1].intervals);
-    assert_eq!(both, IntervalSet::from(0..165));
-    let (first, second) =
-        records.read(|reader| Ok((reader.lease(&one.id)?.unwrap(), reader.lease(&two.id)?.unwrap()))).unwrap();
-    assert_eq!((first.lease.sent_bytes, first.lease.unit_bytes), (290, 165));
-    assert_eq!((second.lease.sent_bytes, second.lease.unit_bytes), (150, 0));
-    // A pull that brought nothing new is still a pull of November.
-    assert_eq!(second.first_period.unwrap().to_string(), "2026-11");
-    assert_eq!(records.read(|reader| reader.billed_leases(&one.agreement)).unwrap().len(), 2);
-    let through = DeliveredFilter { through: Some(Month::parse("2026-11").unwrap()), ..DeliveredFilter::default() };
-    assert_eq!(records.read(|reader| reader.delivered(&through)).unwrap().len(), 1);
-    let mut stranger = lease("l-3", "three");
-    stranger.id = one.id.clone();
-    stranger.agreement = AgreementId::parse("a-2").unwrap();
-    let write = Write::Delivered {
-        lease: stranger.id,
-        agreement: stranger.agreement,
-        dataset: stranger.dataset,
-        version: stranger.version,
-        file: Digest::of(b"file"),
-        period: Month::parse("2026-11").unwrap(),
-        intervals: IntervalSet::new(),
-        rows: None,
-        wire_bytes: 0,
-    };
-    assert!(matches!(commit(&records, write), Err(CommitError::Invalid(_))));
 }
 
 #[test]

@@ -416,6 +416,7 @@ fn a_used_stream_keeps_its_reservation_whatever_is_known_of_its_bytes() {
             dataset: lease.dataset.clone(),
             version: lease.version.clone(),
             file: Digest::of(b"file"),
+            index: None,
             period: Month::of(now()),
             intervals: IntervalSet::new(),
             rows: None,

@@ -8,6 +8,8 @@ use crate::checkpoint::Checkpoint;
 use crate::note::VerifierKey;
 use crate::tree::NodeHash;
 
+use super::VerifyError;
+
 /// What a verified log rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,6 +179,11 @@ impl Found {
     pub(super) fn new(what: Fault, file: String, index: Option<u64>, expected: String, got: String) -> Self {
         let rank = index.unwrap_or(u64::MAX);
         Self { finding: VerifyFinding { what, file, index, expected, got }, rank }
+    }
+
+    /// For whoever needs the file and not a report.
+    pub(super) fn into_error(self) -> VerifyError {
+        VerifyError::Read { path: self.finding.file.clone(), why: self.finding.to_string() }
     }
 
     pub(super) fn missing(file: String, index: Option<u64>) -> Self {

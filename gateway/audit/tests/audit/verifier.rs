@@ -1,7 +1,7 @@
 //! What the verifier says of logs that were rewritten, shortened or badly written.
 
 use gateway_audit::tiles::{TileBuilder, TileError, TilePath, bundle_entries, encode_entry};
-use gateway_audit::verify::{Fault, LogFiles, Trust, VerifyOptions, verify_log};
+use gateway_audit::verify::{Fault, LogFiles, Trust, VerifyError, VerifyOptions, for_each_entry, verify_log};
 use gateway_audit::{Ed25519Signer, LeafDraft, LeafKind, Signer as _, VerifyReport};
 
 use super::memory_log::{Files, MemoryLog, ORIGIN, at, decision, small_leaf, verify};
@@ -28,6 +28,21 @@ fn sizes_around_tiles_verify() {
         let report = log_of(&leaves(size)).verify();
         assert!(report.ok, "{size}: {report:?}");
         assert_eq!(report.checked.entries, u64::try_from(size).unwrap());
+    }
+}
+
+#[test]
+fn every_entry_is_read_in_order_or_the_missing_file_is_named() {
+    let entries = leaves(600);
+    let mut log = log_of(&entries);
+    let mut read = Vec::new();
+    let size = for_each_entry(&log.files, |index, entry| read.push((index, entry.to_vec()))).unwrap();
+    assert_eq!(size, 600);
+    assert_eq!(read, (0..).zip(entries).collect::<Vec<_>>());
+    for gone in ["tile/entries/001", "checkpoint"] {
+        log.files.all.remove(gone);
+        let VerifyError::Read { path, .. } = for_each_entry(&log.files, |_, _| ()).unwrap_err();
+        assert_eq!(path, gone);
     }
 }
 

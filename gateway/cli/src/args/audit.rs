@@ -31,6 +31,8 @@ pub enum AuditCommand {
     Proof(ProofArgs),
     /// Verify a log offline and name the first thing that is wrong
     Verify(VerifyArgs),
+    /// Make the ledger's balances again from a log's entries, offline, and say their digest
+    Rebuild(VerifyArgs),
     /// Copy the log for an auditor, so that `verify` works without the gateway
     Export(ExportArgs),
     /// The last entries

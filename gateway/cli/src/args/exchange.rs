@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use catalog::{AgreementId, LeaseId, Purpose};
+use catalog::{AgreementId, LeaseId, Purpose, VersionName};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::connect::ConnectArgs;
@@ -41,6 +41,29 @@ pub enum AgreementCommand {
     End {
         /// Agreement id
         id: AgreementId,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
+    /// Take back a part of what was posted under it (two compliance officers of an authority)
+    Credit {
+        /// Agreement id
+        id: AgreementId,
+        /// Version of the dataset
+        #[arg(long)]
+        version: VersionName,
+        /// Minor units (fen, cents)
+        #[arg(long, value_name = "FEN")]
+        amount: u64,
+        /// Currency of the agreement
+        #[arg(long, default_value = "CNY")]
+        currency: String,
+        /// The month whose postings are wrong, such as 2026-11
+        #[arg(long, value_name = "MONTH")]
+        period: String,
+        /// Why; a commitment in the log
+        #[arg(long)]
+        reason: String,
         /// Gateway and certificate.
         #[command(flatten)]
         connect: ConnectArgs,

@@ -7,8 +7,8 @@ use super::rest::{self, act, get, items};
 use crate::args::exchange::AgreementCommand;
 use crate::client::{Call, path};
 use crate::error::CommandError;
-use crate::output::plain;
 use crate::output::table::{Table, fields};
+use crate::output::{money, plain};
 use crate::session::{Lines, Session};
 
 pub async fn run(session: &mut Session<'_>, command: &AgreementCommand) -> Result<(), CommandError> {
@@ -55,6 +55,19 @@ pub async fn run(session: &mut Session<'_>, command: &AgreementCommand) -> Resul
             let client = rest::client(session, connect)?;
             let value = act(&client, &["v1", "agreements", id.as_str(), "end"]).await?;
             session.answer(&value, || vec![format!("agreement {id} has ended; live streams under it are cut")])
+        }
+        AgreementCommand::Credit { id, version, amount, currency, period, reason, connect } => {
+            let body = json!({
+                "agreement": id, "version": version, "amount": amount.to_string(), "currency": currency,
+                "period": period, "reason": reason,
+            });
+            let value = rest::client(session, connect)?.json(&Call::post_json("/v1/credit-notes", &body)?).await?;
+            session.answer(&value, || {
+                vec![match value.get("id").and_then(Value::as_str) {
+                    Some(note) => format!("credit note {note} over {} is posted", money(&amount.to_string(), currency)),
+                    None => "noted; a second compliance officer of an authority has to send the same".to_owned(),
+                }]
+            })
         }
         AgreementCommand::ForeignAuthority { id, clear, connect } => {
             let target = path(["v1", "agreements", id.as_str(), "foreign-authority"]);

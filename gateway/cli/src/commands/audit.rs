@@ -1,6 +1,7 @@
 //! `kouan audit …`.
 
 mod export;
+mod rebuild;
 mod tail;
 
 use std::path::Path;
@@ -44,6 +45,7 @@ pub async fn run(session: &mut Session<'_>, command: &AuditCommand) -> Result<Ex
         }
         AuditCommand::Proof(args) => proof::run(session, args).await,
         AuditCommand::Verify(args) => verify(session, args),
+        AuditCommand::Rebuild(args) => rebuild::run(session, args),
         AuditCommand::Export(args) => export::run(session, args).await,
         AuditCommand::Tail(args) => tail::run(session, args).await,
     }

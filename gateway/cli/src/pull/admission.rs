@@ -35,6 +35,15 @@ pub struct Admitted {
     pub agreement: Option<String>,
 }
 
+impl Admitted {
+    /// The version's entry.
+    pub async fn version(&self, client: &Client) -> Result<VersionView, CommandError> {
+        client
+            .typed(&Call::get(path(["v1", "datasets", self.dataset.as_str(), "versions", self.version.as_str()])))
+            .await
+    }
+}
+
 /// What is asked of a plan, shared by `plan` and `pull`.
 #[derive(Debug, Clone)]
 pub struct Question<'a> {

@@ -8,6 +8,7 @@ use catalog::Digest;
 
 use super::fetch::Shared;
 use super::part::{self, Found, Part};
+use super::receipt::Receipts;
 use super::sidecar::Identity;
 use super::source::{Representation, Source};
 use super::transfer::{Ended, Transfer, blocking};
@@ -39,7 +40,12 @@ impl FilePull<'_> {
     /// # Errors
     ///
     /// [`super::pull`] says what is left behind.
-    pub async fn run(&self, session: &mut Session<'_>, source: &Source) -> Result<FileReport, CommandError> {
+    pub async fn run(
+        &self,
+        session: &mut Session<'_>,
+        source: &Source,
+        receipts: &mut Receipts,
+    ) -> Result<FileReport, CommandError> {
         let interrupt = session.io.interrupt.clone();
         for _ in 0..RESTARTS_MAX {
             let representation = interrupt.guard(source.describe(self.client)).await?;
@@ -50,8 +56,13 @@ impl FilePull<'_> {
             }
             let part = Arc::new(Part::open(&target)?);
             let mut transfer = self.take_up(session, source, &representation, part).await?;
-            match transfer.run(session, self.parallel).await {
-                Ok(()) => return transfer.finish(session, &target, &representation).await,
+            match transfer.run(session, self.parallel, receipts).await {
+                Ok(()) => {
+                    transfer.sign_at_last(session, receipts).await;
+                    let mut report = transfer.finish(session, &target, &representation).await?;
+                    report.receipt = receipts.take_report();
+                    return Ok(report);
+                }
                 Err(Ended::Failed(error)) => return Err(error),
                 Err(Ended::Changed) => {
                     transfer.part().empty()?;
@@ -134,5 +145,6 @@ async fn already_there(
         verified: representation.vouchers(),
         lease: None,
         leaf: None,
+        receipt: None,
     }))
 }

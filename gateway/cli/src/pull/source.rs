@@ -30,6 +30,8 @@ pub struct Source {
     pub columns: Vec<String>,
     /// Whether columns that may not leave are left out.
     pub redact: bool,
+    /// SHA-256 of the stored file, whatever the selection: receipts name it.
+    pub stored: Digest,
     /// SHA-256 that the catalog promises: of the stored file, so only without a selection.
     pub sha256: Option<Digest>,
     purpose: Option<String>,
@@ -68,17 +70,16 @@ impl Source {
             admitted.selected.iter().map(|column| ("columns", Some(column.as_str()))).collect();
         selection.push(("redact", admitted.redact.then_some("true")));
         let whole = admitted.selected.is_empty() && !admitted.redact;
-        let promised = || {
-            Digest::parse(&file.sha256)
-                .map_err(|error| CommandError::Unavailable(format!("the catalog's digest of `{}`: {error}", file.name)))
-        };
+        let stored = Digest::parse(&file.sha256)
+            .map_err(|error| CommandError::Unavailable(format!("the catalog's digest of `{}`: {error}", file.name)))?;
         Ok(Self {
             dataset: dataset.to_owned(),
             version: version.to_owned(),
             name: file.name.clone(),
             columns: admitted.selected.clone(),
             redact: admitted.redact,
-            sha256: if whole { Some(promised()?) } else { None },
+            stored,
+            sha256: whole.then_some(stored),
             purpose: admitted.purpose.as_ref().map(ToString::to_string),
             file_target: with_query(&base, selection.clone()),
             chunks_target: with_query(&format!("{base}/chunks"), selection),

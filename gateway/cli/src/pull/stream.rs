@@ -10,7 +10,9 @@ use gateway_api::names;
 use super::admission::Admitted;
 use super::part::Part;
 use super::progress::Progress;
-use super::{FileReport, fetch};
+use super::receipt::Receipts;
+use super::source::Source;
+use super::{FileReport, fetch, receipt};
 use crate::args::pull::{Format, PullArgs};
 use crate::client::{Call, Client, path, with_query};
 use crate::error::CommandError;
@@ -64,7 +66,40 @@ pub async fn pull(
     }
     part.finish()?;
     report.path = target;
+    if let Some(lease) = report.lease.clone() {
+        report.receipt = sign(session, client, admitted, &lease).await;
+    }
     Ok(report)
+}
+
+/// A stream that came to its end brought every unit of the selection.
+async fn sign(
+    session: &mut Session<'_>,
+    client: &Client,
+    admitted: &Admitted,
+    lease: &str,
+) -> Option<receipt::ReceiptReport> {
+    let version = match admitted.version(client).await {
+        Ok(version) => version,
+        Err(error) => {
+            session.note(&format!("no receipt was given: {error}"));
+            return None;
+        }
+    };
+    let mut receipts = Receipts::new(client, version.manifest);
+    for file in &version.files {
+        let described = match Source::new(admitted, file) {
+            Ok(source) => source.describe(client).await.map(|described| (source.stored, described)),
+            Err(error) => Err(error),
+        };
+        match described {
+            Ok((stored, described)) => {
+                receipts.give_at_last(session, lease, &receipt::units(stored, &described.chunks)).await;
+            }
+            Err(error) => session.note(&format!("no receipt was given for `{}`: {error}", file.name)),
+        }
+    }
+    receipts.take_report()
 }
 
 async fn receive(
@@ -120,6 +155,7 @@ async fn receive(
         verified: vec!["transport"],
         lease,
         leaf,
+        receipt: None,
     })
 }
 

@@ -172,7 +172,8 @@ async fn chunks_that_lie_are_found_by_the_catalogs_digest() {
     let out = gateway.out();
     let puller = super::file::FilePull { client: &client, parallel: 1, out: &out, tuning: quick() };
     let mut session = Session { json: true, lang: crate::Lang::English, io: &mut io };
-    let error = puller.run(&mut session, &source).await.unwrap_err();
+    let mut receipts = super::receipt::Receipts::new(&client, catalog::Digest::of(b"manifest"));
+    let error = puller.run(&mut session, &source, &mut receipts).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Integrity, "{error}");
     assert!(!out.join(FILE).exists());
 }

@@ -16,6 +16,7 @@ use super::FileReport;
 use super::fetch::{self, Event, FetchError, Shared};
 use super::part::Part;
 use super::progress::Progress;
+use super::receipt::{self, Receipts};
 use super::segments::segments;
 use super::sidecar::{Identity, Sidecar};
 use super::source::Representation;
@@ -36,6 +37,8 @@ pub struct Transfer {
     done: IntervalSet,
     /// Chunks that hold, by place in the list.
     verified: BTreeSet<usize>,
+    /// Chunks that a receipt covers.
+    signed: BTreeSet<usize>,
     /// Chunks that were fetched a second time.
     refetched: BTreeSet<usize>,
     queue: VecDeque<Range<u64>>,
@@ -71,6 +74,7 @@ impl Transfer {
             chunks,
             done: IntervalSet::new(),
             verified: BTreeSet::new(),
+            signed: BTreeSet::new(),
             refetched: BTreeSet::new(),
             queue: VecDeque::new(),
             resumed_bytes: 0,
@@ -128,13 +132,19 @@ impl Transfer {
     }
 
     /// Fetches until every chunk is verified. Whatever the end, what is done is durable afterwards.
-    pub async fn run(&mut self, session: &mut Session<'_>, parallel: usize) -> Result<(), Ended> {
+    pub async fn run(
+        &mut self,
+        session: &mut Session<'_>,
+        parallel: usize,
+        receipts: &mut Receipts,
+    ) -> Result<(), Ended> {
         let mut progress = Progress::start(session, &self.identity.file, self.done.len(), Some(self.identity.bytes));
         let mut saving = None;
         let mut running = JoinSet::new();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-        let ended =
-            self.drive(session, parallel, &mut progress, (&mut running, &sender, &mut events), &mut saving).await;
+        let ended = self
+            .drive(session, parallel, &mut progress, (&mut running, &sender, &mut events), (&mut saving, receipts))
+            .await;
         progress.end();
         running.shutdown().await;
         if matches!(ended, Err(Ended::Changed)) {
@@ -163,9 +173,11 @@ impl Transfer {
             &mpsc::Sender<Event>,
             &mut mpsc::Receiver<Event>,
         ),
-        saving: &mut Option<JoinHandle<Result<(), CommandError>>>,
+        (saving, receipts): (&mut Option<JoinHandle<Result<(), CommandError>>>, &mut Receipts),
     ) -> Result<(), Ended> {
         let interrupt = session.io.interrupt.clone();
+        let mut due = tokio::time::interval(receipt::LOOK_EVERY);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tick = tokio::time::interval(self.shared.tuning.checkpoint_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -196,6 +208,8 @@ impl Transfer {
                     Err(error) => return Err(Ended::Failed(self.lost(&error.to_string()))),
                 },
                 saved = settled(saving), if saving.is_some() => saved?,
+                // On the way, so that a stream that waits for receipts goes on. One that is not taken is tried again.
+                _ = due.tick(), if self.unsigned_bytes() >= receipt::EVERY_BYTES => drop(self.sign(receipts).await),
                 _ = tick.tick(), if self.dirty && saving.is_none() => {
                     self.dirty = false;
                     let (part, sidecar) = (Arc::clone(&self.shared.part), self.sidecar());
@@ -256,6 +270,33 @@ impl Transfer {
                 self.leaf = leaf.or(self.leaf);
             }
         }
+    }
+
+    /// Verified chunks that no receipt covers yet.
+    fn unsigned(&self) -> Vec<usize> {
+        self.verified.difference(&self.signed).copied().collect()
+    }
+
+    fn unsigned_bytes(&self) -> u64 {
+        self.unsigned().into_iter().filter_map(|number| self.chunks.get(number)).map(|chunk| chunk.bytes).sum()
+    }
+
+    async fn sign(&mut self, receipts: &mut Receipts) -> Result<(), CommandError> {
+        let Some(lease) = self.lease.clone() else { return Ok(()) };
+        let numbers = self.unsigned();
+        let chunks = numbers.iter().filter_map(|number| self.chunks.get(*number));
+        receipts.give(&lease, receipt::units(self.shared.source.stored, chunks)).await?;
+        self.signed.extend(numbers);
+        Ok(())
+    }
+
+    /// Signs for the rest, once everything is verified. That it is not taken is said, and is no fault of the data.
+    pub async fn sign_at_last(&mut self, session: &mut Session<'_>, receipts: &mut Receipts) {
+        let Some(lease) = self.lease.clone() else { return };
+        let numbers = self.unsigned();
+        let chunks = numbers.iter().filter_map(|number| self.chunks.get(*number));
+        let units = receipt::units(self.shared.source.stored, chunks);
+        receipts.give_at_last(session, &lease, &units).await;
     }
 
     /// Chunks may be empty and touched by no byte: they are verified here.
@@ -341,6 +382,7 @@ impl Transfer {
             verified: representation.vouchers(),
             lease: self.lease.clone(),
             leaf: self.leaf,
+            receipt: None,
         })
     }
 }

@@ -4,8 +4,11 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// A sum of `whole × part / of`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// A sum of `whole × part / of`. JSON is `{"whole": "…", "parts": [[of, part], …]}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct ExactSum {
     whole: u128,
     // INVARIANT (parts): each value is above zero and below its denominator.
@@ -26,6 +29,15 @@ impl ExactSum {
         // Below `of`, which has 64 bits.
         if let Some(rest) = u64::try_from(rest % denominator).ok().filter(|rest| *rest > 0) {
             self.parts.insert(of, rest);
+        }
+    }
+
+    /// Takes off `whole × part / of`, which must have been added before: then the sum stays exact and is not below zero.
+    pub fn take(&mut self, whole: u64, part: u64, of: u64) {
+        // −w·p/of is w·(of − p)/of − w: only what is added has a fraction.
+        if of != 0 && part != 0 {
+            self.add(whole, of.saturating_sub(part), of);
+            self.whole = self.whole.saturating_sub(u128::from(whole));
         }
     }
 
@@ -52,6 +64,34 @@ impl ExactSum {
             }
         }
         self.whole.saturating_mul(u128::from(factor)).saturating_add(below)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    whole: String,
+    parts: Vec<(u64, u64)>,
+}
+
+/// A stored sum that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored sum holds a whole number and proper fractions, one for each denominator")]
+pub struct SumError;
+
+impl From<ExactSum> for Stored {
+    fn from(sum: ExactSum) -> Self {
+        Self { whole: sum.whole.to_string(), parts: sum.parts.into_iter().collect() }
+    }
+}
+
+impl TryFrom<Stored> for ExactSum {
+    type Error = SumError;
+
+    fn try_from(stored: Stored) -> Result<Self, SumError> {
+        let whole = stored.whole.parse().map_err(|_| SumError)?;
+        let count = stored.parts.len();
+        let parts: BTreeMap<u64, u64> = stored.parts.into_iter().filter(|(of, part)| 0 < *part && part < of).collect();
+        if parts.len() == count { Ok(Self { whole, parts }) } else { Err(SumError) }
     }
 }
 
@@ -141,6 +181,42 @@ mod tests {
             }
             prop_assert_eq!(sum.times_floor(factor), numerator * u128::from(factor) / common);
             prop_assert_eq!(sum.floor(), numerator / common);
+        }
+    }
+
+    proptest! {
+        /// Taking off what was added leaves what was there, in whatever order; and the stored form is read back.
+        #[test]
+        fn what_is_taken_off_is_as_if_it_had_not_been_added(
+            kept in prop::collection::vec((0..1000_u64, 0..16_u64, 1..16_u64), 0..8),
+            taken in prop::collection::vec((0..1000_u64, 0..16_u64, 1..16_u64), 0..8),
+        ) {
+            let part = |part: u64, of: u64| part.min(of);
+            let (mut sum, mut want) = (ExactSum::default(), ExactSum::default());
+            for (whole, p, of) in kept.iter().chain(&taken) {
+                sum.add(*whole, part(*p, *of), *of);
+            }
+            for (whole, p, of) in &kept {
+                want.add(*whole, part(*p, *of), *of);
+            }
+            for (whole, p, of) in &taken {
+                sum.take(*whole, part(*p, *of), *of);
+            }
+            prop_assert_eq!(sum.times_floor(720_720), want.times_floor(720_720));
+            let stored = serde_json::to_string(&sum).unwrap();
+            prop_assert_eq!(serde_json::from_str::<ExactSum>(&stored).unwrap(), sum);
+        }
+    }
+
+    #[test]
+    fn a_stored_sum_is_checked() {
+        for bad in [
+            r#"{"whole":"-1","parts":[]}"#,
+            r#"{"whole":"1","parts":[[3,3]]}"#,
+            r#"{"whole":"1","parts":[[3,0]]}"#,
+            r#"{"whole":"1","parts":[[3,1],[3,2]]}"#,
+        ] {
+            assert!(serde_json::from_str::<ExactSum>(bad).is_err(), "{bad}");
         }
     }
 

@@ -101,3 +101,28 @@ fn a_fee_is_part_of_the_price() {
     assert_eq!(fee(Some(&fixed), Minor(80)), Minor(50));
     assert_eq!(fee(None, Minor(80)), Minor(0));
 }
+
+proptest::proptest! {
+    /// A file that arrives in pieces, in whatever order and overlap, is used as if it had come at once.
+    #[test]
+    fn pieces_add_up_to_the_whole(pieces in proptest::collection::vec((0..524_u64, 1..200_u64), 1..12)) {
+        let index = index();
+        let (mut grown, mut had) = (Usage::default(), IntervalSet::new());
+        for (start, length) in pieces {
+            let mut now = had.clone();
+            now.insert(start..start + length);
+            grown.grow_file(&index, &had, &now);
+            had = now;
+        }
+        let mut whole = Usage::default();
+        whole.add_file(&index, &had);
+        for model in [PriceModel::PerGib, PriceModel::PerMillionRows] {
+            let price = price(model, 999_983);
+            proptest::prop_assert_eq!(due(&price, &grown).unwrap(), due(&price, &whole).unwrap());
+        }
+        proptest::prop_assert_eq!((grown.units, grown.unit_bytes), (whole.units, whole.unit_bytes));
+        proptest::prop_assert_eq!(grown.rows.floor(), whole.rows.floor());
+        let stored = serde_json::to_string(&grown).unwrap();
+        proptest::prop_assert_eq!(serde_json::from_str::<Usage>(&stored).unwrap(), grown);
+    }
+}

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use catalog::file_index::Unit;
-use catalog::{AgreementState, Fee, Offer, Price, Purpose};
+use catalog::offer::Period;
+use catalog::{AgreementState, Fee, Offer, Price, PriceModel, Purpose};
 
 use super::*;
 
@@ -14,6 +15,8 @@ fn agreement(model: PriceModel, amount: i64, period: Option<Period>, fee: Option
         places: Vec::new(),
         price,
         fee,
+        vat: None,
+        evidence: catalog::EvidenceKind::Sent,
         onward: "none".to_owned(),
         retention_days: None,
     };
@@ -60,12 +63,18 @@ fn month(text: &str) -> Month {
 
 fn delivery(name: &str, period: &str, range: std::ops::Range<u64>, wire_bytes: u64) -> Delivery {
     let intervals = IntervalSet::from(range);
-    let data_bytes = wire_bytes.max(intervals.len());
-    Delivery { version: version(name), file: file(), period: month(period), intervals, data_bytes, wire_bytes }
+    let receipted = IntervalSet::new();
+    Delivery { version: version(name), file: file(), period: month(period), intervals, receipted, wire_bytes }
 }
 
-fn used(agreement: &Agreement, deliveries: Vec<Delivery>) -> AgreementUse<'_> {
-    AgreementUse { agreement, deliveries, pulls: Vec::new() }
+fn posted(name: &str, period: &str, amount: i64, fee: i64) -> PostedLine {
+    let split = Split { amount: Minor(amount), fee: Minor(fee), tax: Minor(0) };
+    let (period, service_period) = (month(period), month(period));
+    PostedLine { version: version(name), period, service_period, split, credit_note: None }
+}
+
+fn used(agreement: &Agreement, deliveries: Vec<Delivery>, postings: Vec<PostedLine>) -> AgreementUse<'_> {
+    AgreementUse { agreement, deliveries, postings }
 }
 
 fn amounts(used: &AgreementUse<'_>, months: &[&str]) -> Vec<Vec<(String, i64)>> {
@@ -80,37 +89,14 @@ fn amounts(used: &AgreementUse<'_>, months: &[&str]) -> Vec<Vec<(String, i64)>> 
 }
 
 #[test]
-fn months_add_up_to_the_floor_of_the_whole() {
-    // A price of 100 fen per GiB, a unit of one GiB in three bytes: 33 + 33 + 34, never 33 + 33 + 33.
-    let agreement = agreement(PriceModel::PerGib, 100, None, Some(Fee::Rate { rate_ppm: 100_000 }));
-    let used = used(
-        &agreement,
-        vec![
-            delivery("1", "2026-09", 4..5, 10),
-            delivery("1", "2026-10", 5..6, 10),
-            delivery("1", "2026-12", 6..7, 10),
-        ],
-    );
-    let one = |amount| vec![("1".to_owned(), amount)];
-    assert_eq!(
-        amounts(&used, &["2026-08", "2026-09", "2026-10", "2026-11", "2026-12"]),
-        [vec![], one(33), one(33), vec![], one(34)]
-    );
-    // Rates are floored on the total too: 3 + 3 + 4 of 10.
-    let index = index();
-    let fees: Vec<i64> = ["2026-09", "2026-10", "2026-12"]
-        .map(|text| {
-            let found = statements(month(text), std::slice::from_ref(&used), |_| Some(&index)).unwrap();
-            found[0].lines[0].fee.0
-        })
-        .to_vec();
-    assert_eq!(fees, [3, 3, 4]);
-}
-
-#[test]
-fn a_line_says_what_was_new_and_who_is_concerned() {
+fn a_line_says_what_was_new_and_what_was_posted() {
     let agreement = agreement(PriceModel::PerGib, 120_000, None, None);
-    let used = used(&agreement, vec![delivery("1", "2026-10", 0..7, 500), delivery("1", "2026-11", 7..200, 800)]);
+    let mut november = delivery("1", "2026-11", 7..200, 800);
+    november.receipted = (7..57).into();
+    let deliveries = vec![delivery("1", "2026-10", 0..7, 500), november];
+    let postings =
+        vec![posted("1", "2026-10", 120_000, 12_000), posted("1", "2026-11", 100, 10), posted("1", "2026-11", 17, 1)];
+    let used = used(&agreement, deliveries, postings);
     let index = index();
     let found = statements(month("2026-11"), &[used], |_| Some(&index)).unwrap();
     assert_eq!(
@@ -120,8 +106,7 @@ fn a_line_says_what_was_new_and_who_is_concerned() {
             "lines": [{
                 "agreement": "a-1", "dataset": "yue-speech", "version": "1", "provider": "qianhai", "consumer": "hku",
                 "broker": "lin-data", "units": 1, "rows": 10, "unit_bytes": 100, "wire_bytes": 800,
-                // A MiB is 117.1875 fen: the total of 120,117.1875 is floored, not the month's part.
-                "amount": "117", "fee": "0", "evidence": {"sent": 100, "receipt": 0},
+                "amount": "117", "fee": "11", "tax": "0", "evidence": {"sent": 100, "receipt": 50},
             }],
             "total": "117",
         }])
@@ -129,59 +114,42 @@ fn a_line_says_what_was_new_and_who_is_concerned() {
 }
 
 #[test]
-fn a_repeated_delivery_costs_nothing_and_still_shows() {
+fn a_repeat_costs_nothing_and_still_shows_and_months_without_anything_have_no_line() {
     let agreement = agreement(PriceModel::PerGib, 100, None, None);
-    let mut repeat = delivery("1", "2026-11", 0..0, 900);
-    repeat.data_bytes = 103;
-    let used = used(&agreement, vec![delivery("1", "2026-10", 4..107, 500), repeat]);
-    assert_eq!(amounts(&used, &["2026-10", "2026-11"]), [vec![("1".to_owned(), 100)], vec![("1".to_owned(), 0)]]);
+    let deliveries = vec![delivery("1", "2026-10", 4..107, 500), delivery("1", "2026-11", 0..0, 900)];
+    let used = used(&agreement, deliveries, vec![posted("1", "2026-10", 100, 0)]);
+    let line = |amount| vec![("1".to_owned(), amount)];
+    assert_eq!(amounts(&used, &["2026-09", "2026-10", "2026-11", "2026-12"]), [vec![], line(100), line(0), vec![]]);
 }
 
 #[test]
-fn a_pull_is_paid_in_the_month_of_its_first_byte() {
-    let agreement = agreement(PriceModel::PerPull, 70, None, Some(Fee::Fixed { amount: Minor(100) }));
-    let mut used = used(&agreement, vec![delivery("1", "2026-10", 4..107, 1), delivery("2", "2026-11", 4..107, 1)]);
-    let pull = |name, period| Pull { version: version(name), period: month(period) };
-    used.pulls = vec![pull("1", "2026-10"), pull("1", "2026-11"), pull("2", "2026-11")];
-    let line = |name: &str, amount| (name.to_owned(), amount);
-    assert_eq!(
-        amounts(&used, &["2026-10", "2026-11", "2026-12"]),
-        [vec![line("1", 70)], vec![line("1", 70), line("2", 70)], vec![]]
-    );
-    // A fixed fee is at most its line.
+fn a_credit_note_is_a_line_that_names_the_month_it_corrects() {
+    let agreement = agreement(PriceModel::PerGib, 100, None, None);
+    let mut note = posted("1", "2026-11", -40, -4);
+    (note.credit_note, note.service_period) = (Some("cn-1".to_owned()), month("2026-10"));
+    let deliveries = vec![delivery("1", "2026-10", 4..107, 500)];
+    let used = used(&agreement, deliveries, vec![posted("1", "2026-10", 100, 10), note]);
     let index = index();
-    let found = statements(month("2026-10"), &[used], |_| Some(&index)).unwrap();
-    assert_eq!((found[0].lines[0].fee, found[0].total), (Minor(70), Minor(70)));
-}
-
-#[test]
-fn a_subscription_is_charged_once_a_period_to_the_version_sent_first() {
-    let line = |name: &str, amount| (name.to_owned(), amount);
-    let deliveries = || {
-        vec![
-            delivery("2", "2026-11", 4..5, 1),
-            delivery("1", "2026-11", 4..5, 1),
-            delivery("1", "2026-12", 5..6, 1),
-            delivery("2", "2027-01", 5..6, 1),
-        ]
+    let found = statements(month("2026-11"), std::slice::from_ref(&used), |_| Some(&index)).unwrap();
+    assert_eq!((found[0].total, found[0].lines.len()), (Minor(-40), 1));
+    let line = &found[0].lines[0];
+    assert_eq!((line.amount, line.fee, line.units), (Minor(-40), Minor(-4), 0));
+    let said = serde_json::to_value(line).unwrap();
+    assert_eq!((said["credit_note"].as_str(), said["service_period"].as_str()), (Some("cn-1"), Some("2026-10")));
+    // The month that is corrected stays as it was.
+    assert_eq!(amounts(&used, &["2026-10"]), [vec![("1".to_owned(), 100)]]);
+    let absurd = AgreementUse {
+        postings: vec![posted("1", "2026-11", i64::MAX, 0), posted("1", "2026-11", 1, 0)],
+        ..used.clone()
     };
-    let months = ["2026-10", "2026-11", "2026-12", "2027-01"];
-    let monthly = agreement(PriceModel::Subscription, 500, Some(Period::Month), None);
-    assert_eq!(
-        amounts(&used(&monthly, deliveries()), &months),
-        [vec![], vec![line("1", 0), line("2", 500)], vec![line("1", 500)], vec![line("2", 500)]]
-    );
-    let yearly = agreement(PriceModel::Subscription, 500, Some(Period::Year), None);
-    assert_eq!(
-        amounts(&used(&yearly, deliveries()), &months),
-        [vec![], vec![line("1", 0), line("2", 500)], vec![line("1", 0)], vec![line("2", 500)]]
-    );
+    let error = statements(month("2026-11"), &[absurd], |_| Some(&index)).unwrap_err();
+    assert!(matches!(error, StatementError::Amount { .. }), "{error}");
 }
 
 #[test]
 fn a_missing_index_is_an_error_not_a_smaller_bill() {
     let agreement = agreement(PriceModel::PerGib, 100, None, None);
-    let used = used(&agreement, vec![delivery("1", "2026-10", 4..5, 1)]);
+    let used = used(&agreement, vec![delivery("1", "2026-10", 4..5, 1)], Vec::new());
     let error = statements(month("2026-10"), &[used], |_| None).unwrap_err();
     assert_eq!(error, StatementError::IndexMissing { agreement: agreement.id.clone(), file: file() });
 }

@@ -22,8 +22,14 @@ pub struct LeaseRow {
     pub lease: Lease,
     /// Its place in the order of leases; the cursor of a list.
     pub seq: u64,
-    /// Bytes granted, representations added up: the upper bound of what left.
+    /// Bytes granted, representations added up.
     pub granted_bytes: u64,
+    /// Those of them that provably did not leave. The rest is the egress meter: the upper bound of what left.
+    pub unsent_bytes: u64,
+    /// What is held for it and not posted, in minor units of its price's currency.
+    pub held: i64,
+    /// What was posted out of its hold.
+    pub posted: i64,
     /// The period of its first data byte.
     pub first_period: Option<Month>,
     /// Its `lease_close` or `cut` leaf.
@@ -60,7 +66,8 @@ pub struct GrantRow {
 
 const COLUMNS: &str = "id, key, principal, certificate, participant, agreement, provider, dataset, version, columns,
     redact, purpose, price, state, leaf, created, expires, reason, sent_bytes, unit_bytes,
-    seq, granted_bytes, first_period, closed_leaf, mechanism, release";
+    seq, granted_bytes, first_period, closed_leaf, mechanism, release, unsent_bytes,
+    reserved - posted, posted";
 
 impl Reader<'_> {
     /// One lease.
@@ -123,6 +130,15 @@ impl Reader<'_> {
         Ok(query.query_map([limit], lease)?.collect::<Result<_, _>>()?)
     }
 
+    /// Leases that ended while something is held for them, for the sweeper that releases it.
+    pub fn held_leases(&self, limit: usize) -> Result<Vec<LeaseId>, ReadError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT id FROM lease WHERE state <> 'active' AND reserved > posted ORDER BY seq LIMIT ?1",
+        )?;
+        let limit = i64::try_from(limit.min(LEASES_MAX)).unwrap_or(i64::MAX);
+        Ok(query.query_map([limit], |row| parsed(row, 0))?.collect::<Result<_, _>>()?)
+    }
+
     /// Leases of an agreement that sent a data byte, each with the period of the first: what `per_pull` bills.
     pub fn billed_leases(&self, agreement: &AgreementId) -> Result<Vec<LeaseRow>, ReadError> {
         let mut query = self.connection.prepare_cached(&format!(
@@ -147,8 +163,8 @@ impl Reader<'_> {
     /// Active leases granted beyond what was recorded as sent.
     pub fn in_doubt(&self) -> Result<Vec<InDoubt>, ReadError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT id, granted_bytes, sent_bytes FROM lease
-             WHERE state = 'active' AND granted_bytes > sent_bytes ORDER BY seq",
+            "SELECT id, granted_bytes - unsent_bytes, sent_bytes FROM lease
+             WHERE state = 'active' AND granted_bytes - unsent_bytes > sent_bytes ORDER BY seq",
         )?;
         let rows = query.query_map([], |row| {
             Ok(InDoubt { lease: parsed(row, 0)?, granted_bytes: number(row, 1)?, sent_bytes: number(row, 2)? })
@@ -193,5 +209,8 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
         granted_bytes: number(row, 21)?,
         first_period: first_period.map(|text| Month::parse(&text)).transpose().map_err(|error| wrong(22, error))?,
         closed_leaf: optional_number(row, 23)?,
+        unsent_bytes: number(row, 26)?,
+        held: row.get(27)?,
+        posted: row.get(28)?,
     })
 }

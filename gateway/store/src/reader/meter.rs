@@ -31,6 +31,8 @@ pub struct DeliveredRow {
     pub intervals: IntervalSet,
     /// Their number.
     pub unit_bytes: u64,
+    /// Those of them that the consumer has signed for.
+    pub receipted: IntervalSet,
     /// Unit bytes sent in the period, repeats included.
     pub data_bytes: u64,
     /// Rows that streams counted.
@@ -61,11 +63,14 @@ impl Reader<'_> {
             .into_sql();
         let mut query = self.connection.prepare_cached(&format!(
             "SELECT seq, agreement, dataset, version, file, period, consumer, provider, intervals, unit_bytes,
-                 data_bytes, rows, wire_bytes
+                 data_bytes, rows, wire_bytes, receipted
              FROM delivered {conditions} ORDER BY seq"
         ))?;
         let rows = query.query_map(params_from_iter(values), |row| {
-            let intervals: Vec<u8> = row.get(8)?;
+            let set = |column| {
+                let bytes: Vec<u8> = row.get(column)?;
+                IntervalSet::from_bytes(&bytes).map_err(|error| wrong(column, error))
+            };
             Ok(DeliveredRow {
                 seq: number(row, 0)?,
                 agreement: parsed(row, 1)?,
@@ -75,7 +80,8 @@ impl Reader<'_> {
                 period: parsed(row, 5)?,
                 consumer: parsed(row, 6)?,
                 provider: parsed(row, 7)?,
-                intervals: IntervalSet::from_bytes(&intervals).map_err(|error| wrong(8, error))?,
+                intervals: set(8)?,
+                receipted: set(13)?,
                 unit_bytes: number(row, 9)?,
                 data_bytes: number(row, 10)?,
                 rows: optional_number(row, 11)?,

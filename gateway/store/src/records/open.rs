@@ -60,6 +60,12 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
     let (revision, clean): (i64, bool) =
         connection.query_row("SELECT revision, clean FROM head", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     connection.execute("UPDATE head SET clean = 0", [])?;
+    // What was granted and not accounted for by now will not be: it stays in the egress meter as what may have left, but is
+    // no longer under way.
+    connection.execute(
+        "UPDATE lease SET doubt_bytes = max(0, granted_bytes - sent_bytes - unsent_bytes) WHERE state = 'active'",
+        [],
+    )?;
     let head = head(&connection, revision)?;
     Ok(Opened { connection, head, lock, created, clean })
 }
@@ -82,7 +88,7 @@ fn head(connection: &Connection, revision: i64) -> Result<Head, OpenError> {
             Ok((crate::reader::number(row, 0)?, row.get(1)?))
         })
         .optional()?;
-    let mut head = Head { next_leaf: 0, at_ms: i64::MIN, revision: u64::try_from(revision).unwrap_or(0) };
+    let mut head = Head { next_leaf: 0, at_ms: i64::MIN, revision: u64::try_from(revision).unwrap_or(0), batches: 0 };
     if let Some((index, body)) = last {
         let leaf = LeafHead::read(&body).map_err(|error| OpenError::Damaged(format!("log entry {index}: {error}")))?;
         head.next_leaf = index + 1;

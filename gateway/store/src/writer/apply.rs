@@ -8,7 +8,9 @@ use gateway_audit::{LeafError, NodeHash};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value};
 
-use super::{Head, Refusal, counting, expect, lease, meter, plain_commit};
+use super::books::Batches;
+use super::entitlement::{self, Entitlement};
+use super::{Head, Refusal, counting, expect, lease, meter, plain_commit, receipt};
 use crate::transaction::{
     BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, LEAVES_MAX, LeafRef,
     Transaction, WRITES_MAX, Write,
@@ -22,9 +24,16 @@ pub(super) struct Scope<'a> {
     leaves: u32,
     /// The time its leaves bear.
     pub(super) at_ms: i64,
+    /// Its `ledger_batch` leaves, which follow its own.
+    pub(super) batches: Batches,
 }
 
 impl Scope<'_> {
+    /// The index that a batch's leaf will have.
+    pub(super) fn batch_index(&self, number: usize) -> i64 {
+        stored(self.first_leaf + u64::from(self.leaves) + u64::try_from(number).unwrap_or(u64::MAX))
+    }
+
     /// The index that `leaf` stands for; it must be in the log once this transaction is.
     pub(super) fn index(&self, leaf: LeafRef) -> Result<i64, Refusal> {
         let index = match leaf {
@@ -54,7 +63,8 @@ pub(super) fn apply(connection: &Connection, head: &mut Head, transaction: Trans
     let at_ms = head.at_ms.max(at.as_millisecond());
     let mut commit = plain_commit(*head, at_ms);
     let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
-    let scope = Scope { connection, first_leaf: head.next_leaf, leaves: count, at_ms };
+    let batches = Batches::default();
+    let scope = Scope { connection, first_leaf: head.next_leaf, leaves: count, at_ms, batches };
     let stamp = format!("{:.3}", commit.committed.at);
     let mut insert = connection.prepare_cached("INSERT INTO entry (idx, body) VALUES (?1, ?2)")?;
     for (number, members) in leaves.into_iter().enumerate() {
@@ -71,8 +81,17 @@ pub(super) fn apply(connection: &Connection, head: &mut Head, transaction: Trans
     for write in writes {
         put(&scope, write, &mut commit.docs)?;
     }
+    let first_leaf = scope.first_leaf;
+    for batch in scope.batches.into_inner() {
+        let body = canonical(batch.into_members(), &stamp)
+            .map_err(|error| invalid(format!("a batch of transfers is no leaf: {error}")))?;
+        insert.execute(params![stored(head.next_leaf), body])?;
+        head.next_leaf += 1;
+        head.at_ms = at_ms;
+        head.batches += 1;
+    }
     if let Some(idempotency) = idempotency {
-        let leaf = (count > 0).then(|| stored(scope.first_leaf));
+        let leaf = (count > 0).then(|| stored(first_leaf));
         put_idempotency(connection, &idempotency, leaf)?;
     }
     head.revision += 1;
@@ -135,10 +154,26 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
         Write::Grant { lease, representation, range } => lease::grant(scope, &lease, &representation, &range)?,
         Write::LeaseState { lease, state, reason, leaf } => lease::end(scope, &lease, state, reason.as_deref(), leaf)?,
         Write::LeaseLeaf { lease, leaf } => lease::set_closing_leaf(scope, &lease, leaf)?,
-        Write::Delivered { lease, agreement, dataset, version, file, period, intervals, rows, wire_bytes } => {
+        Write::Terms { lease, quote, unreceipted_bytes_max } => {
+            lease::terms(scope, &lease, &quote, unreceipted_bytes_max)?;
+        }
+        Write::Delivered { lease, agreement, dataset, version, file, index, period, intervals, rows, wire_bytes } => {
             let entitlement = meter::Entitlement { agreement, dataset, version };
-            let delivery = meter::Delivery { file, period, intervals, rows, wire_bytes };
-            meter::deliver(connection, &lease, &entitlement, &delivery)?;
+            let delivery = meter::Delivery { file, index, period, intervals, rows, wire_bytes };
+            meter::deliver(scope, &lease, &entitlement, &delivery)?;
+        }
+        Write::Unsent { lease, bytes } => lease::unsent(scope, &lease, bytes)?,
+        Write::Receipt(receipt) => receipt::put(scope, &receipt)?,
+        Write::Release { lease } => lease::release(scope, &lease)?,
+        Write::CreditNote { id, agreement, dataset, version, amount, service_period } => {
+            let agreement = entitlement::agreement(connection, agreement.as_str())?;
+            let id_of = agreement.id.as_str();
+            let mut entitled = Entitlement::of(connection, id_of, dataset.as_str(), version.as_str())?;
+            entitled.credit_note(scope, &agreement, &id, amount, service_period)?;
+            entitled.keep(connection)?;
+        }
+        Write::PeriodClose { period, postings, leaf } => {
+            entitlement::close(scope, period, postings, scope.index(leaf)?)?;
         }
         Write::Persons { exporter, year, keys } => counting::put_persons(connection, &exporter, year, &keys)?,
         Write::Keyset { exporter, year, scope, keys } => {

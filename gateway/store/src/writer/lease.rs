@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
-use catalog::LeaseId;
+use catalog::{LeaseId, Minor};
+use gateway_ledger::Quote;
+use gateway_ledger::book::Code;
 use rusqlite::{OptionalExtension as _, params};
 
-use super::apply::{Scope, bounded, invalid};
+use super::apply::{Scope, bounded, invalid, stored};
+use super::entitlement::{self, parties};
 use super::{Refusal, counting};
 use crate::lease::{Lease, LeaseState};
-use crate::transaction::{CommitError, Expect, LeafRef};
+use crate::transaction::{CommitError, Expect, LeafRef, UNRECEIPTED_BYTES_MAX};
 
 pub(super) fn put(scope: &Scope<'_>, lease: &Lease, leaf: LeafRef) -> Result<(), Refusal> {
     let connection = scope.connection;
@@ -79,14 +82,30 @@ pub(super) fn grant(
     }
     let (first, past) = (bounded("a grant's start", range.start)?, bounded("a grant's end", range.end)?);
     // INV-2: an expired lease grants nothing, even before the sweeper has closed it.
-    let granted = scope
+    let granted: Option<Granted> = scope
         .connection
         .prepare_cached(
-            "UPDATE lease SET granted_bytes = granted_bytes + ?3 WHERE id = ?1 AND state = 'active' AND expires > ?2",
+            "UPDATE lease SET granted_bytes = granted_bytes + ?3 WHERE id = ?1 AND state = 'active' AND expires > ?2
+             RETURNING granted_bytes, quote, quote_bytes, unreceipted_max,
+                 granted_bytes - sent_bytes - unsent_bytes - doubt_bytes",
         )?
-        .execute(params![lease.as_str(), scope.at_ms, past - first])?;
-    if granted == 0 {
+        .query_row(params![lease.as_str(), scope.at_ms, past - first], |row| {
+            Ok(Granted {
+                bytes: crate::reader::number(row, 0)?,
+                quote: Quote { amount: Minor(row.get(1)?), bytes: crate::reader::number(row, 2)? },
+                unreceipted_max: row.get(3)?,
+                under_way: row.get(4)?,
+            })
+        })
+        .optional()?;
+    let Some(granted) = granted else {
         return Err(not_active(lease));
+    };
+    if granted.unreceipted_max > 0 {
+        receipted(scope, lease, &granted)?;
+    }
+    if granted.quote.amount.0 > 0 {
+        hold(scope, lease, &granted)?;
     }
     scope
         .connection
@@ -95,6 +114,93 @@ pub(super) fn grant(
              VALUES ((SELECT seq FROM lease WHERE id = ?1), ?2, ?3, ?4, ?5)",
         )?
         .execute(params![lease.as_str(), representation, first, past, scope.at_ms])?;
+    Ok(())
+}
+
+/// A lease after a grant.
+struct Granted {
+    bytes: u64,
+    quote: Quote,
+    /// How much may be out without a receipt; 0 where the offer asks for none.
+    unreceipted_max: i64,
+    /// Bytes granted that no settlement accounts for yet.
+    under_way: i64,
+}
+
+/// Pay as you acknowledge: what was sent without a receipt and what is under way stay within a bound.
+fn receipted(scope: &Scope<'_>, lease: &LeaseId, granted: &Granted) -> Result<(), Refusal> {
+    let unreceipted: i64 = scope
+        .connection
+        .prepare_cached(
+            "SELECT coalesce(sum(e.sent_bytes - e.receipt_bytes), 0) FROM entitlement AS e JOIN lease AS l
+             ON e.agreement = l.agreement AND e.dataset = l.dataset AND e.version = l.version WHERE l.id = ?1",
+        )?
+        .query_row([lease.as_str()], |row| row.get(0))?;
+    if unreceipted.saturating_add(granted.under_way.max(0)) <= granted.unreceipted_max {
+        return Ok(());
+    }
+    Err(CommitError::Conflict(Expect::Receipted { lease: lease.clone() }).into())
+}
+
+/// Holds grow with grants.
+fn hold(scope: &Scope<'_>, lease: &LeaseId, granted: &Granted) -> Result<(), Refusal> {
+    let mut money = entitlement::lease(scope.connection, lease)?;
+    let growth = money.hold.growth(granted.quote.held(granted.bytes));
+    if growth.0 == 0 {
+        return Ok(());
+    }
+    let agreement = entitlement::agreement(scope.connection, &money.agreement)?;
+    money.reserve(scope, &agreement, growth)?;
+    money.keep(scope.connection)
+}
+
+pub(super) fn terms(
+    scope: &Scope<'_>,
+    lease: &LeaseId,
+    quote: &Quote,
+    unreceipted_bytes_max: Option<u64>,
+) -> Result<(), Refusal> {
+    let bytes = bounded("a quote's bytes", quote.bytes)?;
+    if unreceipted_bytes_max.is_some_and(|bytes| bytes == 0 || bytes > UNRECEIPTED_BYTES_MAX) {
+        return Err(invalid(format!("1 to {UNRECEIPTED_BYTES_MAX} bytes may be out without a receipt")));
+    }
+    let most = unreceipted_bytes_max.map_or(0, stored);
+    let set = scope
+        .connection
+        .prepare_cached(
+            "UPDATE lease SET quote = ?2, quote_bytes = ?3, unreceipted_max = ?4 WHERE id = ?1 AND granted_bytes = 0",
+        )?
+        .execute(params![lease.as_str(), quote.amount.0, bytes, most])?;
+    if set == 0 { Err(invalid(format!("lease `{lease}` is not there or has its first grant"))) } else { Ok(()) }
+}
+
+pub(super) fn unsent(scope: &Scope<'_>, lease: &LeaseId, bytes: u64) -> Result<(), Refusal> {
+    let bytes = bounded("a count of unsent bytes", bytes)?;
+    let set = scope
+        .connection
+        .prepare_cached(
+            "UPDATE lease SET unsent_bytes = unsent_bytes + ?2
+             WHERE id = ?1 AND granted_bytes - sent_bytes - unsent_bytes >= ?2",
+        )?
+        .execute(params![lease.as_str(), bytes])?;
+    // The egress meter never understates: what was sent cannot be said to be unsent.
+    if set == 0 { Err(invalid(format!("lease `{lease}` has not {bytes} granted bytes left unsent"))) } else { Ok(()) }
+}
+
+pub(super) fn release(scope: &Scope<'_>, lease: &LeaseId) -> Result<(), Refusal> {
+    let mut money = entitlement::lease(scope.connection, lease)?;
+    if money.active {
+        return Err(invalid(format!("lease `{lease}` is active: its hold stays")));
+    }
+    let left = money.hold.left();
+    if left.0 > 0 {
+        let agreement = entitlement::agreement(scope.connection, &money.agreement)?;
+        let void = parties(&agreement).release(Code::Void, left);
+        let members = money.members(&agreement);
+        scope.enter(agreement.terms.price.currency, members, void.into_iter().collect())?;
+        money.hold.reserved = money.hold.posted;
+        money.keep(scope.connection)?;
+    }
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! Metering: what was delivered for the first time.
 
-use catalog::{AgreementId, DatasetId, Digest, LeaseId, VersionName};
+use std::sync::Arc;
+
+use catalog::{AgreementId, DatasetId, Digest, EvidenceKind, FileIndex, LeaseId, VersionName};
 use gateway_ledger::{IntervalSet, Month};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::Refusal;
-use super::apply::{bounded, invalid, stored};
+use super::apply::{Scope, bounded, invalid, stored};
+use super::entitlement::{self, Entitlement as Entitled, LeaseMoney};
 
 /// What a consumer pays for once.
 pub(super) struct Entitlement {
@@ -17,6 +20,7 @@ pub(super) struct Entitlement {
 /// What one report says was delivered.
 pub(super) struct Delivery {
     pub(super) file: Digest,
+    pub(super) index: Option<Arc<FileIndex>>,
     pub(super) period: Month,
     pub(super) intervals: IntervalSet,
     pub(super) rows: Option<u64>,
@@ -25,21 +29,17 @@ pub(super) struct Delivery {
 
 /// INV-4: what any period of the entitlement holds already is not counted again.
 pub(super) fn deliver(
-    connection: &Connection,
-    lease: &LeaseId,
+    scope: &Scope<'_>,
+    id: &LeaseId,
     entitlement: &Entitlement,
     delivery: &Delivery,
 ) -> Result<(), Refusal> {
-    let of_lease: Option<(String, String, String, String, String)> = connection
-        .prepare_cached("SELECT agreement, dataset, version, participant, provider FROM lease WHERE id = ?1")?
-        .query_row([lease.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
-        .optional()?;
-    let Some((agreement, dataset, version, consumer, provider)) = of_lease else {
-        return Err(invalid(format!("there is no lease `{lease}` to deliver under")));
-    };
+    let connection = scope.connection;
+    let mut lease = entitlement::lease(connection, id)?;
+    let LeaseMoney { agreement, dataset, version, participant: consumer, provider, .. } = &lease;
     let Entitlement { agreement: ours, dataset: of, version: at } = entitlement;
     if (agreement.as_str(), dataset.as_str(), version.as_str()) != (ours.as_str(), of.as_str(), at.as_str()) {
-        return Err(invalid(format!("lease `{lease}` is of {agreement}, {dataset}@{version}, not {ours}, {of}@{at}")));
+        return Err(invalid(format!("lease `{id}` is of {agreement}, {dataset}@{version}, not {ours}, {of}@{at}")));
     }
     let end = delivery.intervals.iter().next_back().map_or(0, |range| range.end);
     bounded("a delivered offset", end)?;
@@ -47,7 +47,7 @@ pub(super) fn deliver(
     let period = delivery.period.to_string();
     let file = delivery.file.as_bytes();
     let mut new = delivery.intervals.clone();
-    let mut this_period = IntervalSet::new();
+    let (mut this_period, mut earlier) = (IntervalSet::new(), IntervalSet::new());
     let mut held = connection.prepare_cached(
         "SELECT period, intervals FROM delivered WHERE agreement = ?1 AND dataset = ?2 AND version = ?3 AND file = ?4",
     )?;
@@ -57,6 +57,7 @@ pub(super) fn deliver(
         let before = IntervalSet::from_bytes(&bytes)
             .map_err(|error| invalid(format!("what {agreement} was delivered is damaged: {error}")))?;
         new = new.difference(&before);
+        earlier.union_with(&before);
         if row.get_ref(0)?.as_str().is_ok_and(|held| held == period) {
             this_period = before;
         }
@@ -100,6 +101,30 @@ pub(super) fn deliver(
                  first_period = coalesce(first_period, ?4)
              WHERE id = ?1",
         )?
-        .execute(params![lease.as_str(), wire_bytes, new_bytes, first])?;
-    Ok(())
+        .execute(params![id.as_str(), wire_bytes, new_bytes, first])?;
+    if data_bytes > 0 { bill(scope, &mut lease, delivery, &earlier, &new) } else { Ok(()) }
+}
+
+/// Posts what a delivery makes due, unless the offer waits for receipts.
+fn bill(
+    scope: &Scope<'_>,
+    lease: &mut LeaseMoney,
+    delivery: &Delivery,
+    earlier: &IntervalSet,
+    new: &IntervalSet,
+) -> Result<(), Refusal> {
+    let connection = scope.connection;
+    let file = delivery.file;
+    let index = delivery.index.as_ref().filter(|index| index.sha256 == file);
+    let index = index.ok_or_else(|| invalid(format!("a delivery of file {file} comes without its index")))?;
+    let agreement = entitlement::agreement(connection, &lease.agreement)?;
+    let mut entitled = Entitled::of(connection, &lease.agreement, &lease.dataset, &lease.version)?;
+    entitled.sent_bytes += stored(new.len());
+    if agreement.terms.evidence == EvidenceKind::Sent {
+        entitled.begin(scope, lease, &agreement, delivery.period)?;
+        entitled.usage.grow_file(index, earlier, &earlier.union(new));
+        entitled.bill(scope, lease, &agreement, delivery.period, new.len())?;
+        lease.keep(connection)?;
+    }
+    entitled.keep(connection)
 }

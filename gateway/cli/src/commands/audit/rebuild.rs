@@ -1,0 +1,84 @@
+//! `kouan audit rebuild`: the ledger's balances out of nothing but a log.
+
+use gateway_audit::verify::{VerifyOptions, for_each_entry, verify_log};
+use gateway_ledger::Book;
+use serde_json::{Value, json};
+
+use super::super::log_files::LogFolder;
+use super::super::proof;
+use crate::args::audit::VerifyArgs;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::files;
+use crate::output::table::{Table, fields};
+use crate::output::{count, plain};
+use crate::session::{Lines, Session};
+
+/// Verifies the log first: balances of a log that does not hold would say nothing.
+pub(super) fn run(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandError> {
+    let unreadable = |error: gateway_audit::verify::VerifyError| CommandError::LocalIo {
+        path: args.dir.clone(),
+        what: "read",
+        source: std::io::Error::other(error),
+    };
+    if !args.dir.join("checkpoint").is_file() {
+        return Err(CommandError::NotFound(format!(
+            "`{}` holds no `checkpoint`: name the folder of a log, such as DIR/data/log of a node, or an export",
+            args.dir.display()
+        )));
+    }
+    let folder = LogFolder::new(&args.dir);
+    let key = args.key.as_deref().map(proof::verifier_key).transpose()?;
+    let since = args.since.as_deref().map(|file| files::read(file, super::CHECKPOINT_BYTES_MAX)).transpose()?;
+    let options = VerifyOptions { key: key.as_ref(), since: since.as_deref() };
+    let report = verify_log(&folder, &options, &mut |_, _| ()).map_err(unreadable)?;
+    if let Some(finding) = &report.finding {
+        return Err(CommandError::Integrity(format!("the log does not hold: {finding}")));
+    }
+    let (mut book, mut batches, mut wrong) = (Book::new(), 0_u64, None);
+    let size = for_each_entry(&folder, |index, entry| {
+        batches += u64::from(gateway_ledger::book::is_batch(entry));
+        if wrong.is_none() {
+            wrong = book.enter_leaf(index, entry).err();
+        }
+    })
+    .map_err(unreadable)?;
+    if let Some(error) = wrong {
+        return Err(CommandError::Integrity(error.to_string()));
+    }
+    if !book.balances() {
+        return Err(CommandError::Integrity("debits and credits differ".to_owned()));
+    }
+    let balances: Value = serde_json::from_slice(&book.canonical()).unwrap_or_default();
+    let verdict = report.verdict();
+    let value = json!({
+        "size": size, "batches": batches, "digest": book.digest(), "balances": balances, "log": verdict,
+    });
+    session.answer(&value, || told(&value, size, batches))?;
+    Ok(Exit::Success)
+}
+
+fn told(value: &Value, size: u64, batches: u64) -> Lines {
+    let mut lines = fields([
+        ("entries", count(size)),
+        ("batches of transfers", count(batches)),
+        ("digest", plain(value.get("digest").unwrap_or(&Value::Null))),
+    ]);
+    for (currency, accounts) in value.get("balances").and_then(Value::as_object).into_iter().flatten() {
+        let mut table = Table::new(&["ACCOUNT", "DEBITS", "CREDITS", "HELD DEBITS", "HELD CREDITS"]);
+        for account in accounts.as_array().into_iter().flatten() {
+            let text = |member: &str| plain(account.get(member).unwrap_or(&Value::Null));
+            table.row([
+                text("account"),
+                text("debits"),
+                text("credits"),
+                text("pending_debits"),
+                text("pending_credits"),
+            ]);
+        }
+        lines.push(String::new());
+        lines.push(format!("{currency}, minor units"));
+        lines.extend(table.lines());
+    }
+    lines
+}

@@ -56,7 +56,7 @@ impl Dictionaries {
         column: &mut Identifiers,
         unused: &mut HashSet<u64>,
     ) -> Result<(), ParquetError> {
-        if unused.is_empty() {
+        if unused.is_empty() || !column.is_looked_into() {
             return Ok(());
         }
         let scanner = &mut self.scanner;

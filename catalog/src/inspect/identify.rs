@@ -93,6 +93,8 @@ pub(super) struct Identifiers {
     missed: [u64; Kind::ALL.len()],
     /// A value of the column held two numbers of one family: then they may be one person's.
     shared: bool,
+    /// Its values have a type in which no identifier stands: times, fractions.
+    skipped: bool,
 }
 
 /// A kind that was found in a column, judged.
@@ -107,7 +109,13 @@ pub(super) struct Finding<'a> {
 
 impl Identifiers {
     pub(super) fn new(path: &str) -> Self {
-        Self { column: Column::named(path), kinds: Default::default(), missed: [0; Kind::ALL.len()], shared: false }
+        Self {
+            column: Column::named(path),
+            kinds: Default::default(),
+            missed: [0; Kind::ALL.len()],
+            shared: false,
+            skipped: false,
+        }
     }
 
     /// Scans the values of a leaf array that starts at row `first` of file number `file`. Hashes of values that hold
@@ -125,12 +133,13 @@ impl Identifiers {
             _ => ArrayRef::clone(&leaf.array),
         };
         let mut digits = String::new();
-        each_text(&array, leaf, &mut digits, |at, text| {
+        let looked = each_text(&array, leaf, &mut digits, |at, text| {
             let position = (file, first + leaf.row(at) as u64 + 1);
             if self.value(scanner, text, Some(position)) && !unused.is_empty() {
                 unused.remove(&hash(text));
             }
         });
+        self.skipped |= !looked;
         Ok(())
     }
 
@@ -158,6 +167,11 @@ impl Identifiers {
             }
         }
         true
+    }
+
+    /// Whether the values are of a type that is looked into; an entry of a dictionary of times is no number.
+    pub(super) const fn is_looked_into(&self) -> bool {
+        !self.skipped
     }
 
     /// Whether `text` would hold an identifier in this column.
@@ -270,8 +284,8 @@ impl Finding<'_> {
     }
 }
 
-/// Calls `each` with every value of an array that may hold an identifier, as text.
-fn each_text(array: &ArrayRef, leaf: &LeafArray, digits: &mut String, mut each: impl FnMut(usize, &[u8])) {
+/// Calls `each` with every value of an array that may hold an identifier, as text. Answers whether its type may.
+fn each_text(array: &ArrayRef, leaf: &LeafArray, digits: &mut String, mut each: impl FnMut(usize, &[u8])) -> bool {
     let nulls = leaf.nulls.as_ref();
     let present = |at: &usize| nulls.is_none_or(|nulls| nulls.is_valid(*at));
     let rows = (0..array.len()).filter(present);
@@ -313,6 +327,7 @@ fn each_text(array: &ArrayRef, leaf: &LeafArray, digits: &mut String, mut each: 
                 number(at, value as i128);
             }
         }),
-        _ => {}
+        _ => return false,
     }
+    true
 }

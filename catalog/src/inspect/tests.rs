@@ -311,6 +311,13 @@ fn an_entry_of_a_dictionary_that_no_row_uses_is_found() {
 }
 
 #[test]
+fn entries_of_a_dictionary_of_times_are_no_numbers() {
+    let times = arrow::array::TimestampMicrosecondArray::from(vec![13_912_345_678, 13_912_345_679]);
+    let inspection = inspected(vec![("at", Arc::new(times)), ("n", Arc::new(Int64Array::from(vec![1, 2])))], 10);
+    assert!(identifiers(&inspection, "at").is_empty(), "{inspection}");
+}
+
+#[test]
 fn used_entries_are_counted_by_row_and_across_row_groups() {
     let values: Vec<String> = (0..1000).map(|row| resident(row % 7)).collect();
     let inspection = inspected(vec![("t", Arc::new(StringArray::from(values)))], 100);

@@ -28,7 +28,12 @@ impl Scanner {
     /// A unified social credit code; digits only are also called by their organisation code.
     pub(super) fn company(&mut self, at: usize, to: usize) -> Option<usize> {
         let run = self.cluster.slice(at, to);
-        if !uscc::is_shaped(run) || (run.iter().all(u8::is_ascii_digit) && !uscc::has_organisation_check(run)) {
+        let digits = run.iter().all(u8::is_ascii_digit);
+        // A date where resident identity numbers have one: rather such a number with a wrong check digit.
+        if digits && matches!(run.get(6..8), Some(b"19" | b"20")) {
+            return None;
+        }
+        if !uscc::is_shaped(run) || (digits && !uscc::has_organisation_check(run)) {
             return None;
         }
         let run = run.to_vec();
@@ -67,7 +72,7 @@ impl Scanner {
         if document {
             return None;
         }
-        if (shape.loose && !certain) || topics.against() {
+        if (shape.loose && !certain) || topics.any(Topics::SERIAL) {
             return None;
         }
         if !shape.valid {

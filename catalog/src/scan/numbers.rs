@@ -228,10 +228,12 @@ impl Scanner {
         let scheme = card::is_scheme(digits);
         let (from, until) = self.cluster.place(at, end);
         let topics = self.topics(column, text, (at, end), Topics::CARD);
-        let named = topics.any(Topics::CARD) && digits.first().is_some_and(|first| *first > 0);
+        // Banks have the numbers that begin with 3 to 6 (ISO/IEC 7812-1).
+        let bank = digits.first().is_some_and(|first| matches!(first, 3..=6));
+        let named = topics.any(Topics::CARD) && (scheme || bank);
         if !named
             && (!scheme
-                || topics.against()
+                || topics.any(Topics::SERIAL)
                 || column.topics.any(Topics::PRICE)
                 || words::is_money(text, from, until)
                 // Thirteen digits: an article's number more often than an old card.

@@ -49,8 +49,6 @@ use Topics as T;
 /// Bytes of text before and after a candidate in which words count.
 const BEFORE: usize = 64;
 const AFTER: usize = 36;
-/// The same before it for words that speak against it.
-const AGAINST: usize = 16;
 
 /// Whole words of English, lower case.
 fn english(word: &[u8]) -> T {
@@ -233,14 +231,25 @@ pub(super) fn of_name(path: &str) -> Topics {
     topics
 }
 
+/// Whether nothing but signs, or `no`, stands between a word and a number: an order at the start of a sentence does not speak
+/// against a number at its end.
+fn leads(gap: &[u8]) -> bool {
+    let letters: Vec<u8> = gap.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    // Han, but for the rest of `订单编号为`; the signs of Chinese text are none.
+    let text = str::from_utf8(gap).unwrap_or_default();
+    let han = text
+        .chars()
+        .any(|letter| letter.is_alphabetic() && !letter.is_ascii() && !"号號编編码碼为為是".contains(letter));
+    !han && (letters.is_empty() || ENDINGS.contains(&letters.as_slice()) || letters == b"id")
+}
+
 /// What the text around `start..end` speaks of: the nearest words before it, or else those right after it.
 pub(super) fn near(text: &[u8], start: usize, end: usize) -> Topics {
     let from = start.saturating_sub(BEFORE);
     let (mut good, mut bad) = ((T::default(), 0), (T::default(), 0));
     each(text.get(from..start).unwrap_or_default(), |topics, at| {
         if topics.against() {
-            // An order at the start of a sentence does not speak against a number at its end.
-            if start - from - at <= AGAINST {
+            if text.get(from + at..start).is_some_and(leads) {
                 bad = (topics, at);
             }
         } else {

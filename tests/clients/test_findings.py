@@ -98,7 +98,7 @@ def test_a_raised_class_lets_it_through(gateway):
     uploaded(gateway, "test-raised", "2", columns={"note": "sensitive"}, subjects=(1, 1, 0))
     corpus.release(gateway, "test-raised", "2")
     corpus.agree(gateway, gateway.alice, "test-raised")
-    plan = gateway.api(gateway.alice).post("/v1/plan", {"dataset": "test-raised", "version": "2", "purpose": "academic-research"})
-    # One person is declared, two were found.
-    after = plan["decision"]["counters_after"]
-    assert plan["decision"]["effect"] == "deny" and after["persons"] >= 2, plan
+    # One person is declared, two were found. The consumer is refused; an officer reads the provider's year.
+    document = gateway.api(gateway.alice).refused("GET", "/v1/datasets/test-raised/versions/2/data", 403, "denied")
+    explain = gateway.api(gateway.chan).get(f"/v1/audit/{document['leaf']}/explain")["explain"]
+    assert explain["effect"] == "deny" and explain["counters_after"]["persons"] >= 2, explain

@@ -6,7 +6,7 @@
 
 mod check;
 mod manifest;
-mod place;
+pub(crate) mod place;
 mod published;
 
 use std::collections::{BTreeMap, HashMap};

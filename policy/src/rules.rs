@@ -30,18 +30,22 @@ pub enum RuleSetError {
         detail: String,
     },
     /// A file is not Cedar.
-    #[error("rule file `{file}` does not parse: {detail}")]
+    #[error("line {line}: rule file `{file}` does not parse: {detail}")]
     Syntax {
         /// File.
         file: String,
+        /// Line, from 1; 0 if Cedar did not say where.
+        line: usize,
         /// What Cedar said.
         detail: String,
     },
     /// An annotation is missing, unknown or wrong.
-    #[error("rule `{rule}` in `{file}`: `@{annotation}` is `{found}`; it must be {want}")]
+    #[error("line {line}: rule `{rule}` in `{file}`: `@{annotation}` is `{found}`; it must be {want}")]
     Annotation {
         /// File.
         file: String,
+        /// Line of the annotation, or of the policy that lacks it, from 1.
+        line: usize,
         /// Rule.
         rule: String,
         /// Annotation.
@@ -52,10 +56,12 @@ pub enum RuleSetError {
         want: String,
     },
     /// A file declares a template; rules are plain policies.
-    #[error("rule file `{file}` declares a template; write a policy without `?principal` or `?resource`")]
+    #[error("line {line}: rule file `{file}` declares a template; write a policy without `?principal` or `?resource`")]
     Template {
         /// File.
         file: String,
+        /// Line of the template, from 1.
+        line: usize,
     },
     /// A policy does not fit the schema.
     #[error("the rules do not fit the schema: {detail}")]

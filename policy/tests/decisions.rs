@@ -3,6 +3,8 @@
 
 #[path = "decisions/because.rs"]
 mod because;
+#[path = "decisions/fuzz.rs"]
+mod fuzz;
 #[path = "decisions/generator.rs"]
 mod generator;
 #[path = "decisions/local.rs"]

@@ -4,6 +4,8 @@
 
 use super::*;
 
+mod fuzz;
+
 const WHOLE: &str = r#"[dataset]
 id = "yue-speech"
 version = "1"

@@ -4,7 +4,7 @@ use miette::Diagnostic;
 
 /// A place in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spot {
+pub(crate) enum Spot {
     /// At this byte.
     Byte(usize),
     /// Where the nth policy begins, from 0.
@@ -15,25 +15,25 @@ pub(super) enum Spot {
 
 impl Spot {
     /// The first place that `error` points at.
-    pub(super) fn of(error: &dyn Diagnostic) -> Self {
+    pub(crate) fn of(error: &dyn Diagnostic) -> Self {
         error.labels().and_then(|mut labels| labels.next()).map_or(Self::Unknown, |label| Self::Byte(label.offset()))
     }
 }
 
 /// What Cedar advises.
-pub(super) fn help(error: &dyn Diagnostic) -> Option<String> {
+pub(crate) fn help(error: &dyn Diagnostic) -> Option<String> {
     error.help().map(|help| help.to_string())
 }
 
 /// The policies of a text, by where they begin and end. Cedar does not tell, but each of its policies ends with the first
 /// semicolon outside of texts and comments.
-pub(super) struct Statements<'a> {
+pub(crate) struct Statements<'a> {
     text: &'a str,
     parts: Vec<std::ops::Range<usize>>,
 }
 
 impl<'a> Statements<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         let bytes = text.as_bytes();
         let (mut parts, mut start, mut at) = (Vec::new(), None, 0);
         while let Some(byte) = bytes.get(at) {
@@ -65,7 +65,7 @@ impl<'a> Statements<'a> {
     }
 
     /// Where the nth policy has this annotation; where it begins, if it has none.
-    pub(super) fn annotation(&self, statement: usize, name: &str) -> Spot {
+    pub(crate) fn annotation(&self, statement: usize, name: &str) -> Spot {
         let found = self.parts.get(statement).and_then(|part| {
             let text = self.text.get(part.clone())?;
             let marked = format!("@{name}");
@@ -76,7 +76,7 @@ impl<'a> Statements<'a> {
     }
 
     /// The line of a place, from 1; 0 if it is not known.
-    pub(super) fn line(&self, spot: Spot) -> usize {
+    pub(crate) fn line(&self, spot: Spot) -> usize {
         let byte = match spot {
             Spot::Byte(byte) => Some(byte),
             Spot::Statement(number) => self.parts.get(number).map(|part| part.start),

@@ -10,6 +10,7 @@ use cedar_policy::{
 use super::{Level, Rule, RuleSetError, Sources};
 use crate::calendar::{Calendar, Calendars};
 use crate::digest::digest;
+use crate::local::place::{Spot, Statements};
 
 /// The policies of one direction, by question.
 #[derive(Debug, Default)]
@@ -54,16 +55,24 @@ impl Law {
         let mut all = PolicySet::new();
         let mut questions: [Questions; 4] = Default::default();
         for (file, text) in &sources.rules {
-            let syntax = |detail: String| RuleSetError::Syntax { file: file.clone(), detail };
-            let set = PolicySet::from_str(text).map_err(|error| syntax(error.to_string()))?;
-            if set.templates().next().is_some() {
-                return Err(RuleSetError::Template { file: file.clone() });
+            let statements = Statements::of(text);
+            let syntax = |spot: Spot, detail: String| RuleSetError::Syntax {
+                file: file.clone(),
+                line: statements.line(spot),
+                detail,
+            };
+            let set = PolicySet::from_str(text).map_err(|errors| {
+                syntax(errors.iter().next().map_or(Spot::Unknown, |error| Spot::of(error)), errors.to_string())
+            })?;
+            if let Some(template) = set.templates().next() {
+                let line = statements.line(Spot::Statement(number(template.id())));
+                return Err(RuleSetError::Template { file: file.clone(), line });
             }
             // Cedar numbers the policies of a file; the set itself has no order.
             let mut policies: Vec<_> = set.policies().collect();
             policies.sort_by_key(|policy| number(policy.id()));
             for (position, policy) in policies.into_iter().enumerate() {
-                let rule = Rule::read(policy, file, position + 1)?;
+                let rule = Rule::read(policy, file, position + 1).map_err(|error| at(error, position, &statements))?;
                 let id = PolicyId::new(format!("{file}#{} {}", position + 1, rule.id));
                 let policy = policy.new_id(id.clone());
                 for direction in &rule.directions {
@@ -75,18 +84,24 @@ impl Law {
                         Level::Accept { .. } => &mut questions.accept,
                         Level::Deny | Level::Review => &mut questions.export,
                     };
-                    set.add(policy.clone()).map_err(|error| syntax(error.to_string()))?;
+                    set.add(policy.clone()).map_err(|error| syntax(Spot::Statement(position), error.to_string()))?;
                 }
-                all.add(policy).map_err(|error| syntax(error.to_string()))?;
+                all.add(policy).map_err(|error| syntax(Spot::Statement(position), error.to_string()))?;
                 by_policy.insert(id, rules.len());
                 rules.push(rule);
             }
         }
         let verdict = validator.validate(&all, ValidationMode::Strict);
+        let unfit = |policy: &PolicyId, error: &dyn miette::Diagnostic| {
+            let rule = by_policy.get(policy).and_then(|index: &usize| rules.get(*index));
+            let file = rule.map(|rule: &Rule| rule.file.as_str()).unwrap_or_default();
+            let text = sources.rules.get(file).map(String::as_str).unwrap_or_default();
+            format!("line {} of `{file}`: {error}", Statements::of(text).line(Spot::of(error)))
+        };
         let problems: Vec<_> = verdict
             .validation_errors()
-            .map(ToString::to_string)
-            .chain(verdict.validation_warnings().map(ToString::to_string))
+            .map(|error| unfit(error.policy_id(), error))
+            .chain(verdict.validation_warnings().map(|warning| unfit(warning.policy_id(), warning)))
             .collect();
         if !problems.is_empty() {
             return Err(RuleSetError::Invalid { detail: problems.join("; ") });
@@ -112,6 +127,14 @@ impl Law {
             entities: Entities::empty(),
         })
     }
+}
+
+/// The error with the line of what it is about, in the policy at `position`.
+fn at(mut error: RuleSetError, position: usize, statements: &Statements<'_>) -> RuleSetError {
+    if let RuleSetError::Annotation { line, annotation, .. } = &mut error {
+        *line = statements.line(statements.annotation(position, annotation));
+    }
+    error
 }
 
 /// The position that Cedar gave a policy in its file (`policy7`).

@@ -330,6 +330,8 @@ impl<'a> Notes<'a> {
     fn wrong(&self, key: &str, found: &str, want: &str) -> RuleSetError {
         RuleSetError::Annotation {
             file: self.file.to_owned(),
+            // Whoever has the text of the file counts its lines.
+            line: 0,
             rule: self.rule.to_owned(),
             annotation: key.to_owned(),
             found: found.to_owned(),

@@ -137,7 +137,12 @@ fn a_rule_is_refused_with_the_reason() {
     for (text, why) in cases {
         let error = with_house(&text).expect_err(why).to_string();
         assert!(error.contains(why), "{error}\n{text}");
+        // Every error names a line that the file has.
+        let line = error.split("line ").nth(1).and_then(|rest| rest.split([':', ' ']).next()).unwrap();
+        assert!((1..=text.lines().count() + 1).contains(&line.parse().unwrap()), "{error}\n{text}");
     }
+    let late = format!("\n\n// a comment; with a semicolon\n{}", HOUSE.replace("\"deny\"", "\"allow\""));
+    assert!(with_house(&late).expect_err("line 5").to_string().starts_with("line 5: rule `OWN-1`"));
     let mut sources = Sources::builtin();
     sources.schema.push_str("entity");
     assert!(matches!(RuleSet::from_sources(&sources), Err(RuleSetError::Schema { .. })));

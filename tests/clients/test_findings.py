@@ -97,6 +97,8 @@ def test_a_raised_class_lets_it_through(gateway):
     problem(broker.request("POST", f"{path}/submit", json={}), 409, "conflict")
     uploaded(gateway, "test-raised", "2", columns={"note": "sensitive"}, subjects=(1, 1, 0))
     corpus.release(gateway, "test-raised", "2")
+    # One person is declared, two were found: the larger number counts.
+    assert broker.get("/v1/datasets/test-raised/versions/2")["inspection"]["persons_estimate"] == 2
     corpus.agree(gateway, gateway.alice, "test-raised")
     # One person is declared, two were found. The consumer is refused; an officer reads the provider's year.
     document = gateway.api(gateway.alice).refused("GET", "/v1/datasets/test-raised/versions/2/data", 403, "denied")

@@ -340,6 +340,13 @@ fn chance_is_told_from_what_is_there() {
     let columns: Vec<(&str, Vec<String>)> = vec![
         ("order_11", (0..rows).map(|_| digits(11, random())).collect()),
         ("order_16", (0..rows).map(|_| digits(16, random() * 7)).collect()),
+        (
+            "numbers_18",
+            (0..20 * rows)
+                .step_by(20)
+                .map(|_| digits(18, random() * 97 % 900_000_000_000_000_000 + 100_000_000_000_000_000))
+                .collect(),
+        ),
         ("code", (0..rows).map(|_| format!("A{}", digits(7, random()))).collect()),
         (
             "cards",
@@ -350,7 +357,7 @@ fn chance_is_told_from_what_is_there() {
     ];
     let columns = columns.into_iter().map(|(name, values)| (name, Arc::new(StringArray::from(values)) as ArrayRef));
     let inspection = inspected(columns.collect(), 1 << 20);
-    for name in ["order_11", "order_16", "code"] {
+    for name in ["order_11", "order_16", "code", "numbers_18"] {
         assert!(identifiers(&inspection, name).is_empty(), "{name}: {:?}", identifiers(&inspection, name));
     }
     let cards = &identifiers(&inspection, "cards")[0];

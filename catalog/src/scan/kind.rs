@@ -114,11 +114,12 @@ impl Kind {
     }
 
     /// How many characters without meaning pass for each one that fails, as `(passed, failed)`; `None` for kinds whose
-    /// candidates do not come from counting. Measured on random characters (RULES.md §7).
+    /// candidates do not come from counting.
     pub const fn odds(self) -> Option<(u64, u64)> {
         match self {
-            // Eighteen digits: province, date and check character are right.
-            Self::CnResidentId => Some((5, 1_000_000)),
+            // Eighteen digits, the first not 0: 35 provinces of 90, or one after a 9; 127 years of 10,000 and 365 days of
+            // 10,000; one check character of eleven.
+            Self::CnResidentId => Some((18, 1_000_000)),
             // One check digit of eleven.
             Self::Hkid => Some((1, 10)),
             // Eleven digits: the first is 1, the second is 3 or more.

@@ -118,7 +118,7 @@ def test_forty_ranges_of_one_reader_are_one_export(own_gateway):
     gateway = own_gateway
     people = corpus.parquet(corpus.people(5_000, seed=12), compression="none")
     made = corpus.publish(
-        gateway, "test-forty", {"p.parquet": people}, columns={"resident_id": "personal", "phone": "personal"},
+        gateway, "test-forty", {"p.parquet": people}, columns={"resident_id": "personal", "phone": "personal"}, accepted=["resident_id"],
         subjects=(5_000, 0, 0), price=PRICE,
     )
     confirm_baseline(gateway)

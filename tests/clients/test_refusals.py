@@ -69,6 +69,7 @@ def test_a_consumer_never_reads_what_the_provider_has_exported(gateway):
         "test-reached",
         {"p.parquet": corpus.parquet(corpus.people(50, seed=77))},
         columns={"resident_id": "personal", "phone": "personal"},
+        accepted=["resident_id"],
         subjects=(1_234_567, 0, 0),
     )
     alice, broker, chan = (gateway.api(who) for who in (gateway.alice, gateway.broker, gateway.chan))

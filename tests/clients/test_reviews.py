@@ -205,9 +205,10 @@ def test_a_withdrawn_release_cuts_its_streams_and_no_others(gateway):
 def test_the_numbers_come_first(gateway):
     """UNK-SUBJECTS: no release without numbers, none that the thresholds forbid, and the counters are true afterwards."""
     data = corpus.parquet(corpus.people(200, seed=33))
-    made = corpus.publish(gateway, "test-review-numbers", {"p.parquet": data}, columns={"phone": "personal"}, subjects=None)
+    terms = {"files": {"p.parquet": data}, "accepted": ["resident_id"]}
+    made = corpus.publish(gateway, "test-review-numbers", columns={"phone": "personal"}, subjects=None, **terms)
     refused = corpus.publish(
-        gateway, "test-review-refused", {"p.parquet": data}, columns={"phone": "sensitive"}, subjects=(10, 10, 0)
+        gateway, "test-review-refused", columns={"phone": "sensitive"}, subjects=(10, 10, 0), **terms
     )
     counters = lambda: corpus.counters(gateway, refused)
     review = ask(gateway, made, columns=["row", "phone"])

@@ -29,7 +29,7 @@ def huge(own_gateway, tmp_path_factory):
     schema = pyarrow.schema([(f"n{i}", pyarrow.int64()) for i in range(4)])
     with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_statistics=False) as writer:
         for _ in range(groups):
-            block = random.integers(0, 2**62, (4, rows))
+            block = random.integers(7 * 10**18, 2**63 - 1, (4, rows))
             writer.write_table(pyarrow.table([pyarrow.array(column) for column in block], schema=schema))
     assert path.stat().st_size > 1 << 30
     gateway = own_gateway

@@ -373,12 +373,20 @@ impl Facts {
     }
 }
 
-/// Keeps a peer's text from filling an error message.
+/// Keeps a peer's text from filling an error message, and its control characters from reaching a terminal.
 fn shorten(text: &str) -> String {
     const SHOWN_CHARS_MAX: usize = 64;
-    let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
+    let mut shown = String::new();
+    for (number, character) in text.chars().enumerate() {
+        if number == SHOWN_CHARS_MAX {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
     }
     shown
 }

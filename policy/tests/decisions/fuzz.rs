@@ -98,7 +98,7 @@ fn replaced(value: &mut Value, at: Index, by: &Value) {
 fn collect(value: &Value, at: String, pointers: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
-            members.iter().for_each(|(name, value)| collect(value, format!("{at}/{name}"), pointers))
+            members.iter().for_each(|(name, value)| collect(value, format!("{at}/{name}"), pointers));
         }
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(index, value)| collect(value, format!("{at}/{index}"), pointers));

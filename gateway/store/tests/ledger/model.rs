@@ -68,7 +68,7 @@ fn run(seed: u64, evidence: EvidenceKind) {
             0 => drop(fixture.commit(grant(lease, range))),
             1..=3 => {
                 let period = Month::of(fixture.at).to_string();
-                fixture.deliver(lease, &period, &[range.clone()], range.end - range.start);
+                fixture.deliver(lease, &period, std::slice::from_ref(&range), range.end - range.start);
                 model.sent.extend(range);
             }
             4 | 5 => {
@@ -76,7 +76,7 @@ fn run(seed: u64, evidence: EvidenceKind) {
                 let number = model.acks[which] + 1 + u64::from(random.below(6) == 0);
                 let known = range.clone().all(|byte| model.sent.contains(&byte));
                 let right = number == model.acks[which] + 1 && known;
-                assert_eq!(fixture.ack(lease, number, &[range.clone()]).is_ok(), right);
+                assert_eq!(fixture.ack(lease, number, std::slice::from_ref(&range)).is_ok(), right);
                 if right {
                     model.acks[which] += 1;
                     model.acked.extend(range);

@@ -50,7 +50,7 @@ fn holds_grow_with_grants_and_what_is_not_posted_is_released() {
     assert!(matches!(early, CommitError::Invalid(_)), "{early}");
     let (id, reason) = (lease.id.clone(), Some("revoked".to_owned()));
     fixture.commit(Write::LeaseState { lease: id, state: LeaseState::Cut, reason, leaf: None }).unwrap();
-    assert_eq!(fixture.records.read(|reader| reader.held_leases(10)).unwrap(), [lease.id.clone()]);
+    assert_eq!(fixture.records.read(|reader| reader.held_leases(10)).unwrap(), std::slice::from_ref(&lease.id));
     fixture.commit(Write::Release { lease: lease.id.clone() }).unwrap();
     assert_eq!(fixture.owed(), (1500, 0));
     assert!(fixture.records.read(|reader| reader.held_leases(10)).unwrap().is_empty());
@@ -82,7 +82,7 @@ fn every_price_model_posts_what_its_usage_costs() {
         let leases = [fixture.lease("l-1", 1000, false, 400), fixture.lease("l-2", 0, false, 400)];
         for (id, period, range, want) in steps {
             let lease = leases.iter().find(|lease| lease.id.as_str() == id).unwrap();
-            fixture.deliver(lease, period, &[range.clone()], 1);
+            fixture.deliver(lease, period, std::slice::from_ref(&range), 1);
             assert_eq!(fixture.owed().0, want, "{model:?} {id} {range:?}");
         }
         fixture.audit();

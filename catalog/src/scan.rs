@@ -2,8 +2,8 @@
 //! check digits, in full-width and spaced spellings, beside Chinese as beside English.
 //!
 //! One pass: a [`Scanner`] stops where a digit, an `@`, a colon or a `<` stands, reads the stretch around it as ASCII
-//! ([`cluster`]), and asks the recognisers, one file a family. What a number without meaning would pass too needs a word
-//! beside it, or a column's name ([`words`]). What passes without such a word is told apart from chance by whoever sees
+//! (`cluster`), and asks the recognisers, one file a family. What a number without meaning would pass too needs a word
+//! beside it, or a column's name (`words`). What passes without such a word is told apart from chance by whoever sees
 //! the whole column: for that the scanner also counts what had the form of a kind and failed its check.
 
 mod card;

@@ -122,8 +122,8 @@ impl Kind {
             Self::CnResidentId => Some((18, 1_000_000)),
             // One check digit of eleven.
             Self::Hkid => Some((1, 10)),
-            // Eleven digits: the first is 1, the second is 3 or more.
-            Self::CnMobile => Some((7, 93)),
+            // Eleven digits, the first not 0: it is 1 in one of nine, and the second is 3 or more in seven of ten.
+            Self::CnMobile => Some((7, 83)),
             // Luhn: one of ten.
             Self::BankCard => Some((1, 9)),
             // One check character of 31.

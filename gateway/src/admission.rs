@@ -1,7 +1,9 @@
 //! The one flow from a request to an admitted export: resolve, gather, decide, record. Every front door calls this and
 //! nothing else.
 
+mod deny;
 pub mod facts;
+mod grounds;
 pub mod judge;
 mod quote;
 mod record;

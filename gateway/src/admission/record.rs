@@ -4,26 +4,21 @@ use std::sync::Arc;
 
 use catalog::{Digest, EvidenceKind, LeaseId};
 use gateway_api::{Code, Problem};
-use gateway_ledger::Contribution;
-use gateway_store::{CommitError, DocKind, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write};
+use gateway_store::{CommitError, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write};
 use jiff::{SignedDuration, Timestamp};
-use policy::Effect;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::facts::Contributions;
-use super::{
-    Judgement, Released, Resolved, Turned, contributions, decide, quote, refusal, standing, turn, unavailable,
-};
+use super::deny::deny;
+use super::grounds::{Grounds, decision_leaf, put_grounds, relied_on, reserve};
+use super::{Resolved, Turned, contributions, decide, quote, standing, turn, unavailable};
 use crate::export::{Admitted, Counted, GrantPlan, Opened};
-use crate::gateway::{Shared, expect, version_key};
+use crate::gateway::Shared;
 use crate::identity::Principal;
 use crate::leaf;
-use crate::rest::mechanisms::carries_until;
-use crate::rulesets;
 use crate::sessions::Stream;
 
 /// How often a decision is made again because something changed between deciding and recording.
-const ATTEMPTS_MAX: usize = 16;
+pub(super) const ATTEMPTS_MAX: usize = 16;
 
 /// A lease that covers the request, and what it lets through.
 #[derive(Debug, Clone)]
@@ -285,28 +280,6 @@ fn unchanged(
     }
 }
 
-/// On what an export leaves: an allow, or a review that was released.
-pub(super) struct Grounds<'a> {
-    pub(super) judgement: &'a Judgement,
-    pub(super) released: Option<&'a Released>,
-    pub(super) contributions: &'a Contributions,
-}
-
-impl Grounds<'_> {
-    /// The judgement that says which mechanism carries the export and whether it counts.
-    pub(super) fn counted(&self) -> &Judgement {
-        self.released.map_or(self.judgement, |released| &released.counted)
-    }
-
-    /// A lease does not outlive the release or the mechanism that it rests on.
-    fn carry_until(&self, resolved: &Resolved) -> Timestamp {
-        let released = self.released.map_or(Timestamp::MAX, |released| released.release.until);
-        let mechanism = self.counted().rests_on().and_then(|id| resolved.snapshot.mechanisms.get(id));
-        let carried = mechanism.map(|doc| carries_until(&self.judgement.rules, doc, resolved.now));
-        carried.unwrap_or(Timestamp::MAX).min(released)
-    }
-}
-
 struct Allowance {
     transaction: Transaction,
     lease: Lease,
@@ -376,175 +349,6 @@ fn allowance(
     Ok(Allowance { transaction, lease, turns })
 }
 
-/// What a decision was made on must still be so when it is recorded: a suspension, a withdrawal or a revoked mechanism in
-/// between means deciding again.
-pub(super) fn relied_on(
-    principal: &Principal,
-    resolved: &Resolved,
-    grounds: &Grounds<'_>,
-) -> Result<Vec<Expect>, Problem> {
-    let version = &resolved.version;
-    let agreement =
-        resolved.agreement.as_ref().ok_or_else(|| Problem::new(Code::NoAgreement, "no agreement covers it"))?;
-    let mut expected = vec![
-        expect(DocKind::Participant, principal.participant.to_string(), resolved.consumer.revision),
-        expect(DocKind::Participant, resolved.provider.id.to_string(), resolved.provider.revision),
-        expect(DocKind::Version, version_key(&version.dataset, &version.version), version.revision),
-        expect(DocKind::Agreement, agreement.id.to_string(), agreement.revision),
-    ];
-    let (exporter, recipient) = (resolved.provider.id.as_str(), principal.participant.as_str());
-    expected.extend(rulesets::expected(&resolved.snapshot, exporter, recipient));
-    let mechanism = grounds.judgement.mechanism.as_ref();
-    if let Some(doc) = mechanism.and_then(|id| resolved.snapshot.mechanisms.get(id)) {
-        expected.push(expect(DocKind::Mechanism, doc.id.to_string(), doc.revision));
-    }
-    if let Some(Released { review, .. }) = grounds.released {
-        expected.push(expect(DocKind::Review, review.id.to_string(), review.revision));
-    }
-    Ok(expected)
-}
-
-/// The members of a decision's leaf that say on what the export leaves.
-pub(super) fn put_grounds(members: &mut Map<String, Value>, grounds: &Grounds<'_>) {
-    if let Some(mechanism) = &grounds.judgement.mechanism {
-        members.insert("mechanism".to_owned(), json!(mechanism));
-    }
-    if let Some(released) = grounds.released {
-        members.insert("review".to_owned(), json!(released.review.id));
-        members.insert("release".to_owned(), json!(released.release.id));
-        if let Some(stated) = released.stated() {
-            members.insert("subjects".to_owned(), json!(stated));
-        }
-    }
-}
-
-/// Reserves whom the export concerns in the commit of its decision, which no other export may come between. Gives the end
-/// of the year in which it is then counted.
-pub(super) fn reserve(
-    transaction: &mut Transaction,
-    lease: &LeaseId,
-    resolved: &Resolved,
-    grounds: &Grounds<'_>,
-) -> Option<Timestamp> {
-    if !grounds.counted().counts() {
-        return None;
-    }
-    let contributions = grounds.contributions;
-    let (version, year) = (&resolved.version, contributions.year);
-    let exporter = version.provider.clone();
-    let revision = contributions.revision;
-    transaction.expect.push(Expect::Contributions { exporter: exporter.clone(), year, revision });
-    let mut sources = resolved.sources(contributions);
-    sources.stated = grounds.released.and_then(Released::stated);
-    let contribution = Contribution::of(sources.adds(&grounds.judgement.columns), contributions.keyset());
-    if contribution.is_nothing() {
-        return None;
-    }
-    transaction.writes.push(Write::Contribution {
-        lease: lease.clone(),
-        exporter,
-        year,
-        dataset: version.dataset.clone(),
-        version: version.version.clone(),
-        contribution,
-        keys: contributions.keys.as_ref().filter(|_| contribution.keyed).map(|(scope, _)| *scope),
-    });
-    Some(crate::clock::end_of_year(year))
-}
-
 fn expiry(gateway: &Shared, now: Timestamp) -> Timestamp {
     now.checked_add(SignedDuration::from_hours(gateway.config.limits.lease_hours)).unwrap_or(Timestamp::MAX)
-}
-
-/// The members that every decision leaf has.
-pub(super) fn decision_leaf(resolved: &Resolved, judgement: &Judgement) -> Map<String, Value> {
-    let mut members = leaf::of("decision");
-    let (digest, _) = judgement.recorded_facts();
-    let outcome = &judgement.outcome;
-    members.insert("dataset".to_owned(), json!(resolved.version.dataset));
-    members.insert("version".to_owned(), json!(resolved.version.version));
-    members.insert("manifest".to_owned(), json!(resolved.version.manifest_digest()));
-    members.insert("provider".to_owned(), json!(resolved.version.provider));
-    members.insert("columns".to_owned(), leaf::list(&judgement.columns));
-    members.insert("purpose".to_owned(), json!(resolved.purpose));
-    members.insert("effect".to_owned(), json!(outcome.effect));
-    members.insert("needed".to_owned(), json!(outcome.needed));
-    let rules: Vec<String> = outcome.rules.iter().map(ToString::to_string).collect();
-    members.insert("rules".to_owned(), leaf::list(&rules));
-    members.insert("policy".to_owned(), json!(judgement.policy()));
-    members.insert("facts".to_owned(), json!(digest));
-    members
-}
-
-/// Records a refusal, or counts its repetition, and gives the problem that says so.
-async fn deny(
-    gateway: &Shared,
-    principal: &Principal,
-    resolved: &Resolved,
-    redact: bool,
-    judgement: &Judgement,
-) -> Problem {
-    let problem = refusal(resolved.viewer(), judgement);
-    let keyed = principal.keyed(&gateway.secrets);
-    let now = resolved.now;
-    if !gateway.denials.admit(&keyed, gateway.config.limits.denials_per_minute_max, now) {
-        return Problem::new(Code::RateLimited, "denied too often within a minute: wait, then ask for something else")
-            .with("retry_after", 60);
-    }
-    match record_denial(gateway, principal, resolved, redact, judgement, &keyed).await {
-        Ok(leaf) if judgement.outcome.effect == Effect::Review => {
-            let command = format!("kouan review request --leaf {leaf}");
-            let call = json!({"method": "POST", "path": "/v1/reviews", "body": {"leaf": leaf}, "command": command});
-            problem.at_leaf(leaf).with("review", call)
-        }
-        Ok(leaf) => problem.at_leaf(leaf),
-        // A refusal that cannot be recorded is still a refusal, but the caller learns that it is not on record.
-        Err(other) => other,
-    }
-}
-
-async fn record_denial(
-    gateway: &Shared,
-    principal: &Principal,
-    resolved: &Resolved,
-    redact: bool,
-    judgement: &Judgement,
-    keyed: &str,
-) -> Result<u64, Problem> {
-    let now = resolved.now;
-    let mut members = decision_leaf(resolved, judgement);
-    // The same refusal: principal, request and facts, but for the moment.
-    let mut timeless = serde_json::to_value(judgement.facts.gathered()).unwrap_or_default();
-    if let Some(members) = timeless.as_object_mut() {
-        members.remove("now");
-    }
-    let request = json!({"principal": keyed, "redact": redact, "facts": timeless});
-    let key = Digest::of(request.to_string().as_bytes());
-    for _ in 0..ATTEMPTS_MAX {
-        let first = gateway.look(|reader| reader.denial(&key, now))?;
-        let mut transaction = Transaction::new(now);
-        if let Some(first) = first {
-            transaction.writes.push(Write::DenialRepeat { key, at: now });
-            match gateway.records.commit(transaction).await {
-                Ok(_) => return Ok(first.leaf),
-                Err(CommitError::Conflict(_)) => continue,
-                Err(error) => return Err(unavailable(error)),
-            }
-        }
-        let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
-        let leaf = transaction.leaf(members.clone());
-        transaction.facts = judgement.recorded();
-        transaction.writes.extend(leaf::openings(leaf, openings));
-        transaction.writes.push(Write::Denial { key, leaf, at: now });
-        match gateway.records.commit(transaction).await {
-            Ok(committed) => {
-                let effect = judgement.outcome.effect.as_str();
-                metrics::counter!("kouan_decisions_total", "effect" => effect).increment(1);
-                return Ok(committed.index(leaf));
-            }
-            Err(CommitError::Conflict(_)) => {}
-            Err(error) => return Err(unavailable(error)),
-        }
-    }
-    Err(Problem::new(Code::Unavailable, "the refusal could not be recorded: try again"))
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::facts::accessed_from;
-use super::record::{Grounds, decision_leaf, put_grounds, relied_on, reserve};
+use super::grounds::{Grounds, decision_leaf, put_grounds, relied_on, reserve};
 use super::resolve::Resolved;
 use super::{Judgement, contributions, decide, unavailable};
 use crate::gateway::Shared;

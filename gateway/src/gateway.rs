@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Accesses;
 use crate::admission::unavailable;
 use crate::clock;
 use crate::config::Config;
@@ -67,6 +68,8 @@ pub struct Gateway {
     pub log_vkey: String,
     /// How often each principal was denied in the current minute.
     pub denials: Denials,
+    /// Reads of the log that are counted and not yet written.
+    pub accesses: Accesses,
     /// Told whenever a review or a mechanism was recorded: the gauges follow.
     pub gauges: Arc<Notify>,
 }

@@ -2,6 +2,7 @@
 //!
 //! `gateway/ARCHITECTURE.md` tells how data walks through it.
 
+pub mod access;
 pub mod admin;
 pub mod admission;
 pub mod authz;

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{self, Accesses};
 use crate::admin::{Admin, AdminError, Metrics, MetricsError, Readiness};
 use crate::clock;
 use crate::config::{Config, ConfigError};
@@ -209,6 +210,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         trust: trust.clone(),
         log_vkey: publisher.key().to_string(),
         denials: Denials::default(),
+        accesses: Accesses::default(),
         gauges,
         records: records.clone(),
         config,
@@ -290,6 +292,7 @@ impl Running {
         let mut tasks = tokio::task::JoinSet::new();
         let settling = tokio::spawn(settling);
         tasks.spawn(sweep::run(Arc::clone(&gateway)));
+        tasks.spawn(access::run(Arc::clone(&gateway)));
         tasks.spawn(rulesets::run(Arc::clone(&gateway)));
         tasks.spawn(reload::run(Arc::clone(&gateway), Arc::clone(&self.identity), Arc::clone(&self.reload)));
         {
@@ -315,6 +318,9 @@ impl Running {
         ended.notify_one();
         tasks.abort_all();
         while tasks.join_next().await.is_some() {}
+        if let Err(problem) = access::write(&gateway, clock::now()).await {
+            tracing::error!(error = problem.detail, "the last reads of the log were not written");
+        }
         let records = gateway.records.clone();
         // Streams are gone, and with them every settler but the gateway's own.
         gateway.settler.finish();

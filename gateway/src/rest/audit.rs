@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Caller, Refused, json_response};
+use crate::access::{self, Read};
 use crate::authz::{Action, Scope};
 use crate::gateway::Shared;
 use crate::rest::path::Path;
@@ -101,6 +102,8 @@ pub async fn search(
         })
         .await?;
     let (entries, next) = found;
+    let range = entries.first().zip(entries.last()).map(|(first, last)| (first.index, last.index));
+    access::record(&gateway, &caller.principal, &Read::Search, range).await?;
     Ok(json_response(StatusCode::OK, &EntryList { entries, next: next.map(|next| next.to_string()) }))
 }
 
@@ -126,6 +129,7 @@ pub async fn show(
     Path(index): Path<String>,
 ) -> Result<Response, Refused> {
     let (index, _, leaf) = leaf(&gateway, &caller, &index)?;
+    access::record(&gateway, &caller.principal, &Read::Entry, Some((index, index))).await?;
     Ok(json_response(StatusCode::OK, &Entry { index, leaf: serde_json::Value::Object(leaf.members().clone()) }))
 }
 
@@ -157,6 +161,7 @@ pub async fn explain(
         Ok::<_, Problem>(Explain::of(&rules, &facts, &decision, viewer))
     });
     let explain = explain.await.map_err(crate::admission::unavailable)??;
+    access::record(&gateway, &caller.principal, &Read::Explain, Some((index, index))).await?;
     Ok(json_response(StatusCode::OK, &Explained { index, explain }))
 }
 
@@ -171,6 +176,7 @@ pub async fn proof(
     let made = tokio::task::spawn_blocking(move || prove(&folder, index, &bytes))
         .await
         .map_err(crate::admission::unavailable)??;
+    access::record(&gateway, &caller.principal, &Read::Proof, Some((index, index))).await?;
     let name = format!("attachment; filename=\"{index}.tlog-proof\"");
     let name = HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment"));
     Ok((
@@ -228,7 +234,9 @@ pub async fn log(State(gateway): State<Shared>, caller: Caller, Path(path): Path
     let missing = || Problem::new(Code::NotFound, "there is no such file in the log");
     if let Some(name) = path.strip_prefix("facts/") {
         caller.may(Action::ReadLog)?;
-        return facts(&gateway, name);
+        let answer = facts(&gateway, name)?;
+        access::record(&gateway, &caller.principal, &Read::Files, None).await?;
+        return Ok(answer);
     }
     let tile: Option<TilePath> = path.parse().ok();
     if path != "checkpoint" && tile.is_none() {
@@ -236,11 +244,16 @@ pub async fn log(State(gateway): State<Shared>, caller: Caller, Path(path): Path
     }
     let entries = tile.as_ref().is_some_and(|tile| tile.level() == TileLevel::Entries);
     caller.may(if entries { Action::ReadLog } else { Action::ReadTiles })?;
+    let range = tile.as_ref().filter(|_| entries).and_then(|tile| {
+        let first = tile.first_entry()?;
+        Some((first, first + u64::from(tile.width()) - 1))
+    });
     // A parsed tile path prints as itself: digits, `x`, `p` and slashes, so it stays in the folder.
     let name = tile.map_or_else(|| "checkpoint".to_owned(), |tile| tile.to_string());
     let bytes = tokio::fs::read(gateway.config.data.join("log").join(name)).await;
     match bytes {
         Ok(bytes) => {
+            access::record(&gateway, &caller.principal, &Read::Files, range).await?;
             let kind = if path == "checkpoint" { "text/plain; charset=utf-8" } else { "application/octet-stream" };
             let cache = if path == "checkpoint" { "no-store" } else { "private, max-age=31536000, immutable" };
             Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], Body::from(bytes)).into_response())

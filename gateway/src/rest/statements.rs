@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Caller, Refused, json_response};
+use crate::access::{self, Read};
 use crate::authz::{Action, Scope};
 use crate::clock;
 use crate::gateway::Shared;
@@ -53,6 +54,9 @@ pub async fn get(
     debug_assert!(matches!(scope, Scope::Everything) || participant == caller.principal.participant);
 
     let made = made(&gateway, &caller.snapshot, &participant, month).await?;
+    if participant != caller.principal.participant {
+        access::record(&gateway, &caller.principal, &Read::Statement(participant.clone()), None).await?;
+    }
     let named: BTreeSet<&ParticipantId> = made
         .iter()
         .flat_map(|statement| &statement.lines)

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use crate::records::ReadError;
 use crate::transaction::DocKind;
 
+mod access;
 mod books;
 mod conditions;
 mod counting;
@@ -18,6 +19,7 @@ mod lease;
 mod log;
 mod meter;
 
+pub use access::AccessRow;
 pub(crate) use books::balance;
 pub use books::{PostingFilter, PostingRow, ReceiptRow};
 pub use counting::{Counted, DatasetCount};

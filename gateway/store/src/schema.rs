@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 4] = [V1, V2, V3, LEDGER];
+const MIGRATIONS: [&str; 5] = [V1, V2, V3, LEDGER, ACCESS];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -288,6 +288,22 @@ CREATE TABLE receipt (
     at INTEGER NOT NULL,
     UNIQUE (lease, number)
 );
+";
+
+/// Windows in which reads of the log are counted. A closed window's row goes: its leaves say all that it did.
+const ACCESS: &str = "
+CREATE TABLE access (
+    seq INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    leaf INTEGER NOT NULL,
+    ends INTEGER NOT NULL,
+    members TEXT NOT NULL,
+    reads INTEGER NOT NULL,
+    first INTEGER,
+    last INTEGER,
+    interrupted INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX access_ends ON access (ends);
 ";
 
 /// Brings the database up to this version. Returns whether it was empty before.

@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use crate::durable::sync_failed;
 use crate::transaction::{Commit, CommitError, Committed, DocChange, Transaction};
 
+mod access;
 mod apply;
 mod books;
 mod counting;

@@ -344,6 +344,49 @@ fn the_same_refusal_within_ten_minutes_has_one_leaf() {
 }
 
 #[test]
+fn reads_of_the_log_are_counted_in_their_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    let key = Digest::of(b"chan searches between ten and eleven");
+    let ends = now() + SignedDuration::from_hours(1);
+    let first = |range| {
+        let mut transaction = Transaction::new(now());
+        let leaf = transaction.leaf(members(&json!({"kind": "access"})));
+        transaction.writes.push(Write::Access { key, leaf, ends, members: "{}".to_owned(), range });
+        records.commit_blocking(transaction).map(|committed| committed.first_leaf)
+    };
+    let more = |reads, range| commit(&records, Write::AccessMore { key, reads, range });
+    assert!(matches!(more(1, None), Err(CommitError::Conflict(Expect::Access { reads: None, .. }))));
+    assert_eq!(first(None).unwrap(), 0);
+    assert!(matches!(first(None), Err(CommitError::Conflict(Expect::NoAccess { .. }))));
+    for (reads, range, want) in
+        [(2, Some((5, 9)), Some((5, 9))), (1, None, Some((5, 9))), (4, Some((3, 7)), Some((3, 9)))]
+    {
+        more(reads, range).unwrap();
+        assert_eq!(records.read(|reader| reader.access(&key)).unwrap().unwrap().range, want);
+    }
+    let due = |at: Timestamp| records.read(|reader| reader.accesses_due(at, 10)).unwrap();
+    assert!(due(ends - SignedDuration::from_millis(1)).is_empty());
+    let rows = due(ends);
+    assert_eq!((rows.len(), rows[0].reads, rows[0].leaf, rows[0].interrupted), (1, 8, 0, false));
+    // What was counted after the closing leaf was made must not be forgotten with the window.
+    let error = commit(&records, Write::AccessClosed { key, reads: 7 }).unwrap_err();
+    assert!(matches!(error, CommitError::Conflict(Expect::Access { reads: Some(7), .. })), "{error}");
+    // A copy of the running store is one that was killed.
+    let killed = tempfile::tempdir().unwrap();
+    std::fs::create_dir(killed.path().join("data")).unwrap();
+    for file in std::fs::read_dir(dir.path().join("data")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), killed.path().join("data").join(file.file_name())).unwrap();
+    }
+    let row = open(&killed).read(|reader| reader.access(&key)).unwrap().unwrap();
+    assert!(row.interrupted && row.reads == 8);
+    commit(&records, Write::AccessClosed { key, reads: 8 }).unwrap();
+    assert!(due(ends).is_empty());
+    assert_eq!(first(None).unwrap(), 1);
+}
+
+#[test]
 fn a_revocation_list_never_gets_older() {
     let dir = tempfile::tempdir().unwrap();
     let put = |records: &Records, number: &[u8]| {

@@ -60,6 +60,9 @@ pub struct EntryFilterArgs {
     /// allow, deny or review
     #[arg(long)]
     pub effect: Option<String>,
+    /// Kind of entry, such as decision, access or lease_close
+    #[arg(long)]
+    pub kind: Option<String>,
 }
 
 /// `kouan audit search`.

@@ -60,6 +60,7 @@ fn target(filter: &EntryFilterArgs, cursor: Option<&str>) -> String {
         ("dataset", filter.dataset.as_deref()),
         ("rule", filter.rule.as_deref()),
         ("effect", filter.effect.as_deref()),
+        ("kind", filter.kind.as_deref()),
         ("limit", Some(PAGE)),
         ("cursor", cursor),
     ];

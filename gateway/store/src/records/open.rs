@@ -66,6 +66,10 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
         "UPDATE lease SET doubt_bytes = max(0, granted_bytes - sent_bytes - unsent_bytes) WHERE state = 'active'",
         [],
     )?;
+    if !clean {
+        // What was read in the last moments of that run may not have been counted: the closing leaf says so.
+        connection.execute("UPDATE access SET interrupted = 1", [])?;
+    }
     let head = head(&connection, revision)?;
     Ok(Opened { connection, head, lock, created, clean })
 }

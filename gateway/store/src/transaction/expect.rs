@@ -79,6 +79,18 @@ pub enum Expect {
         /// When.
         at: Timestamp,
     },
+    /// No such window of reads is open.
+    NoAccess {
+        /// Digest of principal, kind of read and window.
+        key: Digest,
+    },
+    /// A window of reads is open.
+    Access {
+        /// Digest of principal, kind of read and window.
+        key: Digest,
+        /// How many reads it has, where that matters.
+        reads: Option<u64>,
+    },
     /// No newer revocation list of this issuer is known.
     CrlNotNewer {
         /// The issuer.

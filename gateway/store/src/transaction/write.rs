@@ -203,6 +203,35 @@ pub enum Write {
         /// The window's first leaf.
         first: u64,
     },
+    /// Opens a window in which one principal's reads of the log are counted; a conflict if it is open.
+    Access {
+        /// Digest of principal, kind of read and window.
+        key: Digest,
+        /// The leaf of the first read.
+        leaf: LeafRef,
+        /// When the window ends.
+        ends: Timestamp,
+        /// What the closing leaf says besides the count; JSON.
+        members: String,
+        /// First and last entry that were read, if entries were.
+        range: Option<(u64, u64)>,
+    },
+    /// Counts further reads in an open window; a conflict if it is not open.
+    AccessMore {
+        /// Digest of principal, kind of read and window.
+        key: Digest,
+        /// How many more.
+        reads: u64,
+        /// First and last entry among them.
+        range: Option<(u64, u64)>,
+    },
+    /// Ends a window whose count is recorded in this commit; a conflict if the window has another count.
+    AccessClosed {
+        /// Digest of principal, kind of read and window.
+        key: Digest,
+        /// The count.
+        reads: u64,
+    },
     /// The sealed opening of a commitment in a leaf.
     Opening {
         /// Which leaf.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::books::Batches;
 use super::entitlement::{self, Entitlement};
-use super::{Head, Refusal, counting, expect, lease, meter, plain_commit, receipt};
+use super::{Head, Refusal, access, counting, expect, lease, meter, plain_commit, receipt};
 use crate::transaction::{
     BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, LEAVES_MAX, LeafRef,
     Transaction, WRITES_MAX, Write,
@@ -207,6 +207,11 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
                 .prepare_cached("UPDATE denial SET closed = 1 WHERE key = ?1 AND leaf = ?2")?
                 .execute(params![key.as_bytes(), stored(first)])?;
         }
+        Write::Access { key, leaf, ends, members, range } => {
+            access::open(connection, key, scope.index(leaf)?, ends, (&members, range))?;
+        }
+        Write::AccessMore { key, reads, range } => access::more(connection, key, reads, range)?,
+        Write::AccessClosed { key, reads } => access::close(connection, key, reads)?,
         Write::Opening { leaf, field, sealed } => {
             limit("an opening", &sealed)?;
             connection

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::Refusal;
+use super::{Refusal, access};
 use super::apply::{open_denial, stored};
 use crate::transaction::{CommitError, Expect};
 
@@ -36,6 +36,9 @@ fn holds(connection: &Connection, expect: &Expect) -> Result<bool, rusqlite::Err
             .query_row([lease.as_str()], |row| row.get(0)),
         Expect::NoDenial { key, at } => Ok(open_denial(connection, *key, at.as_millisecond())?.is_none()),
         Expect::Denied { key, at } => Ok(open_denial(connection, *key, at.as_millisecond())?.is_some()),
+        Expect::NoAccess { key } => Ok(access::reads(connection, key)?.is_none()),
+        Expect::Access { key, reads: None } => Ok(access::reads(connection, key)?.is_some()),
+        Expect::Access { key, reads: Some(reads) } => Ok(access::reads(connection, key)? == Some(*reads)),
         // Conditions of single writes: each is looked at where it is applied.
         Expect::Receipted { .. } | Expect::NextAck { .. } | Expect::Delivered { .. } | Expect::Postings { .. } => {
             Ok(true)

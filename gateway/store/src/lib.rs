@@ -28,8 +28,8 @@ pub use lease::{Lease, LeaseState};
 pub use objects::{ObjectError, Objects, Spool};
 pub use publisher::{PublishError, Published, Publisher, PublisherOptions};
 pub use reader::{
-    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, GrantRow, LeaseFilter, LeaseRow,
-    PostingFilter, PostingRow, Reader, ReceiptRow, StoredResponse,
+    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, GrantRow, LeaseFilter,
+    LeaseRow, PostingFilter, PostingRow, Reader, ReceiptRow, StoredResponse,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
 pub use transaction::{

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Refusal, access};
 use super::apply::{open_denial, stored};
+use super::{Refusal, access};
 use crate::transaction::{CommitError, Expect};
 
 pub(super) fn check(connection: &Connection, expect: Expect) -> Result<(), Refusal> {

@@ -180,7 +180,7 @@ pub enum Write {
         /// Which.
         lease: LeaseId,
     },
-    /// Opens a window of [`DENIAL_WINDOW`] in which the same refusal answers with this leaf; a conflict if one is open.
+    /// Opens a window of [`super::DENIAL_WINDOW`] in which the same refusal answers with this leaf; a conflict if one is open.
     Denial {
         /// Digest of principal, request and facts.
         key: Digest,

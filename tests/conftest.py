@@ -1,10 +1,22 @@
 """Gateways for the tests. The shared one is for tests that leave it as they found it; whatever cuts, suspends, damages or
 kills takes a gateway of its own."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from harness import corpus, store
 from harness.gateway import Gateway, binary, told
+
+SHM = Path("/dev/shm")
+
+
+@pytest.fixture(scope="module")
+def memory():
+    """A folder in memory, where there is one: for nodes that are killed a hundred times, which says nothing of disks."""
+    with tempfile.TemporaryDirectory(prefix="kouan-", dir=SHM if SHM.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -9,4 +9,5 @@
 )]
 
 mod arrows;
+mod crashpoints;
 mod tidy;

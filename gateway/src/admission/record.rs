@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use catalog::{Digest, EvidenceKind, LeaseId};
 use gateway_api::{Code, Problem};
-use gateway_store::{CommitError, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write};
+use gateway_store::{CommitError, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write, crashpoint};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -67,6 +67,7 @@ pub async fn admit(
         };
         match recorded {
             Ok(Recorded { lease, granted, plan, fresh, opened, turns }) => {
+                crashpoint!("s4.before_stream");
                 drop(alone.take());
                 let lease = Arc::new(lease);
                 let stream = Stream::new(Arc::clone(&lease), principal.connection.clone());

@@ -1,12 +1,14 @@
 //! The `kouan` binary: parses the command line, runs `serve` and `quickstart` itself, leaves the rest to the client crate.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use gateway::config::Config;
 use gateway::node;
 use gateway_cli::args::node::ServeArgs;
 use gateway_cli::{Cli, Command, CommandError, Exit, Interrupt, Io};
+use gateway_store::crashpoint;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
         Err(exit) => return exit.into(),
     };
     match &cli.command {
+        Command::Serve(args) if args.crashpoints => list_crashpoints(&cli),
         Command::Serve(args) => with_runtime(&cli, "info", serve(&cli, args)),
         Command::Quickstart(args) => with_runtime(&cli, "error", async {
             gateway::quickstart::run(&cli, args, &mut Io::process(Interrupt::never())).await
@@ -52,9 +55,27 @@ fn fail(cli: &Cli, error: &CommandError) -> Exit {
     error.exit()
 }
 
+/// What a test may arm before it starts a gateway.
+fn list_crashpoints(cli: &Cli) -> Exit {
+    let mut io = Io::process(Interrupt::never());
+    let points = crashpoint::POINTS.iter().map(|(name, meaning)| serde_json::json!({"name": name, "meaning": meaning}));
+    let _ = if cli.json {
+        writeln!(io.out, "{}", serde_json::json!({"crashpoints": points.collect::<Vec<_>>()}))
+    } else {
+        crashpoint::POINTS.iter().try_for_each(|(name, meaning)| writeln!(io.out, "{name:24} {meaning}"))
+    };
+    Exit::Success
+}
+
 /// `kouan serve`: until a signal, then a drain.
 async fn serve(cli: &Cli, args: &ServeArgs) -> Exit {
-    let config = match Config::load(&args.config) {
+    // Read once, here: nothing that is asked of a running gateway can arm a point.
+    if let Some(point) = std::env::var_os("KOUAN_CRASHPOINT")
+        && let Err(error) = crashpoint::arm(&point.to_string_lossy())
+    {
+        return fail(cli, &CommandError::Usage(format!("KOUAN_CRASHPOINT: {error}")));
+    }
+    let config = match Config::load(args.config.as_deref().unwrap_or(Path::new("kouan.toml"))) {
         Ok(config) => config,
         Err(error) => return fail(cli, &CommandError::Usage(error.to_string())),
     };

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use gateway_ledger::IntervalSet;
+use gateway_store::crashpoint;
 use gateway_stream::frame::{Frame, FrameReader, IntegrityError};
 use gateway_stream::representation::Representation;
 use http_body::{Body, SizeHint};
@@ -100,7 +101,10 @@ impl FileBody {
     fn next_frame(&mut self) -> Option<Result<Frame, BodyError>> {
         while let Some(Item::Part(reader)) = self.items.front_mut() {
             match reader.next(&self.file.bytes) {
-                Some(Ok(frame)) => return Some(Ok(frame)),
+                Some(Ok(frame)) => {
+                    crashpoint!("s6.after_read");
+                    return Some(Ok(frame));
+                }
                 Some(Err(error)) => {
                     self.gate.spoil();
                     if let Some(hook) = self.on_integrity.take() {

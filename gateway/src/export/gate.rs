@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use catalog::FileIndex;
 use gateway_ledger::{IntervalSet, Month};
-use gateway_store::{CommitError, Expect, Lease, Transaction, Write};
+use gateway_store::{CommitError, Expect, Lease, Transaction, Write, crashpoint};
 use jiff::Timestamp;
 use tokio::time::{Duration, Instant};
 
@@ -130,6 +130,7 @@ impl std::fmt::Debug for Gate {
 impl Gate {
     /// Opens the gate of an admitted export.
     pub fn open(gateway: Shared, admitted: Admitted) -> Self {
+        crashpoint!("s5.before_head");
         let Admitted { lease, plan, granted, live, principal, opened, turns, needs_receipts } = admitted;
         let total = plan.bytes();
         let counted = Settlement::new(Arc::clone(&lease));
@@ -217,6 +218,12 @@ impl Gate {
         self.data_total.increment(bytes);
         self.passed = self.passed.saturating_add(bytes);
         self.under_way.hand(handed);
+        if bytes > 0 {
+            crashpoint!("s7.after_pass");
+            if self.passed == self.granted {
+                crashpoint!("s7.at_edge");
+            }
+        }
         // The kernel is asked once for so many bytes: small pieces need no look each.
         self.unlooked = self.unlooked.saturating_add(bytes);
         if self.unlooked >= LOOK_BYTES {
@@ -336,7 +343,10 @@ async fn attempt(
         }));
     }
     match (gateway.records.commit(transaction).await, refused) {
-        (Ok(_), None) => Ok(turns),
+        (Ok(_), None) => {
+            crashpoint!("s8.before_open");
+            Ok(turns)
+        }
         (Ok(_), Some(reason)) => Err(Failure::Final { error: GateError::Cut(reason), settled: true }),
         (Err(CommitError::Conflict(Expect::LeaseActive { .. })), _) => Err(unsettled(GateError::LeaseEnded)),
         (Err(CommitError::Conflict(Expect::Receipted { .. })), _) => Err(Failure::Unreceipted),

@@ -15,7 +15,7 @@ use catalog::{Digest, FileIndex, LeaseId};
 use gateway_api::exchange::{Money, ReceiptView, SignedAck};
 use gateway_api::{Code, Problem};
 use gateway_ledger::{Ack, IntervalSet};
-use gateway_store::{CommitError, Expect, Lease, Receipt, ReceiptRow, Write};
+use gateway_store::{CommitError, Expect, Lease, Receipt, ReceiptRow, Write, crashpoint};
 use serde_json::json;
 
 use super::change::Change;
@@ -78,6 +78,7 @@ async fn take(gateway: &Shared, caller: &Caller, signed: &SignedAck) -> Result<R
         return Err(missing());
     }
     verify(caller, ack, &signed.signature)?;
+    crashpoint!("s9.verified");
     let digest = ack.digest();
     if let Some(answer) = earlier(gateway, &lease, ack.seq, digest)? {
         return Ok(answer);
@@ -88,7 +89,8 @@ async fn take(gateway: &Shared, caller: &Caller, signed: &SignedAck) -> Result<R
     for _ in 0..ATTEMPTS_MAX {
         let change = receipt(gateway, caller, &lease, signed, digest, &units)?;
         match gateway.records.commit(change.transaction).await {
-            Ok(_) | Err(CommitError::Conflict(Expect::NextAck { .. })) => {}
+            Ok(_) => crashpoint!("s11.before_answer"),
+            Err(CommitError::Conflict(Expect::NextAck { .. })) => {}
             Err(CommitError::Conflict(Expect::Delivered { file, .. })) => {
                 return Err(Problem::new(
                     Code::Conflict,

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::{Digest, LeaseId};
 use gateway_api::{Code, Problem};
-use gateway_store::{CommitError, DocKind, Idempotency, LeafRef, LeaseState, Transaction, Write};
+use gateway_store::{CommitError, DocKind, Idempotency, LeafRef, LeaseState, Transaction, Write, crashpoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -188,7 +188,10 @@ pub async fn execute_value(
         }
         let has_leaf = !transaction.leaves.is_empty();
         match gateway.records.commit(transaction).await {
-            Ok(committed) => return Ok((status, with_leaf(body, has_leaf.then_some(committed.first_leaf)))),
+            Ok(committed) => {
+                crashpoint!("change.before_answer");
+                return Ok((status, with_leaf(body, has_leaf.then_some(committed.first_leaf))));
+            }
             Err(CommitError::Conflict(_)) => refresh(gateway, &mut caller)?,
             Err(CommitError::Replayed { response, leaf }) => return replay(&response, leaf),
             Err(CommitError::KeyReused { first, second }) => return Err(reused(first, second)),

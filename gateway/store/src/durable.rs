@@ -11,6 +11,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::crashpoint;
+
 /// Exit status of a process that lost a write (INTERFACE.md, "local I/O").
 pub const EXIT_IO: i32 = 74;
 
@@ -72,7 +74,9 @@ pub fn create_dir(dir: &Path) -> io::Result<()> {
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = folder_of(path);
     let temporary = write_beside(path, bytes, mode, true)?;
+    crashpoint!("file.before_rename");
     fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    crashpoint!("file.after_rename");
     sync_dir(&folder)
 }
 
@@ -96,6 +100,9 @@ pub fn create_all<P: AsRef<Path>, B: AsRef<[u8]>>(files: &[(P, B)], mode: u32) -
         }
     }
     result?;
+    if !new.is_empty() {
+        crashpoint!("s13.before_folders");
+    }
     let folders: BTreeSet<PathBuf> = new.iter().map(|(_, path)| folder_of(path)).collect();
     for folder in folders {
         sync_dir(&folder)?;
@@ -124,7 +131,13 @@ fn create_new<P: AsRef<Path>, B: AsRef<[u8]>>(
             }
         }
     }
-    for (temporary, path) in &*new {
+    if !new.is_empty() {
+        crashpoint!("s13.before_names");
+    }
+    for (number, (temporary, path)) in new.iter().enumerate() {
+        if number > 0 {
+            crashpoint!("s13.between_files");
+        }
         // A link fails where a rename would overwrite.
         match fs::hard_link(temporary, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

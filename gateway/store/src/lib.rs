@@ -7,12 +7,14 @@
 //! | [`reader`] | what can be read back |
 //! | [`publisher`] | new leaves into tiles, a signed checkpoint within a second |
 //! | [`objects`], [`uploads`] | content-addressed files, and files on their way in |
+//! | [`crashpoint`] | where tests kill the process |
 //! | [`durable`] | files that are whole and on disk, or not there |
 //!
 //! *Recorded* means: the future of [`Records::commit`] resolved, so the transaction is synced under leaf indices that
 //! are never reused. Nothing else counts as recorded. A failed sync ends the process with status 74: what the kernel
 //! dropped cannot be asked for again, and the next start recovers from what is really there.
 
+pub mod crashpoint;
 pub mod durable;
 pub mod lease;
 pub mod objects;

@@ -23,6 +23,7 @@ mod lease;
 mod meter;
 mod queue;
 mod receipt;
+mod steps;
 
 pub(crate) use apply::{stored, window_ms};
 pub(crate) use queue::{Job, Queue};
@@ -156,6 +157,7 @@ impl Writer {
 
     fn write(&mut self, jobs: Vec<Job>) {
         let mut head = self.head;
+        let steps = steps::Steps::of(&jobs);
         let mut answers = Vec::with_capacity(jobs.len());
         let mut waiting = jobs.into_iter();
         let written = self.connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
@@ -176,6 +178,7 @@ impl Writer {
             }
             let revision = stored(head.revision);
             self.connection.prepare_cached("UPDATE head SET revision = ?1")?.execute([revision])?;
+            steps.before_commit();
             self.connection.execute_batch("COMMIT")
         });
         if let Err(error) = written {
@@ -193,6 +196,7 @@ impl Writer {
             }
             return;
         }
+        steps.after_fsync();
         let before = std::mem::replace(&mut self.head, head).revision;
         // Before the listeners: whoever they wake looks here first.
         self.recorded.send_if_modified(|size| std::mem::replace(size, head.next_leaf) != head.next_leaf);

@@ -24,8 +24,11 @@ pub struct QuickstartArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Configuration of the node
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "crashpoints")]
+    pub config: Option<PathBuf>,
+    /// List the places at which tests kill the gateway (KOUAN_CRASHPOINT=NAME:N, the Nth pass), and stop
+    #[arg(long, hide = true)]
+    pub crashpoints: bool,
 }
 
 /// `kouan completions`.

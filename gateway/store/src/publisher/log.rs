@@ -12,6 +12,7 @@ use gateway_audit::{Checkpoint, Ed25519Signer, NodeHash, SignedCheckpoint, Signe
 
 use super::guard::{self, Signed};
 use super::{PublishError, Published, PublisherOptions};
+use crate::crashpoint;
 use crate::durable;
 use crate::records::Records;
 
@@ -164,12 +165,17 @@ impl Log {
         self.integrate(size)?;
         let origin = self.signer.verifier().name().to_owned();
         let checkpoint = Checkpoint { origin, size, root: self.builder.root() };
+        crashpoint!("s14.before_guard");
         guard::write(&self.guard_file, &checkpoint)?;
+        crashpoint!("s14.between_guards");
         self.records.guard_blocking(size, checkpoint.root, self.facts)?;
+        crashpoint!("s14.after_guard");
         let signed = checkpoint.sign(&[&self.signer])?.to_text();
+        crashpoint!("s14.after_signature");
         let path = self.dir.join(CHECKPOINT_FILE);
         durable::create_dir(&self.dir).map_err(PublishError::at(&self.dir))?;
         durable::replace(&path, signed.as_bytes(), 0o600).map_err(PublishError::at(&path))?;
+        crashpoint!("s14.after_publish");
         Ok(Published { size, root: checkpoint.root, checkpoint: Arc::from(signed) })
     }
 
@@ -215,6 +221,7 @@ impl Log {
         durable::create_all(&files, 0o400).map_err(PublishError::at(&self.dir))?;
         // Before the guard moves: after a crash the same append names the same tiles again, so none is forgotten.
         for tile in &writes.completed {
+            crashpoint!("s13.before_tidying");
             let partial = self.dir.join(tile.partial_dir());
             match fs::remove_dir_all(&partial) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{DATABASE_FILE, InDoubt, LOCK_FILE, OpenError, OpenOptions, ReadError, Records, Recovered};
 use crate::transaction::Transaction;
 use crate::writer::Head;
-use crate::{durable, schema};
+use crate::{crashpoint, durable, schema};
 
 /// A directory that is ours, before its writer runs.
 pub(super) struct Opened {
@@ -114,7 +114,10 @@ impl Records {
             members.insert("leases".to_owned(), Value::from(in_doubt.len()));
             members.insert("size".to_owned(), size.into());
             transaction.leaf(members);
-            Some(self.commit_blocking(transaction)?.first_leaf)
+            crashpoint!("start.before_recovery");
+            let leaf = self.commit_blocking(transaction)?.first_leaf;
+            crashpoint!("start.after_recovery");
+            Some(leaf)
         };
         let log_size = leaf.map_or(size, |leaf| leaf + 1);
         Ok(Recovered { created, clean, log_size, in_doubt, leaf })

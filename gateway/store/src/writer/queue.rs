@@ -37,6 +37,10 @@ impl Job {
         Self { work, reply, bytes }
     }
 
+    pub(super) const fn work(&self) -> &Work {
+        &self.work
+    }
+
     pub(super) fn into_parts(self) -> (Work, Reply) {
         (self.work, self.reply)
     }

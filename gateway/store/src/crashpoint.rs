@@ -1,0 +1,170 @@
+//! Places at which a test may kill the process, one at every step between a request and the published log.
+//!
+//! The shipped binary has them all, so that tests run what users run. None can be reached from outside: `kouan serve` reads
+//! `KOUAN_CRASHPOINT` once at its start, and without it a point is one relaxed load. `kouan serve --crashpoints` lists
+//! them; the test kills at each, so a new one needs no more than its line here and its place in the code.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Every point and what is true there. A name begins with the step of the flow that it is in.
+pub const POINTS: [(&str, &str); 37] = [
+    ("start.before_recovery", "the records are open, the `recovery` leaf is not recorded"),
+    ("start.after_recovery", "the `recovery` leaf is durable, nothing else has started"),
+    ("change.before_commit", "a change of the catalog or of an agreement is written, not committed"),
+    ("change.after_fsync", "the change is durable, nobody has been told"),
+    ("change.before_answer", "the change is durable, its caller has no answer"),
+    ("s4.before_commit", "decision, lease, hold and first grant are written, not committed"),
+    ("s4.after_fsync", "they are durable, nobody has been told"),
+    ("s4.before_stream", "the request knows of its lease, no stream is registered"),
+    ("s5.before_head", "the gate is open, the response head has not been sent"),
+    ("s6.after_read", "a frame is read and verified, none of it has been handed over"),
+    ("s7.after_pass", "a piece has passed the gate, the transport does not have it yet"),
+    ("s7.at_edge", "the last byte of what is granted has passed the gate"),
+    ("s8.before_commit", "the next grant and the deliveries so far are written, not committed"),
+    ("s8.after_fsync", "the next grant is durable, nobody has been told"),
+    ("s8.before_open", "the stream knows of its next grant, the gate has not opened further"),
+    ("s9.verified", "a signed acknowledgement is verified, nothing of it is recorded"),
+    ("s10.before_commit", "receipt, billed units and posting are written, not committed"),
+    ("s10.after_fsync", "the receipt is durable, nobody has been told"),
+    ("s11.before_answer", "the receipt is durable, its consumer has no answer"),
+    ("s12.settle_before_commit", "the deliveries of an ended stream are written, not committed"),
+    ("s12.settle_after_fsync", "they are durable"),
+    ("s12.close_before_commit", "the end of a lease, its leaf and its release are written, not committed"),
+    ("s12.close_after_fsync", "the end of the lease is durable"),
+    ("s13.before_names", "new facts or tiles are synced beside their place, none has its name"),
+    ("s13.between_files", "one of several facts or tiles has its name"),
+    ("s13.before_folders", "all have their names, the folders are not synced"),
+    ("s13.before_tidying", "tiles are durable, replaced partial ones are still there"),
+    ("s14.before_guard", "tiles are durable, no guard says that they are about to be signed"),
+    ("s14.between_guards", "the guard outside the data directory is written, the database's is not"),
+    ("s14.guard_before_commit", "the database's guard is written, not committed"),
+    ("s14.after_guard", "both guards are durable, nothing is signed"),
+    ("s14.after_signature", "a checkpoint is signed, no file has it"),
+    ("s14.after_publish", "the checkpoint is published, nobody has been told"),
+    ("file.before_rename", "a replacement is synced beside its place: a guard or a checkpoint"),
+    ("file.after_rename", "it has its name, the folder is not synced"),
+    ("s15.before_commit", "the closing of a month is written, not committed"),
+    ("s15.after_fsync", "the closing of a month is durable"),
+];
+
+/// Kills the process here if a test armed this point; the name must stand in [`POINTS`], which the compiler checks.
+#[macro_export]
+macro_rules! crashpoint {
+    ($name:literal) => {{
+        const POINT: usize = $crate::crashpoint::position($name);
+        $crate::crashpoint::pass(POINT);
+    }};
+}
+
+/// No point.
+const NONE: usize = usize::MAX;
+
+static ARMED: AtomicUsize = AtomicUsize::new(NONE);
+static PASSES_LEFT: AtomicU64 = AtomicU64::new(0);
+
+/// Where a point stands in [`POINTS`].
+///
+/// # Panics
+///
+/// There is no such point. [`crashpoint!`](crate::crashpoint!) calls this while compiling.
+#[expect(clippy::panic, clippy::indexing_slicing, reason = "evaluated by the compiler: it is a compile error")]
+pub const fn position(name: &str) -> usize {
+    let mut number = 0;
+    while number < POINTS.len() {
+        if same(POINTS[number].0.as_bytes(), name.as_bytes()) {
+            return number;
+        }
+        number += 1;
+    }
+    panic!("a crash point that is not listed in `gateway_store::crashpoint::POINTS`");
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within the length that is compared first")]
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+/// Passes a point: returns unless it is armed for this pass.
+#[inline]
+pub fn pass(point: usize) {
+    if ARMED.load(Ordering::Relaxed) == point {
+        armed_pass();
+    }
+}
+
+/// Whether any point is armed. Only what would cost something to find out is asked for behind this.
+#[inline]
+pub fn is_armed() -> bool {
+    ARMED.load(Ordering::Relaxed) != NONE
+}
+
+#[cold]
+fn armed_pass() {
+    if PASSES_LEFT.fetch_sub(1, Ordering::Relaxed) != 1 {
+        return;
+    }
+    // SAFETY: both take numbers and keep nothing. What the kernel has of this process's writes it keeps; nothing more of
+    // the process runs: no destructor, no flush, no answer.
+    unsafe {
+        libc::kill(libc::getpid(), libc::SIGKILL);
+        libc::_exit(137);
+    }
+}
+
+/// Why nothing is armed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArmError {
+    /// There is no such point.
+    #[error("`{0}` is no crash point: `kouan serve --crashpoints` lists them")]
+    Unknown(String),
+    /// The count is none.
+    #[error("`{0}` is no pass of a crash point: 1 or more, as in `s4.after_fsync:2`")]
+    Pass(String),
+}
+
+/// Arms what `KOUAN_CRASHPOINT` says: `NAME`, or `NAME:N` for the Nth pass. Once, before anything runs.
+///
+/// # Errors
+///
+/// [`ArmError`]: nothing is armed.
+pub fn arm(text: &str) -> Result<(), ArmError> {
+    let (name, pass) = match text.split_once(':') {
+        None => (text, 1),
+        Some((name, pass)) => {
+            let number = pass.parse().ok().filter(|number| *number > 0);
+            (name, number.ok_or_else(|| ArmError::Pass(pass.to_owned()))?)
+        }
+    };
+    let known = POINTS.iter().position(|(known, _)| *known == name);
+    let point = known.ok_or_else(|| ArmError::Unknown(name.to_owned()))?;
+    PASSES_LEFT.store(pass, Ordering::Relaxed);
+    ARMED.store(point, Ordering::Relaxed);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_what_is_not_one_arms_nothing() {
+        for (number, (name, _)) in POINTS.iter().enumerate() {
+            assert_eq!(position(name), number, "`{name}` stands twice");
+        }
+        for (text, want) in [
+            ("s4.after", ArmError::Unknown("s4.after".to_owned())),
+            ("", ArmError::Unknown(String::new())),
+            ("s4.after_fsync:0", ArmError::Pass("0".to_owned())),
+            ("s4.after_fsync:", ArmError::Pass(String::new())),
+        ] {
+            assert_eq!(arm(text).unwrap_err(), want);
+        }
+        assert!(!is_armed());
+        pass(0);
+    }
+}

@@ -1,0 +1,170 @@
+"""A short scripted story that passes every step of the flow, told by clients that keep a journal: whatever a gateway
+answered is noted before the next step, so that the same story can be told again after a crash and must get the same answers."""
+
+import datetime
+import re
+import shutil
+import socket
+
+from . import corpus, receipts
+from .clock import Clock
+from .gateway import Gateway
+from .lines import Broken, Http1
+
+PRICE = '{ model = "per_gib", amount = "120000000", currency = "CNY" }'
+GROUPS = 8
+SELECTIONS = [("n0",), ("n1",), ("n2",), ("n3",), ("n0", "n1"), ("n1", "n2"), ("n2", "n3")]
+WINDOW = 1 << 19
+TILE = 256
+# Long enough ago for any month that began then to be due, and within the life of the quickstart's certificates.
+AGO = datetime.timedelta(days=50)
+
+
+class Prepared:
+    """A node as a kill left it fifty days ago: leases that have expired, a month that is due, corpora to be pulled."""
+
+    def __init__(self, folder):
+        self.folder = folder / "prepared"
+        clock = Clock(folder)
+        clock.set(datetime.datetime.now(datetime.timezone.utc) - AGO)
+        node = Gateway(self.folder)
+        node.extra = clock.environment
+        node.start()
+        try:
+            rows = GROUPS * 20_000
+            data = corpus.parquet(corpus.numbers(rows, seed=9), row_group_size=rows // GROUPS, compression="none", use_dictionary=False)
+            terms = f'{PRICE}\nfee = {{ rate_ppm = 100000 }}\nvat = {{ rate_ppm = 60000 }}'
+            self.old = corpus.publish(node, "story-old", {"o.parquet": data}, price=terms)
+            self.new = corpus.publish(node, "story-new", {"n.parquet": data}, price=f'{terms}\nevidence = "receipt"', accept=())
+            people = corpus.parquet(corpus.people(2_000, seed=2))
+            self.refused = corpus.publish(
+                node, "story-refused", {"p.parquet": people}, columns={"resident_id": "sensitive", "phone": "sensitive"}, subjects=(2_000, 2_000, 0)
+            )
+            self.manifest = node.api(node.broker).get(self.new.path)["manifest"]
+            alice = node.api(node.alice)
+            for columns in SELECTIONS:
+                part = alice.request("GET", f"{self.old.url}?columns={','.join(columns)}", headers={"range": "bytes=0-99999"})
+                assert part.status_code == 206, part.text
+            # Its deliveries are recorded before it is read.
+            assert alice.get("/v1/statements?participant=hku")["statements"]
+            # The story fills a tile: what is there then, and in its place before, is a step of its own.
+            pad = 0
+            while corpus.register(node, corpus.manifest(f"story-pad-{pad}"))["leaf"] < TILE - 40:
+                pad += 1
+        finally:
+            node.kill()
+        config = self.folder / "kouan.toml"
+        config.write_text(f"{config.read_text()}\n[limits]\ngrant_bytes = {WINDOW}\n")
+
+    def copy(self, folder):
+        """A node of its own with the same past."""
+        shutil.copytree(self.folder, folder)
+        config = folder / "kouan.toml"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        text = re.sub(r'(?m)^listen = "[^"]*"', f'listen = "127.0.0.1:{port}"', config.read_text())
+        config.write_text(re.sub(r'(?m)^admin = "[^"]*"', 'admin = "127.0.0.1:0"', text))
+        return Gateway(folder)
+
+
+class Story:
+    """Clients of one node, and what they noted."""
+
+    def __init__(self, prepared, gateway):
+        self.prepared, self.gateway = prepared, gateway
+        self.answers, self.leaves, self.received = {}, {}, {}
+        self.signed, self.whole, self.lease, self.told = {}, b"", None, 0
+
+    def tell(self):
+        """From the beginning; what was told before is told again and must come out the same."""
+        alice, broker = self.gateway.api(self.gateway.alice), self.gateway.api(self.gateway.broker)
+        self.told += 1
+        self.keyed(alice, "agree", "/v1/agreements", 201, json={"dataset": "story-new", "purpose": "academic-research"})
+        for number in range(7):
+            name = f"story-draft-{number}"
+            text = corpus.manifest(name).encode()
+            self.keyed(broker, name, "/v1/datasets", 201, data=text, headers={"content-type": "application/toml"})
+        refused = alice.refused("GET", self.prepared.refused.url, 403, "denied")
+        self.note(refused["leaf"], {"kind": "decision", "effect": "deny"})
+        for columns in SELECTIONS:
+            self.part(columns)
+        self.rest()
+        for group in range(GROUPS):
+            self.acknowledge(alice, group)
+
+    def same(self, name, answer):
+        """What was answered once is answered for ever (I7, I12)."""
+        assert self.answers.setdefault(name, answer) == answer, f"{name}: {self.answers[name]} and then {answer}"
+
+    def note(self, index, wanted):
+        """A leaf that the gateway told us of."""
+        assert self.leaves.setdefault(int(index), wanted) == wanted, f"leaf {index} was given out twice"
+
+    def keyed(self, api, name, path, status, headers=None, **body):
+        answer = api.request("POST", path, headers={"idempotency-key": f"k-{name}", **(headers or {})}, **body)
+        assert answer.status_code == status, answer.text
+        self.same(name, answer.json())
+        if "leaf" in answer.json():
+            self.note(answer.json()["leaf"], {})
+
+    def stream(self, name, path, *headers):
+        """Opens a stream and notes lease and leaf; a lease that was told of stays the same."""
+        try:
+            stream = Http1(self.gateway, self.gateway.alice, path, headers=headers)
+        except AssertionError as error:
+            # Closed before the head: the gateway is gone, or something is wrong that the next telling meets again.
+            raise Broken(str(error)) from None
+        assert stream.status in (200, 206), (stream.status, stream.buffer)
+        lease = stream.headers["kouan-lease"]
+        self.same(name, lease)
+        self.note(stream.headers["kouan-leaf"], {"kind": "decision", "effect": "allow", "lease": lease})
+        return stream, lease
+
+    def heard(self, stream, lease, first):
+        """Bytes of a lease's representation that have arrived."""
+        spans = self.received.setdefault(lease, {}).setdefault(stream.headers["etag"].strip('"'), {})
+        spans[first] = max(spans.get(first, 0), stream.received)
+
+    def part(self, columns):
+        stream, lease = self.stream(f"part {columns}", f"{self.prepared.new.url}?columns={','.join(columns)}", "Range: bytes=4096-102399")
+        self.heard(stream, lease, 4096)
+        while stream.read():
+            self.heard(stream, lease, 4096)
+        stream.close()
+
+    def rest(self):
+        """The whole file, from where it broke off."""
+        source, first = self.prepared.new.source, len(self.whole)
+        if first == len(source):
+            return
+        stream, self.lease = self.stream("whole", self.prepared.new.url, f"Range: bytes={first}-")
+        data = stream.buffer
+        while data or stream.received < stream.expected:
+            self.whole += data
+            self.heard(stream, self.lease, first)
+            data = stream.read()
+        stream.close()
+        assert self.whole == source, "other bytes than were published"
+
+    def acknowledge(self, alice, group):
+        """Signs once, keeps what it signed, sends it until there is an answer."""
+        if group not in self.signed:
+            body = receipts.ack(self.lease, self.prepared.manifest, group + 1, self.prepared.new.file, [f"n{n}" for n in range(4)], [[group, group + 1]])
+            self.signed[group] = receipts.signed(self.gateway.alice, body)
+        path = f"/v1/leases/{self.lease}/acks"
+        answer = alice.request("POST", path, json=self.signed[group])
+        if answer.status_code == 409 and self.told > 1:
+            # What was on its way at the crash is not on record as sent: it is sent again, and costs nothing more.
+            size = len(self.whole) // GROUPS
+            first, last = max(0, (group - 1) * size), min(len(self.whole), (group + 2) * size) - 1
+            again, lease = self.stream("whole", self.prepared.new.url, f"Range: bytes={first}-{last}")
+            while again.read():
+                pass
+            self.heard(again, lease, first)
+            again.close()
+            answer = alice.request("POST", path, json=self.signed[group])
+        assert answer.status_code == 200, answer.text
+        answer = answer.json()
+        self.same(f"ack {group}", answer)
+        self.note(answer["leaf"], {"kind": "receipt", "seq": group + 1, "lease": self.lease})

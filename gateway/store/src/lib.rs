@@ -7,7 +7,7 @@
 //! | [`reader`] | what can be read back |
 //! | [`publisher`] | new leaves into tiles, a signed checkpoint within a second |
 //! | [`objects`], [`uploads`] | content-addressed files, and files on their way in |
-//! | [`crashpoint`] | where tests kill the process |
+//! | [`mod@crashpoint`] | where tests kill the process |
 //! | [`durable`] | files that are whole and on disk, or not there |
 //!
 //! *Recorded* means: the future of [`Records::commit`] resolved, so the transaction is synced under leaf indices that

@@ -40,9 +40,8 @@ impl Steps {
         self.grant |= grant && !decision;
         self.settlement |= !grant && has(|write| matches!(write, Write::Delivered { .. } | Write::Unsent { .. }));
         self.receipt |= has(|write| matches!(write, Write::Receipt(_)));
-        let ends = |write: &Write| {
-            matches!(write, Write::LeaseState { .. } | Write::LeaseLeaf { .. } | Write::Release { .. })
-        };
+        let ends =
+            |write: &Write| matches!(write, Write::LeaseState { .. } | Write::LeaseLeaf { .. } | Write::Release { .. });
         self.closing |= has(ends);
         self.month |= has(|write| matches!(write, Write::PeriodClose { .. }));
         self.change |= has(|write| matches!(write, Write::PutDoc { .. }));

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::note::{Note, NoteError, Signer, VerifierKey};
+use crate::note::{Note, NoteError, NoteSignature, Signer, VerifierKey};
 use crate::tree::NodeHash;
 
 /// Origin, size and root of a log.
@@ -99,6 +99,15 @@ impl SignedCheckpoint {
         self.note.verify(key)?;
         same_origin(key, &self.checkpoint)?;
         Ok(&self.checkpoint)
+    }
+
+    /// The same checkpoint with further signature lines: cosignatures of its witnesses.
+    ///
+    /// # Errors
+    ///
+    /// [`NoteError::TooLarge`].
+    pub fn with_signatures(&self, lines: Vec<NoteSignature>) -> Result<Self, NoteError> {
+        Ok(Self { checkpoint: self.checkpoint.clone(), note: self.note.with_signatures(lines)? })
     }
 
     /// What it says, believed or not.

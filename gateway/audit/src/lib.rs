@@ -14,6 +14,7 @@
 //! | [`note`], [`checkpoint`] | signed notes, Ed25519 keys, the signed tree head |
 //! | [`proof`] | a self-contained `.tlog-proof` of one entry |
 //! | [`verify`] | the offline verifier of a whole log |
+//! | [`witness`] | cosignatures, trust policies, both sides of the witness protocol |
 //! | [`search`] | filters, and which participants an entry names |
 //!
 //! What the store does with it, from a decision to a proof:
@@ -70,6 +71,7 @@ pub mod search;
 pub mod tiles;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use leaf::{Leaf, LeafDraft, LeafError, LeafKind};
@@ -79,3 +81,4 @@ pub use search::LeafFilter;
 pub use tiles::{TileBuilder, TilePath, TileReader};
 pub use tree::NodeHash;
 pub use verify::{LogFiles, VerifyFinding, VerifyReport};
+pub use witness::{Cosigner, CosignerKey, WitnessPolicy, Witnessed};

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::tree::shorten;
 
-mod ed25519;
-mod key;
+pub(crate) mod ed25519;
+pub(crate) mod key;
 
 pub use ed25519::{Ed25519Signer, Signer};
 pub use key::{KeyId, VerifierKey};
@@ -70,7 +70,7 @@ pub struct Note {
     signatures: Vec<NoteSignature>,
 }
 
-/// One signature line.
+/// One signature line; prints as such, without its newline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoteSignature {
     /// The key's name.
@@ -79,6 +79,29 @@ pub struct NoteSignature {
     pub id: KeyId,
     /// What follows the id.
     pub signature: Vec<u8>,
+}
+
+impl std::fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = [&self.id.0, self.signature.as_slice()].concat();
+        write!(f, "— {} {}", self.name, STANDARD.encode(bytes))
+    }
+}
+
+impl NoteSignature {
+    /// Reads one or more signature lines, each with its newline, as a witness answers them.
+    ///
+    /// # Errors
+    ///
+    /// [`NoteError::SignatureLine`], [`NoteError::TooLarge`].
+    pub fn parse_lines(text: &str) -> Result<Vec<Self>, NoteError> {
+        let lines = text.strip_suffix('\n').ok_or(NoteError::Note("it does not end with a signature line"))?;
+        let lines = lines.split('\n').map(signature_line);
+        if lines.clone().count() > NOTE_SIGNATURES_MAX {
+            return Err(NoteError::TooLarge);
+        }
+        lines.collect()
+    }
 }
 
 impl Note {
@@ -116,13 +139,8 @@ impl Note {
         let blank = note.rfind("\n\n").ok_or(NoteError::Note("there is no blank line"))?;
         let (text, lines) = note.split_at_checked(blank + 1).unwrap_or((note, ""));
         check_text(text)?;
-        let lines = lines.strip_prefix('\n').and_then(|lines| lines.strip_suffix('\n'));
-        let lines = lines.ok_or(NoteError::Note("it does not end with a signature line"))?;
-        let signatures = lines.split('\n').map(signature_line);
-        if signatures.clone().count() > NOTE_SIGNATURES_MAX {
-            return Err(NoteError::TooLarge);
-        }
-        let signatures = signatures.collect::<Result<_, _>>()?;
+        let lines = lines.strip_prefix('\n').ok_or(NoteError::Note("it does not end with a signature line"))?;
+        let signatures = NoteSignature::parse_lines(lines)?;
         Ok(Self { text: text.to_owned(), signatures })
     }
 
@@ -155,12 +173,27 @@ impl Note {
         }
     }
 
+    /// The note with further signature lines. A line of a key that has one already replaces it.
+    ///
+    /// # Errors
+    ///
+    /// [`NoteError::TooLarge`].
+    pub fn with_signatures(&self, lines: Vec<NoteSignature>) -> Result<Self, NoteError> {
+        let mut signatures = self.signatures.clone();
+        signatures.retain(|old| !lines.iter().any(|new| new.name == old.name && new.id == old.id));
+        signatures.extend(lines);
+        let note = Self { text: self.text.clone(), signatures };
+        if note.signatures.len() > NOTE_SIGNATURES_MAX || note.to_text().len() > NOTE_BYTES_MAX {
+            return Err(NoteError::TooLarge);
+        }
+        Ok(note)
+    }
+
     /// The whole note as it is stored and served.
     pub fn to_text(&self) -> String {
         let mut note = format!("{}\n", self.text);
         for line in &self.signatures {
-            let bytes = [&line.id.0, line.signature.as_slice()].concat();
-            let _ = writeln!(note, "— {} {}", line.name, STANDARD.encode(bytes));
+            let _ = writeln!(note, "{line}");
         }
         note
     }

@@ -8,7 +8,9 @@ mod audit {
 
     mod golden;
     mod merkle;
+    mod policy;
     mod properties;
     mod tamper;
     mod verifier;
+    mod witness;
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use super::key::{self, TYPE_ED25519, VerifierKey};
@@ -51,7 +49,7 @@ impl Ed25519Signer {
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         let rest = text.trim_end().strip_prefix("PRIVATE+KEY+");
         let rest = rest.ok_or(NoteError::SigningKey("it does not begin with `PRIVATE+KEY+`"))?;
-        let (name, id, seed) = key::parse(rest).map_err(NoteError::SigningKey)?;
+        let (name, id, seed) = key::parse(rest, TYPE_ED25519).map_err(NoteError::SigningKey)?;
         let signer = Self::from_seed(name, &seed)?;
         if signer.verifier.id().to_string() == id {
             Ok(signer)
@@ -69,8 +67,7 @@ impl Ed25519Signer {
     pub fn key_file(name: &str, seed: &[u8; 32]) -> Result<String, NoteError> {
         let signer = Self::from_seed(name, seed)?;
         let id: KeyId = signer.verifier.id();
-        let key = STANDARD.encode([&[TYPE_ED25519], seed.as_slice()].concat());
-        Ok(format!("PRIVATE+KEY+{name}+{id}+{key}\n"))
+        Ok(format!("PRIVATE+KEY+{}\n", key::encode(name, id, TYPE_ED25519, seed)))
     }
 }
 
@@ -90,6 +87,6 @@ impl fmt::Debug for Ed25519Signer {
     }
 }
 
-pub(super) fn verifies(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn verifies(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&ED25519, public).verify(message, signature).is_ok()
 }

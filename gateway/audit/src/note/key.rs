@@ -13,6 +13,9 @@ use super::{NoteError, ed25519};
 /// Signature type of an Ed25519 signature over the note's text.
 pub(super) const TYPE_ED25519: u8 = 0x01;
 
+/// Signature type of a timestamped Ed25519 cosignature (C2SP tlog-cosignature, cosignature/v1).
+pub(crate) const TYPE_COSIGNATURE: u8 = 0x04;
+
 /// The four bytes that, with the name, tell keys apart. Not a secure hash of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId(pub [u8; 4]);
@@ -76,8 +79,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = [&[TYPE_ED25519], self.public.as_slice()].concat();
-        write!(f, "{}+{}+{}", self.name, self.id, STANDARD.encode(key))
+        f.write_str(&encode(&self.name, self.id, TYPE_ED25519, &self.public))
     }
 }
 
@@ -85,7 +87,7 @@ impl FromStr for VerifierKey {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let (name, id, public) = parse(text).map_err(NoteError::VerifierKey)?;
+        let (name, id, public) = parse(text, TYPE_ED25519).map_err(NoteError::VerifierKey)?;
         let key = Self::new(name, public)?;
         if key.id.to_string() == id {
             Ok(key)
@@ -95,23 +97,29 @@ impl FromStr for VerifierKey {
     }
 }
 
-/// Splits `<name>+<id>+<base64>` and reads the 32 bytes behind the type byte.
-pub(super) fn parse(text: &str) -> Result<(&str, &str, [u8; 32]), &'static str> {
+/// Splits `<name>+<id>+<base64>` and reads the 32 bytes behind the type byte, which must be `kind`.
+pub(crate) fn parse(text: &str, kind: u8) -> Result<(&str, &str, [u8; 32]), &'static str> {
     let mut parts = text.splitn(3, '+');
     let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
         return Err("it does not have three parts");
     };
     let bytes = STANDARD.decode(encoded).map_err(|_| "its last part is not base64")?;
     match bytes.split_first() {
-        Some((&TYPE_ED25519, key)) => {
+        Some((got, key)) if *got == kind => {
             let key = key.try_into().map_err(|_| "an Ed25519 key has 32 bytes")?;
             Ok((name, id, key))
         }
+        _ if kind == TYPE_COSIGNATURE => Err("it is not of type cosignature/v1 (0x04)"),
         _ => Err("it is not of type Ed25519 (0x01)"),
     }
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), NoteError> {
+/// The text form that [`parse`] reads.
+pub(crate) fn encode(name: &str, id: KeyId, kind: u8, key: &[u8; 32]) -> String {
+    format!("{name}+{id}+{}", STANDARD.encode([&[kind], key.as_slice()].concat()))
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), NoteError> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || c == '+';
     if name.is_empty() || name.chars().any(odd) {
         return Err(NoteError::KeyName(shorten(name)));

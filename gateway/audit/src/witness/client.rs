@@ -1,8 +1,8 @@
 //! What a log does about a witness's answer, pure.
 
+use super::SIZE_MEDIA_TYPE;
 use super::cosignature::CosignerKey;
 use super::request::AddCheckpoint;
-use super::SIZE_MEDIA_TYPE;
 use crate::checkpoint::{SignedCheckpoint, parse_decimal};
 use crate::note::NoteSignature;
 use crate::tree::NodeHash;
@@ -86,9 +86,9 @@ impl Submission {
                 None => later("it answered 409 without the size that it has seen".to_owned()),
                 Some(seen) if seen > size => Answer::Ahead { seen },
                 // We asked from this very size: then it is the root that is another.
-                Some(seen) if seen == self.old && seen == size => Answer::Fork {
-                    why: format!("it has cosigned another tree of {seen} entries of this log"),
-                },
+                Some(seen) if seen == self.old && seen == size => {
+                    Answer::Fork { why: format!("it has cosigned another tree of {seen} entries of this log") }
+                }
                 Some(seen) if seen == self.old => {
                     later(format!("it answered 409 with the size {seen}, from which it was asked"))
                 }

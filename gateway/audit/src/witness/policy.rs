@@ -187,11 +187,14 @@ impl WitnessPolicy {
         let mut order: Vec<u64> = times.iter().flatten().copied().collect();
         order.sort_unstable();
         let since = order.into_iter().find(|moment| {
-            self.quorum.is_some_and(|quorum| self.holds(quorum, &|at| times.get(at).is_some_and(|time| time.is_some_and(|time| time <= *moment))))
+            self.quorum.is_some_and(|quorum| {
+                self.holds(quorum, &|at| times.get(at).is_some_and(|time| time.is_some_and(|time| time <= *moment)))
+            })
         });
         let cosigned = |at: usize| times.get(at).is_some_and(Option::is_some);
         let sides = self.sides();
-        let side_of = |at: usize| sides.iter().find(|side| self.contains(**side, at)).map(|side| self.name(*side).to_owned());
+        let side_of =
+            |at: usize| sides.iter().find(|side| self.contains(**side, at)).map(|side| self.name(*side).to_owned());
         let mut by = Vec::new();
         for (at, (witness, time)) in self.witnesses.iter().zip(&times).enumerate() {
             if let Some(time) = *time {
@@ -199,7 +202,8 @@ impl WitnessPolicy {
                 by.push(Cosignature { side: side_of(at), witness, key, time });
             }
         }
-        let missing = sides.iter().filter(|side| !self.holds(**side, &cosigned)).map(|side| self.name(*side).to_owned());
+        let missing =
+            sides.iter().filter(|side| !self.holds(**side, &cosigned)).map(|side| self.name(*side).to_owned());
         Ok(Witnessed { quorum: since.is_some(), since, by, missing: missing.collect() })
     }
 
@@ -252,9 +256,10 @@ impl WitnessPolicy {
     fn contains(&self, member: Member, witness: usize) -> bool {
         match member {
             Member::Witness(at) => at == witness,
-            Member::Group(at) => {
-                self.groups.get(at).is_some_and(|group| group.members.iter().any(|member| self.contains(*member, witness)))
-            }
+            Member::Group(at) => self
+                .groups
+                .get(at)
+                .is_some_and(|group| group.members.iter().any(|member| self.contains(*member, witness))),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Trust policies: what is one, and which cosignatures meet it.
 
+use std::fmt::Write as _;
+
 use gateway_audit::note::{Ed25519Signer, Signer as _};
 use gateway_audit::tree::leaf_hash;
 use gateway_audit::witness::PolicyError;
@@ -31,7 +33,7 @@ fn cosigned(by: &[(u8, u64)]) -> SignedCheckpoint {
 fn border() -> String {
     let mut text = format!("# 兩地\nlog {}\n\n", log().verifier());
     for (number, name) in [(1, "hk1"), (2, "hk2"), (3, "qh1"), (4, "qh2"), (5, "aud")] {
-        text.push_str(&format!("  witness\t{name}  {} https://w{number}.example/\n", vkey(number)));
+        writeln!(text, "  witness\t{name}  {} https://w{number}.example/", vkey(number)).unwrap();
     }
     text + "group HK any hk1 hk2\ngroup QH any qh1 qh2\ngroup BORDER all HK QH\nquorum BORDER\n"
 }
@@ -43,11 +45,21 @@ fn both_sides_of_the_border_make_the_quorum() {
     assert_eq!(policy.witnesses()[1].url.as_deref(), Some("https://w2.example/"));
     for (by, quorum, since, text) in [
         (vec![], false, None, "unwitnessed"),
-        (vec![(1, 10), (2, 11)], false, None, "unwitnessed: cosigned by HK witness.example/w1, HK witness.example/w2 only, not by QH"),
+        (
+            vec![(1, 10), (2, 11)],
+            false,
+            None,
+            "unwitnessed: cosigned by HK witness.example/w1, HK witness.example/w2 only, not by QH",
+        ),
         (vec![(5, 10)], false, None, "unwitnessed: cosigned by witness.example/w5 only, not by HK, QH"),
         (vec![(1, 10), (3, 20)], true, Some(20), "witnessed by HK witness.example/w1, QH witness.example/w3"),
         // A later cosignature of the same side takes nothing away.
-        (vec![(1, 10), (2, 90), (4, 30), (5, 5)], true, Some(30), "witnessed by HK witness.example/w1, HK witness.example/w2, QH witness.example/w4, witness.example/w5"),
+        (
+            vec![(1, 10), (2, 90), (4, 30), (5, 5)],
+            true,
+            Some(30),
+            "witnessed by HK witness.example/w1, HK witness.example/w2, QH witness.example/w4, witness.example/w5",
+        ),
     ] {
         let checkpoint = cosigned(&by);
         let witnessed = policy.judge(&checkpoint).unwrap();
@@ -91,7 +103,8 @@ fn a_policy_without_a_quorum_rule_is_never_witnessed() {
 
 #[test]
 fn what_is_no_policy() {
-    let (a, b, l) = (format!("witness a {}", vkey(1)), format!("witness b {}", vkey(2)), format!("log {}", log().verifier()));
+    let (a, b, l) =
+        (format!("witness a {}", vkey(1)), format!("witness b {}", vkey(2)), format!("log {}", log().verifier()));
     let same_key = Cosigner::from_seed("another.example/name", &[101; 32]).unwrap().key().to_string();
     let good = format!("{l}\n{a}\n{b}\ngroup g 2 a b\nquorum g\n");
     assert!(WitnessPolicy::parse(good.as_bytes()).is_ok());
@@ -141,10 +154,10 @@ impl Tree {
         let name = format!("n{next}");
         *next += 1;
         match self {
-            Self::One(number) => out.push_str(&format!("witness {name} {}\n", vkey(*number))),
+            Self::One(number) => writeln!(out, "witness {name} {}", vkey(*number)).unwrap(),
             Self::Group(threshold, members) => {
                 let names: Vec<String> = members.iter().map(|member| member.text(out, next)).collect();
-                out.push_str(&format!("group {name} {threshold} {}\n", names.join(" ")));
+                writeln!(out, "group {name} {threshold} {}", names.join(" ")).unwrap();
             }
         }
         name
@@ -165,7 +178,12 @@ fn trees() -> impl Strategy<Value = Tree> {
     prop::collection::vec((1usize..4, 1usize..4), 1..4).prop_map(|groups| {
         let (mut number, mut members) = (0, Vec::new());
         for (count, threshold) in groups {
-            let inner: Vec<Tree> = (0..count).map(|_| { number += 1; Tree::One(number - 1) }).collect();
+            let inner: Vec<Tree> = (0..count)
+                .map(|_| {
+                    number += 1;
+                    Tree::One(number - 1)
+                })
+                .collect();
             members.push(Tree::Group(threshold.min(count), inner));
         }
         let threshold = members.len().div_ceil(2);

@@ -7,7 +7,9 @@ use gateway_audit::note::{Ed25519Signer, NoteSignature, Signer as _};
 use gateway_audit::tiles::{TilePath, TileReader};
 use gateway_audit::tree::{Frontier, leaf_hash, verify_consistency};
 use gateway_audit::witness::server::Authentic;
-use gateway_audit::witness::{AddCheckpoint, Answer, Refusal, SIZE_MEDIA_TYPE, Seen, Submission, Witness, WitnessReply};
+use gateway_audit::witness::{
+    AddCheckpoint, Answer, Refusal, SIZE_MEDIA_TYPE, Seen, Submission, Witness, WitnessReply,
+};
 use gateway_audit::{Checkpoint, Cosigner, CosignerKey, NodeHash, NoteError, SignedCheckpoint, TileBuilder};
 use proptest::prelude::*;
 
@@ -49,13 +51,15 @@ impl History {
         let full = self.entries.len() as u64;
         assert!(size <= full);
         // Tiles of the whole history serve every smaller tree.
-        let read = |path: &TilePath| Ok::<_, String>(self.files.get(&path.to_string()).cloned().or_else(|| {
-            let wide = (path.width()..=256).find_map(|width| {
-                let path = TilePath::new(path.level(), path.index(), width).ok()?;
-                self.files.get(&path.to_string()).cloned()
-            })?;
-            Some(wide[..usize::from(path.width()) * 32].to_vec())
-        }));
+        let read = |path: &TilePath| {
+            Ok::<_, String>(self.files.get(&path.to_string()).cloned().or_else(|| {
+                let wide = (path.width()..=256).find_map(|width| {
+                    let path = TilePath::new(path.level(), path.index(), width).ok()?;
+                    self.files.get(&path.to_string()).cloned()
+                })?;
+                Some(wide[..usize::from(path.width()) * 32].to_vec())
+            }))
+        };
         TileReader::new(size, read).consistency(old).unwrap()
     }
 
@@ -83,7 +87,8 @@ fn refusals_come_in_their_order() {
     let forger = Ed25519Signer::from_seed(ORIGIN, &[2; 32]).unwrap();
     let other = Checkpoint { origin: "other.example/audit".to_owned(), size: 4, root: log.root(4) };
     let unknown = other.sign(&[&stranger]).unwrap().to_text();
-    let forged = Checkpoint { origin: ORIGIN.to_owned(), size: 4, root: log.root(4) }.sign(&[&forger]).unwrap().to_text();
+    let forged =
+        Checkpoint { origin: ORIGIN.to_owned(), size: 4, root: log.root(4) }.sign(&[&forger]).unwrap().to_text();
     let fork = History::new(20, 3);
     // Each case repairs only the fault that the one before it reported.
     let cases = [
@@ -207,7 +212,14 @@ fn cosigner_keys_as_text() {
     assert_eq!(vkey.parse::<CosignerKey>().unwrap(), *cosigner.key());
     // A log's key is no witness's, and the other way round, although the same name and bytes are under both.
     assert!(vkey.parse::<gateway_audit::VerifierKey>().is_err());
-    assert!(Ed25519Signer::from_seed("witness.example/w1", &[7; 32]).unwrap().verifier().to_string().parse::<CosignerKey>().is_err());
+    assert!(
+        Ed25519Signer::from_seed("witness.example/w1", &[7; 32])
+            .unwrap()
+            .verifier()
+            .to_string()
+            .parse::<CosignerKey>()
+            .is_err()
+    );
     assert!(Ed25519Signer::parse(&file).is_err());
     assert!(!format!("{cosigner:?}").contains("BwcH"));
     for wrong in ["", "PRIVATE+KEY+", &file.replace("w1", "w2"), &file[..file.len() - 5]] {
@@ -240,7 +252,10 @@ fn a_cosignature_is_bound_to_text_time_and_key() {
     // Times beyond the specification's limit are none, although they are well signed.
     let late = cosigner.cosign(&checkpoint, 1 << 63).unwrap();
     assert!(cosigned(late, &checkpoint).is_err());
-    let extended = SignedCheckpoint::parse(b"gw.example/audit\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\nmore\n\n\xe2\x80\x94 x AAAAAAA=\n").unwrap();
+    let extended = SignedCheckpoint::parse(
+        b"gw.example/audit\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\nmore\n\n\xe2\x80\x94 x AAAAAAA=\n",
+    )
+    .unwrap();
     let line = cosigner.cosign(&extended, 5).unwrap();
     assert_eq!(cosigned(line, &extended), Ok(Some(5)));
 }

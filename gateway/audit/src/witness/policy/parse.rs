@@ -14,8 +14,12 @@ pub(super) fn policy(bytes: &[u8]) -> Result<WitnessPolicy, PolicyError> {
     for (line, number) in text.split(|byte| *byte == b'\n').zip(1..) {
         reading.line(line).map_err(|why| PolicyError::Line { line: number, why })?;
     }
-    let Some(quorum) = reading.quorum else {
-        return Err(PolicyError::Whole("has no `quorum` line: write `quorum NAME`, or `quorum none`"));
+    let quorum = match reading.quorum {
+        Quorum::Unsaid => {
+            return Err(PolicyError::Whole("has no `quorum` line: write `quorum NAME`, or `quorum none`"));
+        }
+        Quorum::Nobody => None,
+        Quorum::Of(member) => Some(member),
     };
     let Reading { logs, witnesses, groups, .. } = reading;
     Ok(WitnessPolicy { logs, witnesses, groups, quorum })
@@ -29,8 +33,18 @@ struct Reading {
     names: HashMap<String, Member>,
     /// Names that are members of a group: each may be one once.
     used: HashSet<String>,
-    /// Set by the quorum line.
-    quorum: Option<Option<Member>>,
+    quorum: Quorum,
+}
+
+/// What the quorum line says.
+#[derive(Default)]
+enum Quorum {
+    /// There was none yet.
+    #[default]
+    Unsaid,
+    /// `quorum none`.
+    Nobody,
+    Of(Member),
 }
 
 impl Reading {
@@ -52,8 +66,10 @@ impl Reading {
             ["witness", name, key, url] => self.witness(name, key, Some(url)),
             ["group", name, threshold, members @ ..] => self.group(name, threshold, members),
             ["quorum", name] => self.quorum(name),
-            _ => Err("write `log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME any|all|N NAME…` or `quorum NAME`"
-                .to_owned()),
+            _ => {
+                Err("write `log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME any|all|N NAME…` or `quorum NAME`"
+                    .to_owned())
+            }
         }
     }
 
@@ -104,11 +120,11 @@ impl Reading {
     }
 
     fn quorum(&mut self, name: &str) -> Result<(), String> {
-        let quorum = if name == "none" { None } else { Some(self.named(name)?) };
-        match self.quorum.replace(quorum) {
-            None => Ok(()),
-            Some(_) => Err("there is a quorum already".to_owned()),
+        if !matches!(self.quorum, Quorum::Unsaid) {
+            return Err("there is a quorum already".to_owned());
         }
+        self.quorum = if name == "none" { Quorum::Nobody } else { Quorum::Of(self.named(name)?) };
+        Ok(())
     }
 
     fn define(&mut self, name: &str, member: Member) -> Result<(), String> {

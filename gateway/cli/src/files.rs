@@ -1,5 +1,6 @@
 //! Local files: read with a maximum, written so that a crash leaves the old or the new, never a half.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,46 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     };
     write().map_err(CommandError::io(&neighbour, "write"))?;
     rename_durably(&neighbour, path)
+}
+
+/// Writes several files as [`write_atomically`] does, their folders made and each synced once.
+pub fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), CommandError> {
+    let mut folders = BTreeSet::new();
+    for (path, bytes) in files {
+        if let Some(folder) = path.parent() {
+            create_folder(folder)?;
+            folders.insert(folder);
+        }
+        let neighbour = suffixed(path, ".tmp");
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&neighbour)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&neighbour, path)
+        };
+        write().map_err(CommandError::io(path, "write"))?;
+    }
+    for folder in folders {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(CommandError::io(folder, "sync"))?;
+    }
+    Ok(())
+}
+
+/// Makes a folder and its parents, each new name synced.
+pub fn create_folder(folder: &Path) -> Result<(), CommandError> {
+    if folder.is_dir() || folder == Path::new("") {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_folder(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(CommandError::io(folder, "make the folder")(error));
+        }
+        _ => {}
+    }
+    sync_folder_of(folder)
 }
 
 /// Renames within a folder, and syncs the folder.
@@ -86,5 +127,10 @@ mod tests {
         assert!(matches!(read(&dir.path().join("y"), 3), Err(CommandError::LocalIo { .. })));
         remove_if_there(&path).unwrap();
         remove_if_there(&path).unwrap();
+        let many: Vec<_> = ["a/b/1", "a/2"].map(|name| (dir.path().join(name), name.into())).into();
+        write_all(&many).unwrap();
+        write_all(&many).unwrap();
+        assert_eq!(read_text(&dir.path().join("a/b/1"), 9).unwrap(), "a/b/1");
+        assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 2);
     }
 }

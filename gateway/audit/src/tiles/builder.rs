@@ -107,6 +107,19 @@ impl TileBuilder {
         root.unwrap_or(EMPTY_ROOT)
     }
 
+    /// The tree as it stands, for whoever appends hashes and wants no files. Nothing if the edge contradicts the size.
+    pub fn frontier(&self) -> Option<Frontier> {
+        let mut frontier = Frontier::new();
+        for (level, hashes) in self.levels.iter().enumerate().rev() {
+            // Each hash of a tile level is the root of a perfect subtree of 256^level entries.
+            let height = u32::try_from(level).ok()?.checked_mul(8)?;
+            for hash in hashes {
+                frontier.push_perfect(height, *hash).then_some(())?;
+            }
+        }
+        (frontier.size() == self.size).then_some(frontier)
+    }
+
     /// Appends `entries` and says what has to be written. On an error nothing has changed.
     ///
     /// The same entries after the same log always give the same files, so an append whose

@@ -35,6 +35,8 @@ pub enum AuditCommand {
     Rebuild(VerifyArgs),
     /// Copy the log for an auditor, so that `verify` works without the gateway
     Export(ExportArgs),
+    /// Keep a full copy of the log: fetch what is new, and refuse a log that is shorter or another than the copy
+    Mirror(MirrorArgs),
     /// The last entries
     Tail(TailArgs),
 }
@@ -114,6 +116,19 @@ pub struct ExportArgs {
     /// Gateway and certificate.
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+/// `kouan audit mirror`.
+#[derive(Debug, Clone, Args)]
+pub struct MirrorArgs {
+    /// Folder of the copy; `kouan audit verify DIR` verifies it
+    pub dir: PathBuf,
+    /// Look again every so many seconds, until stopped (not with --json)
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub follow: Option<u64>,
+    /// Gateway, certificate, log key.
+    #[command(flatten)]
+    pub connect: ConnectWithLogKeyArgs,
 }
 
 /// `kouan audit tail`.

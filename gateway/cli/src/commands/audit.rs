@@ -1,6 +1,8 @@
 //! `kouan audit …`.
 
 mod export;
+mod log_client;
+mod mirror;
 mod rebuild;
 mod tail;
 
@@ -47,6 +49,7 @@ pub async fn run(session: &mut Session<'_>, command: &AuditCommand) -> Result<Ex
         AuditCommand::Verify(args) => verify(session, args),
         AuditCommand::Rebuild(args) => rebuild::run(session, args),
         AuditCommand::Export(args) => export::run(session, args).await,
+        AuditCommand::Mirror(args) => mirror::run(session, args).await,
         AuditCommand::Tail(args) => tail::run(session, args).await,
     }
 }

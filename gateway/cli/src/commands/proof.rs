@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::rest::get;
 use crate::args::audit::ProofArgs;
+use crate::args::connect::ConnectWithLogKeyArgs;
 use crate::client::{Call, Client, path};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -31,10 +32,11 @@ pub fn verifier_key(named: &str) -> Result<VerifierKey, CommandError> {
         .map_err(|error| CommandError::Input(format!("`{named}` is no verifier key (NAME+ID+BASE64): {error}")))
 }
 
-pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, CommandError> {
+/// What `--key` named, told apart by content: the private key of the certificate, and the log's verifier key.
+pub fn keys(connect: &ConnectWithLogKeyArgs) -> Result<(Option<PathBuf>, Option<VerifierKey>), CommandError> {
     let mut private: Option<PathBuf> = None;
     let mut log_key: Option<VerifierKey> = None;
-    for file in &args.connect.key {
+    for file in &connect.key {
         let named = file.to_string_lossy();
         // Both are keys to the user; what is in the file says which.
         let is_pem = files::read_text(file, KEY_BYTES_MAX).is_ok_and(|text| text.contains("-----BEGIN"));
@@ -47,6 +49,11 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
             return Err(CommandError::Usage("`--key` takes one private key and one verifier key at most".to_owned()));
         }
     }
+    Ok((private, log_key))
+}
+
+pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, CommandError> {
+    let (private, log_key) = keys(&args.connect)?;
     let profile = Profile::resolve(&args.connect.with_key(private), session.io.env.as_ref())?;
     let client = Client::open(&profile)?;
     let index = args.index.to_string();

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use gateway_audit::tiles::{TileLevel, TilePath, bundle_entries};
 use gateway_audit::{Leaf, SignedCheckpoint};
-use http::StatusCode;
 use serde_json::json;
 
+use super::log_client::{FILE_BYTES_MAX, LogClient};
 use crate::args::audit::ExportArgs;
-use crate::client::{Call, Client};
 use crate::commands::rest;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -16,15 +15,13 @@ use crate::files;
 use crate::output::count;
 use crate::session::Session;
 
-/// Largest file of a log.
-const FILE_BYTES_MAX: usize = 32 << 20;
 /// Entries of a full bundle, hashes of a full tile (C2SP tlog-tiles).
 const TILE_WIDTH: u64 = 256;
 
 pub async fn run(session: &mut Session<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
     let client = rest::client(session, &args.connect)?;
-    let copy = Copy { client: &client, dir: &args.out };
-    let checkpoint = copy.required("checkpoint").await?;
+    let copy = Copy { log: LogClient(&client), dir: &args.out };
+    let checkpoint = copy.log.required("checkpoint").await?;
     let head = SignedCheckpoint::parse(&checkpoint)
         .map_err(|error| CommandError::Integrity(format!("the gateway's checkpoint: {error}")))?;
     let size = head.checkpoint().size;
@@ -81,7 +78,7 @@ fn tiles(size: u64) -> impl Iterator<Item = TilePath> {
 }
 
 struct Copy<'a> {
-    client: &'a Client,
+    log: LogClient<'a>,
     dir: &'a Path,
 }
 
@@ -95,25 +92,6 @@ impl Copy<'_> {
         Ok(place)
     }
 
-    async fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>, CommandError> {
-        let answer = self.client.send(&Call::get(format!("/log/{path}"))).await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        if !answer.status.is_success() {
-            return Err(answer.into_error().await);
-        }
-        Ok(Some(answer.bytes(FILE_BYTES_MAX).await?))
-    }
-
-    async fn required(&self, path: &str) -> Result<Vec<u8>, CommandError> {
-        self.fetch(path).await?.ok_or_else(|| {
-            CommandError::NotFound(format!(
-                "the gateway does not serve `/log/{path}`, or not to you: compliance of an authority may export"
-            ))
-        })
-    }
-
     /// A tile; what is full and there already is immutable and not fetched again. A partial tile may have become full
     /// since the checkpoint, and is then served as such.
     async fn tile(&self, tile: &TilePath, path: &str) -> Result<(Vec<u8>, bool), CommandError> {
@@ -121,12 +99,12 @@ impl Copy<'_> {
         if place.is_file() {
             return Ok((files::read(&place, FILE_BYTES_MAX as u64)?, false));
         }
-        let bytes = match self.fetch(path).await? {
+        let bytes = match self.log.fetch(path).await? {
             Some(bytes) => bytes,
-            None if tile.is_full() => self.required(path).await?,
+            None if tile.is_full() => self.log.required(path).await?,
             None => {
                 let full = tile.as_full().to_string();
-                let bytes = self.required(&full).await?;
+                let bytes = self.log.required(&full).await?;
                 files::write_atomically(&self.place(&full)?, &bytes)?;
                 return Err(CommandError::Unavailable(format!(
                     "the log grew past `{path}` while it was copied; run the same command again"
@@ -163,7 +141,7 @@ impl Copy<'_> {
         if place.is_file() {
             return Ok(true);
         }
-        match self.fetch(path).await? {
+        match self.log.fetch(path).await? {
             Some(bytes) => files::write_atomically(&place, &bytes).map(|()| true),
             None => Ok(false),
         }

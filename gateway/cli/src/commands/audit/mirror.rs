@@ -77,12 +77,7 @@ pub async fn run(session: &mut Session<'_>, args: &MirrorArgs) -> Result<Exit, C
 }
 
 fn line(came: Came) -> String {
-    format!(
-        "{} new entries, {} facts; {} entries in all",
-        count(came.entries),
-        count(came.facts),
-        count(came.size)
-    )
+    format!("{} new entries, {} facts; {} entries in all", count(came.entries), count(came.facts), count(came.size))
 }
 
 fn told(dir: &Path, came: Came, trusted: bool) -> Lines {

@@ -59,7 +59,8 @@ impl<'a> Blobs<'a> {
         let place = self.dir.join(&path);
         let missing = !place.is_file();
         if missing {
-            let broken = |what: &str| CommandError::Integrity(format!("entry {index} names {digest}, {what} as `/log/{path}`"));
+            let broken =
+                |what: &str| CommandError::Integrity(format!("entry {index} names {digest}, {what} as `/log/{path}`"));
             let bytes = self.log.fetch(&path).await?.ok_or_else(|| broken("which the gateway does not serve"))?;
             if digest_text(&bytes) != digest {
                 return Err(broken("and the gateway serves something else"));

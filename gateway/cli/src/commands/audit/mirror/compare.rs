@@ -41,7 +41,9 @@ pub async fn continues(
     }
     let first = first_difference(log, dir, held, served).await?;
     let place = match first {
-        Some((index, ours, theirs)) => format!("entry {index} is the first that differs: its hash is {ours} in the copy, {theirs} there"),
+        Some((index, ours, theirs)) => {
+            format!("entry {index} is the first that differs: its hash is {ours} in the copy, {theirs} there")
+        }
         None => "its hash tiles do not say where".to_owned(),
     };
     broken(format!(

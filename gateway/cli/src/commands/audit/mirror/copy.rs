@@ -109,8 +109,7 @@ impl Copy<'_> {
         };
         let entries = bundle_entries(&form, &bytes)
             .map_err(|error| CommandError::Integrity(format!("the gateway's `/log/{form}`: {error}")))?;
-        let entries: Vec<Vec<u8>> =
-            entries.into_iter().take(usize::from(path.width())).map(<[u8]>::to_vec).collect();
+        let entries: Vec<Vec<u8>> = entries.into_iter().take(usize::from(path.width())).map(<[u8]>::to_vec).collect();
         let mut kept = Vec::new();
         for entry in &entries {
             gateway_audit::tiles::encode_entry(&mut kept, entry)

@@ -57,6 +57,10 @@ pub enum Action {
     ProposeRules,
     /// Put a rule set into force, or take it out. Two officers.
     ActivateRules,
+    /// Propose a rate of exchange. An authority's officer confirms it.
+    ProposeRate,
+    /// Say that an agreement was paid, and what shows it.
+    RecordPayment,
     /// Bring the signed baseline of a year.
     DeclareBaseline,
     /// See whom a year's exports concern.
@@ -117,11 +121,10 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
             | A::ReadCounters,
             R::Compliance,
         ) => Some(if authority { Reach::All } else { Reach::Own }),
-        (A::ReadLog | A::ReadTiles | A::Approve | A::ReleaseReview | A::Restore | A::ActivateRules, R::Compliance)
-            if authority =>
-        {
-            Some(Reach::All)
-        }
+        (
+            A::ReadLog | A::ReadTiles | A::Approve | A::ReleaseReview | A::Restore | A::ActivateRules | A::ProposeRate,
+            R::Compliance,
+        ) if authority => Some(Reach::All),
         // Whoever is bound by rules may read them.
         (A::ReadRules, R::Researcher | R::Compute | R::Broker | R::Operator | R::Witness) => Some(Reach::Own),
         (A::FileClaim, R::Researcher | R::Compute | R::Broker)
@@ -130,6 +133,8 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
             A::Browse | A::Register | A::ReadLeases | A::AddMechanism | A::DeclareBaseline | A::ReadCounters,
             R::Broker,
         ) => Some(Reach::Own),
+        // Who sells says what came in, and proposes rates; what an officer has to confirm is no favour to itself.
+        (A::RecordPayment | A::ProposeRate, R::Broker) => Some(Reach::Own),
         // Every principal of a party.
         (
             A::ReadStatements | A::ReadLeaf | A::ReadMechanisms | A::ReadReviews,
@@ -189,6 +194,8 @@ const fn words(action: Action) -> &'static str {
         Action::ReadRules => "read rule sets",
         Action::ProposeRules => "propose rules",
         Action::ActivateRules => "put rules into force or take them out",
+        Action::ProposeRate => "propose a rate of exchange",
+        Action::RecordPayment => "record a payment",
         Action::DeclareBaseline => "bring a baseline",
         Action::ReadCounters => "read counters",
     }
@@ -198,6 +205,8 @@ const fn who(action: Action) -> &'static str {
     match action {
         Action::Consume | Action::RequestReview => "a researcher or compute principal does",
         Action::Register => "a broker does",
+        Action::RecordPayment => "the agreement's broker does",
+        Action::ProposeRate => "a broker or a compliance officer of an authority does",
         Action::Approve | Action::ReleaseReview | Action::ReadLog => "a compliance officer of an authority does",
         Action::Restore | Action::ActivateRules => "two compliance officers of an authority do",
         Action::SearchLog | Action::Cut | Action::ProposeRules => "a compliance officer does",
@@ -222,7 +231,7 @@ const fn who(action: Action) -> &'static str {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 25] = [
+    const ACTIONS: [Action; 27] = [
         Action::Browse,
         Action::Consume,
         Action::ReadLeases,
@@ -248,25 +257,27 @@ mod tests {
         Action::ActivateRules,
         Action::DeclareBaseline,
         Action::ReadCounters,
+        Action::ProposeRate,
+        Action::RecordPayment,
     ];
 
     /// The matrix written out again, cell by cell, in the order of `ACTIONS`: `-` never, `o` own, `*` everything.
     #[test]
     fn every_cell() {
         for (role, authority, want) in [
-            (Role::Researcher, false, "oooo-o-----o---ooo-oo----"),
-            (Role::Compute, false, "oooo-o-----o---ooo-oo----"),
-            (Role::Broker, false, "o-oooo----oo---o-o-oo--oo"),
-            (Role::Compliance, false, "o-oo-oo---ooo--o-o--oo-oo"),
-            (Role::Compliance, true, "*-**-*********-*-**-*****"),
-            (Role::Operator, false, "--------------**----o--*-"),
-            (Role::Witness, false, "--------*-----------o----"),
+            (Role::Researcher, false, "oooo-o-----o---ooo-oo------"),
+            (Role::Compute, false, "oooo-o-----o---ooo-oo------"),
+            (Role::Broker, false, "o-oooo----oo---o-o-oo--oooo"),
+            (Role::Compliance, false, "o-oo-oo---ooo--o-o--oo-oo--"),
+            (Role::Compliance, true, "*-**-*********-*-**-******-"),
+            (Role::Operator, false, "--------------**----o--*---"),
+            (Role::Witness, false, "--------*-----------o------"),
             // An authority's other roles have no more than anybody's.
-            (Role::Researcher, true, "oooo-o-----o---ooo-oo----"),
-            (Role::Compute, true, "oooo-o-----o---ooo-oo----"),
-            (Role::Broker, true, "o-oooo----oo---o-o-oo--oo"),
-            (Role::Operator, true, "--------------**----o--*-"),
-            (Role::Witness, true, "--------*-----------o----"),
+            (Role::Researcher, true, "oooo-o-----o---ooo-oo------"),
+            (Role::Compute, true, "oooo-o-----o---ooo-oo------"),
+            (Role::Broker, true, "o-oooo----oo---o-o-oo--oooo"),
+            (Role::Operator, true, "--------------**----o--*---"),
+            (Role::Witness, true, "--------*-----------o------"),
         ] {
             let got: String = ACTIONS
                 .into_iter()

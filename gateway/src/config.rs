@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use catalog::participant::{AddressRange, Baseline, Tristate};
 use catalog::{ParticipantId, Place, Role};
+use gateway_ledger::{TaxRate, Taxes};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,9 @@ pub struct Config {
     /// The data trading platform that this gateway is recognised as, if it is: incentive programmes ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
+    /// Tax within prices whose offers say nothing of it, by currency and day. Without an entry it is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vat: Vec<TaxRate>,
     /// Participants that exist before anybody can add one: the operator's and the first authority.
     #[serde(default, rename = "participant", skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<Bootstrap>,
@@ -245,10 +249,17 @@ impl Config {
         if limits.connections_max == 0 || limits.streams_max == 0 || limits.json_body_bytes_max < 4096 {
             return wrong("limits", "a limit of zero lets nobody in");
         }
+        self.taxes()?;
         if limits.lease_hours < 1 || limits.lease_hours > 24 {
             return wrong("limits.lease_hours", "a lease lives 1 to 24 hours");
         }
         Ok(())
+    }
+
+    /// The rates of `[[vat]]`.
+    pub fn taxes(&self) -> Result<Taxes, ConfigError> {
+        let wrong = |error: gateway_ledger::TaxError| ConfigError::Value { key: "vat", problem: error.to_string() };
+        Taxes::new(self.vat.clone()).map_err(wrong)
     }
 
     /// The configured idle timeout of bodies.
@@ -288,6 +299,7 @@ mod tests {
             ("data = \"data\"", "data = \"data\"\nadmin = \"0.0.0.0:1\"", "`admin`"),
             ("data = \"data\"", "dta = \"data\"", "dta"),
             ("kouan.test/audit", "kouan test", "`origin`"),
+            ("place =", "vat = [{ currency = \"CNY\", rate_ppm = 2000000, from = \"2026-01-01\" }]\nplace =", "`vat`"),
         ] {
             let error = load(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");

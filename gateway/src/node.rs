@@ -138,7 +138,8 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let rules = RuleSets::new(RuleSet::builtin()?);
     let identity = certs::tls::ServerIdentity::from_pem(&read(&config.server.cert)?, &read(&config.server.key)?)?;
 
-    let (records, recovered) = Records::open(&config.data, OpenOptions::new(clock::now()))?;
+    let (records, recovered) =
+        Records::open(&config.data, OpenOptions { taxes: config.taxes()?, ..OpenOptions::new(clock::now()) })?;
     if !recovered.clean {
         tracing::warn!(
             in_doubt = recovered.in_doubt.len(),

@@ -14,6 +14,7 @@ pub mod dual;
 pub mod exchange;
 pub mod findings;
 pub mod flags;
+pub mod fx;
 pub mod intake;
 pub mod later;
 pub mod leases;
@@ -23,6 +24,7 @@ pub mod lineage;
 pub mod mechanisms;
 pub mod participants;
 pub mod path;
+pub mod payments;
 mod reference;
 pub mod refused;
 pub mod reviews;
@@ -75,6 +77,9 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/leases/{id}", get(leases::show))
         .route("/v1/ledger/balances", get(books::balances))
         .route("/v1/credit-notes", post(books::credit_note))
+        .route("/v1/fx-rates", get(fx::list).post(fx::record))
+        .route("/v1/payments", get(payments::list).post(payments::record))
+        .route("/v1/payments/{id}/reverse", post(payments::reverse))
         .route("/v1/leases/{id}/acks", post(acks::post))
         .route("/v1/leases/{id}/cut", post(leases::cut))
         .route("/v1/leases/{id}/restore", post(leases::restore))

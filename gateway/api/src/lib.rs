@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod explain;
 pub mod mechanism;
 pub mod participant;
+pub mod payment;
 pub mod problem;
 pub mod review;
 pub mod ruleset;

@@ -13,6 +13,9 @@ pub struct StatementSet {
     pub period: String,
     /// One per currency.
     pub statements: Vec<Statement>,
+    /// What came in for its agreements in the month.
+    #[serde(default)]
+    pub payments: Vec<serde_json::Value>,
 }
 
 /// The lines in one currency.
@@ -56,6 +59,9 @@ pub struct Line {
     /// The tax within it.
     #[serde(default = "zero")]
     pub tax: String,
+    /// Whether that is known: `included` or `unknown`.
+    #[serde(default = "unknown")]
+    pub vat: String,
     /// What shows the delivery, in unit bytes.
     pub evidence: Evidence,
     /// The credit note that this line is; its amounts are negative.
@@ -64,6 +70,10 @@ pub struct Line {
     /// The month that a credit note corrects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_period: Option<String>,
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
 }
 
 fn zero() -> String {

@@ -9,6 +9,7 @@ pub mod incentive;
 pub mod mechanism;
 pub mod node;
 pub mod participant;
+pub mod payment;
 pub mod policy;
 pub mod pull;
 pub mod review;
@@ -86,6 +87,14 @@ pub enum Command {
     Audit(audit::AuditCommand),
     /// Metered statement of a month
     Statement(exchange::StatementArgs),
+    /// What came in for agreements, and the paper that shows it
+    #[command(subcommand)]
+    Payment(payment::PaymentCommand),
+    /// Rates of exchange on record
+    #[command(subcommand)]
+    Fx(payment::FxCommand),
+    /// What stands on the accounts of the ledger
+    Books(payment::BooksArgs),
     /// Shell completions on standard output
     Completions(node::CompletionsArgs),
     /// Check profile, certificate, clock and connection; name a fix for each fault

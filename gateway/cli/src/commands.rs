@@ -3,17 +3,20 @@
 mod agreement;
 mod audit;
 mod baseline;
+mod books;
 mod card;
 mod cert;
 mod completions;
 mod dataset;
 mod doctor;
+mod fx;
 mod incentive;
 mod inspect;
 mod lease;
 mod log_files;
 mod mechanism;
 mod participant;
+mod payment;
 mod plan;
 mod policy;
 mod proof;
@@ -71,6 +74,9 @@ async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), Comma
         Command::Lease(command) => lease::run(session, command).await,
         Command::Mechanism(command) => mechanism::run(session, command).await,
         Command::Statement(args) => statement::run(session, args).await,
+        Command::Payment(command) => payment::run(session, command).await,
+        Command::Fx(command) => fx::run(session, command).await,
+        Command::Books(args) => books::run(session, args).await,
         Command::Completions(args) => completions::run(session, args),
         Command::Deliver(_) => Err(not_yet("`kouan deliver`")),
         Command::Agent(_) => Err(not_yet("`kouan agent`")),

@@ -20,6 +20,8 @@ pub enum Account {
     Receivable(ParticipantId),
     /// What a consumer has paid in advance.
     Prepaid(ParticipantId),
+    /// What a consumer has shown to have paid.
+    Paid(ParticipantId),
     /// What a provider is owed.
     Payable(ParticipantId),
     /// What a broker has earned, by class.
@@ -44,8 +46,8 @@ pub enum Account {
 /// A text that names no account.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not an account: write `consumer:ID:receivable`, `consumer:ID:prepaid`, `provider:ID:payable`, \
-     `broker:ID:revenue:CLASS`, `tax:KIND`, `voucher:PROGRAMME`, `fx:liquidity`, `suspense` or `refund`"
+    "`{0}` is not an account: write `consumer:ID:receivable`, `consumer:ID:prepaid`, `consumer:ID:paid`, \
+     `provider:ID:payable`, `broker:ID:revenue:CLASS`, `tax:KIND`, `voucher:PROGRAMME`, `fx:liquidity`, `suspense` or `refund`"
 )]
 pub struct AccountError(String);
 
@@ -54,6 +56,7 @@ impl fmt::Display for Account {
         match self {
             Self::Receivable(id) => write!(f, "consumer:{id}:receivable"),
             Self::Prepaid(id) => write!(f, "consumer:{id}:prepaid"),
+            Self::Paid(id) => write!(f, "consumer:{id}:paid"),
             Self::Payable(id) => write!(f, "provider:{id}:payable"),
             Self::Revenue { broker, class } => write!(f, "broker:{broker}:revenue:{class}"),
             Self::Tax(kind) => write!(f, "tax:{kind}"),
@@ -80,6 +83,7 @@ impl FromStr for Account {
         match parts.as_slice() {
             ["consumer", who, "receivable"] => id(who).map(Self::Receivable),
             ["consumer", who, "prepaid"] => id(who).map(Self::Prepaid),
+            ["consumer", who, "paid"] => id(who).map(Self::Paid),
             ["provider", who, "payable"] => id(who).map(Self::Payable),
             ["broker", who, "revenue", class] => Ok(Self::Revenue { broker: id(who)?, class: part(class)? }),
             ["tax", kind] => part(kind).map(Self::Tax),
@@ -96,7 +100,11 @@ impl Account {
     /// The participant whose account it is; those of the node itself have none.
     pub const fn owner(&self) -> Option<&ParticipantId> {
         match self {
-            Self::Receivable(id) | Self::Prepaid(id) | Self::Payable(id) | Self::Revenue { broker: id, .. } => Some(id),
+            Self::Receivable(id)
+            | Self::Prepaid(id)
+            | Self::Paid(id)
+            | Self::Payable(id)
+            | Self::Revenue { broker: id, .. } => Some(id),
             Self::Tax(_) | Self::Voucher(_) | Self::FxLiquidity | Self::Suspense | Self::Refund => None,
         }
     }
@@ -125,6 +133,7 @@ mod tests {
         for (text, owner) in [
             ("consumer:hku:receivable", Some("hku")),
             ("consumer:hku:prepaid", Some("hku")),
+            ("consumer:hku:paid", Some("hku")),
             ("provider:qianhai:payable", Some("qianhai")),
             ("broker:qianhai:revenue:data_transaction_service", Some("qianhai")),
             ("tax:vat", None),

@@ -74,15 +74,16 @@ fn tax(vat: Option<Vat>, amount: Minor) -> Minor {
     Minor(i64::try_from(part).unwrap_or(0))
 }
 
-/// What is to be posted now that `due` is owed in all.
+/// What is to be posted now that `due` is owed in all, with `vat` within the price. A rate holds for what is posted while
+/// it is in force: what was posted under another keeps its tax.
 ///
 /// # Errors
 /// [`AmountError`] if `due` is below what is posted: deliveries are never taken back, credit notes are postings of their
 /// own.
-pub fn charge(terms: &Offer, due: Minor, posted: &Posted) -> Result<Split, AmountError> {
+pub fn charge(terms: &Offer, vat: Option<Vat>, due: Minor, posted: &Posted) -> Result<Split, AmountError> {
     let Posted { total, period } = posted;
     let amount = Minor(due.0.checked_sub(total.amount.0).filter(|amount| *amount >= 0).ok_or(AmountError)?);
-    let tax = Minor(tax(terms.vat, due).0.checked_sub(total.tax.0).ok_or(AmountError)?);
+    let tax = Minor(tax(vat, due).0.checked_sub(tax(vat, total.amount).0).ok_or(AmountError)?);
     // The fee never reaches into the tax.
     let net = |amount: Minor, tax: Minor| amount.0.saturating_sub(tax.0).max(0);
     let fee = match terms.fee.as_ref() {

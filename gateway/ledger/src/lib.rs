@@ -8,7 +8,8 @@
 //! |---|---|
 //! | [`interval`] | sets of bytes |
 //! | [`price`], [`charge`], [`hold`] | what a delivery costs, what is posted of it and to whom, what is held for it |
-//! | [`account`], [`book`], [`fx`] | double entry in a ledger for each currency |
+//! | [`account`], [`book`], [`fx`], [`payment`] | double entry in a ledger for each currency, and what comes in |
+//! | [`tax`] | which tax a price holds |
 //! | [`month`] | billing periods and when they close |
 //! | [`ack`] | what a consumer signs |
 //! | [`statement`] | lines of a month |
@@ -25,9 +26,11 @@ pub mod hold;
 pub mod incentive;
 pub mod interval;
 pub mod month;
+pub mod payment;
 pub mod persons;
 pub mod price;
 pub mod statement;
+pub mod tax;
 
 pub use account::{Account, AccountError};
 pub use ack::{Ack, AckError, AckedUnits};
@@ -37,6 +40,8 @@ pub use counting::{Contribution, Keyset, Share, Totals, Year};
 pub use hold::{Hold, Quote};
 pub use interval::{IntervalError, IntervalSet};
 pub use month::{Month, MonthError};
+pub use payment::{Payment, PaymentError};
 pub use persons::{PersonSet, PersonsError};
 pub use price::{AmountError, ExactSum, Usage, due, fee, quote};
 pub use statement::{AgreementUse, Delivery, Evidence, Line, PostedLine, Statement, StatementError, statements};
+pub use tax::{TaxError, TaxRate, Taxes};

@@ -57,10 +57,19 @@ impl Month {
     /// When it closes: at 00:00 in Asia/Shanghai, fifteen days after its last one. What comes later is posted to the
     /// month that is open then, and says which month it belongs to.
     pub fn closes(self) -> Timestamp {
-        let next = self.next();
-        let first = jiff::civil::Date::new(next.year, next.month, 1).ok();
-        let day = first.and_then(|first| first.checked_add(jiff::Span::new().days(CLOSES_AFTER_DAYS)).ok());
+        let day =
+            self.next().first_day().and_then(|first| first.checked_add(jiff::Span::new().days(CLOSES_AFTER_DAYS)).ok());
         let zoned = day.and_then(|day| day.to_zoned(TimeZone::fixed(SHANGHAI)).ok());
+        zoned.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+    }
+
+    fn first_day(self) -> Option<jiff::civil::Date> {
+        jiff::civil::Date::new(self.year, self.month, 1).ok()
+    }
+
+    /// Its first moment in Asia/Shanghai.
+    pub fn begins(self) -> Timestamp {
+        let zoned = self.first_day().and_then(|day| day.to_zoned(TimeZone::fixed(SHANGHAI)).ok());
         zoned.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
     }
 

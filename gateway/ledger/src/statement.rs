@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::offer::{Currency, Minor};
 use catalog::{Agreement, AgreementId, DatasetId, Digest, FileIndex, ParticipantId, VersionName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::charge::Split;
 use crate::interval::IntervalSet;
@@ -55,6 +55,18 @@ pub struct AgreementUse<'a> {
     pub deliveries: Vec<Delivery>,
     /// What was posted.
     pub postings: Vec<PostedLine>,
+    /// Whether it is known how much tax its prices hold (see [`crate::tax`]).
+    pub tax: TaxKnown,
+}
+
+/// Whether it is known how much tax amounts hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaxKnown {
+    /// `tax` is within the amount.
+    Included,
+    /// Neither the offer nor the node's configuration says: `tax` is zero because nobody knows better.
+    Unknown,
 }
 
 /// What shows that bytes were delivered, in unit bytes.
@@ -95,6 +107,8 @@ pub struct Line {
     pub fee: Minor,
     /// The tax within it.
     pub tax: Minor,
+    /// Whether that is known.
+    pub vat: TaxKnown,
     /// What shows the delivery.
     pub evidence: Evidence,
     /// The credit note that this line is.
@@ -212,12 +226,13 @@ fn line<'i>(
         unit_bytes,
         wire_bytes,
         evidence: Evidence { sent: unit_bytes, receipt },
-        ..bare(agreement, version, &posted)
+        ..bare(used, version, &posted)
     }))
 }
 
 /// A line about money only.
-fn bare(agreement: &Agreement, version: &VersionName, split: &Split) -> Line {
+fn bare(used: &AgreementUse<'_>, version: &VersionName, split: &Split) -> Line {
+    let agreement = used.agreement;
     Line {
         agreement: agreement.id.clone(),
         dataset: agreement.dataset.clone(),
@@ -232,6 +247,7 @@ fn bare(agreement: &Agreement, version: &VersionName, split: &Split) -> Line {
         amount: split.amount,
         fee: split.fee,
         tax: split.tax,
+        vat: used.tax,
         evidence: Evidence { sent: 0, receipt: 0 },
         credit_note: None,
         service_period: None,
@@ -243,7 +259,7 @@ fn credit_notes<'a>(month: Month, used: &'a AgreementUse<'_>, version: &'a Versi
         |posting| {
             let credit_note = Some(posting.credit_note.clone()?);
             let service_period = Some(posting.service_period);
-            Some(Line { credit_note, service_period, ..bare(used.agreement, version, &posting.split) })
+            Some(Line { credit_note, service_period, ..bare(used, version, &posting.split) })
         },
     )
 }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::{AgreementId, Digest, FileIndex, ParticipantId};
+use catalog::{AgreementId, Digest, FileIndex, Offer, ParticipantId};
 use gateway_api::{Code, Problem};
-use gateway_ledger::Month;
-use gateway_ledger::statement::{AgreementUse, Delivery, PostedLine, Statement, statements};
+use gateway_ledger::statement::{AgreementUse, Delivery, PostedLine, Statement, TaxKnown, statements};
+use gateway_ledger::{Month, Taxes};
 use gateway_store::{DeliveredFilter, PostingFilter};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Caller, Refused, json_response};
+use super::{Caller, Refused, json_response, payments};
 use crate::access::{self, Read};
 use crate::authz::{Action, Scope};
 use crate::clock;
@@ -69,11 +70,24 @@ pub async fn get(
         .filter_map(|id| Some((id.to_string(), caller.snapshot.participants.get(id)?)))
         .map(|(id, record)| (id, json!({"names": record.names, "registration": record.registration})))
         .collect();
+    let own = Scope::Participant(participant.clone());
+    let paid: Vec<_> = payments::all(&caller.snapshot, &own)
+        .filter(|(recorded, _)| Month::of(recorded.at) == month)
+        .map(|(recorded, agreement)| payments::view(&recorded, agreement))
+        .collect();
     let body = json!({
-        "participant": participant, "period": month, "statements": made, "parties": parties, "made": clock::text(caller.now),
+        "participant": participant, "period": month, "statements": made, "payments": paid, "parties": parties,
+        "made": clock::text(caller.now),
         "evidence": "sent: acknowledged by the kernel of the consumer's side; receipt: signed for by the consumer",
     });
     Ok(json_response(StatusCode::OK, &body))
+}
+
+/// Whether the tax of all that was posted in `month` is known: a rate that begins or ends within it leaves a part unknown.
+fn known(taxes: &Taxes, terms: &Offer, month: Month) -> TaxKnown {
+    let last = month.next().begins().checked_sub(SignedDuration::from_secs(1)).unwrap_or_else(|_| month.begins());
+    let ends = [month.begins(), last].map(|at| taxes.vat(terms, at).is_some());
+    if ends == [true, true] { TaxKnown::Included } else { TaxKnown::Unknown }
 }
 
 /// The statements of `participant` for `month`: the lines it is a party of.
@@ -116,11 +130,13 @@ pub async fn made(
             }
         }
     }
+    let taxes = gateway.config.taxes().map_err(crate::admission::unavailable)?;
     let uses: Vec<AgreementUse<'_>> = rows
         .iter()
         .filter_map(|(id, delivered, posted)| {
             let agreement = agreements.iter().find(|agreement| agreement.id == *id)?;
             Some(AgreementUse {
+                tax: known(&taxes, &agreement.terms, month),
                 agreement: &agreement.body,
                 deliveries: delivered
                     .iter()

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use catalog::LeaseId;
 use gateway_audit::NodeHash;
+use gateway_ledger::Taxes;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
@@ -25,18 +26,20 @@ pub const DATABASE_FILE: &str = "kouan.db";
 pub const LOCK_FILE: &str = "lock";
 
 /// How to open a data directory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct OpenOptions {
     /// The wall clock, for the `recovery` leaf.
     pub now: Timestamp,
     /// Largest database; beyond it commits fail with [`CommitError::Full`]. `None`: the disk's size.
     pub database_bytes_max: Option<u64>,
+    /// Tax within prices whose offers say nothing of it.
+    pub taxes: Taxes,
 }
 
 impl OpenOptions {
     /// The usual options at `now`.
-    pub const fn new(now: Timestamp) -> Self {
-        Self { now, database_bytes_max: None }
+    pub fn new(now: Timestamp) -> Self {
+        Self { now, database_bytes_max: None, taxes: Taxes::default() }
     }
 }
 
@@ -152,7 +155,13 @@ impl Records {
         let opened = open::open(dir, &options)?;
         let (size, recorded) = watch::channel(opened.head.next_leaf);
         let (queue, listeners) = (Arc::new(Queue::default()), Listeners::default());
-        let writer = Writer::new(opened.connection, opened.head, Arc::clone(&queue), listeners.clone(), size);
+        let writer = Writer::new(
+            opened.connection,
+            (opened.head, options.taxes.clone()),
+            Arc::clone(&queue),
+            listeners.clone(),
+            size,
+        );
         let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());
         let writer = thread.map_err(|source| OpenError::File { path: dir.to_owned(), source })?;
         let records = Self(Arc::new(Inner {

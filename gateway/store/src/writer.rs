@@ -6,6 +6,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use gateway_audit::NodeHash;
+use gateway_ledger::Taxes;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{oneshot, watch};
@@ -114,6 +115,7 @@ impl From<CommitError> for Refusal {
 pub(crate) struct Writer {
     connection: Connection,
     head: Head,
+    taxes: Taxes,
     queue: Arc<Queue>,
     listeners: Listeners,
     recorded: watch::Sender<u64>,
@@ -124,13 +126,13 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         connection: Connection,
-        head: Head,
+        (head, taxes): (Head, Taxes),
         queue: Arc<Queue>,
         listeners: Listeners,
         recorded: watch::Sender<u64>,
     ) -> Self {
         let (payload_since_checkpoint, groups_since_checkpoint) = (0, 0);
-        Self { connection, head, queue, listeners, recorded, payload_since_checkpoint, groups_since_checkpoint }
+        Self { connection, head, taxes, queue, listeners, recorded, payload_since_checkpoint, groups_since_checkpoint }
     }
 
     /// Runs until the queue is closed and empty.
@@ -163,7 +165,7 @@ impl Writer {
         let written = self.connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
             for job in waiting.by_ref() {
                 let (work, reply) = job.into_parts();
-                let result = match in_savepoint(&self.connection, &mut head, work) {
+                let result = match in_savepoint(&self.connection, &self.taxes, &mut head, work) {
                     Ok(commit) => Ok(commit),
                     Err(Refusal::Refused(error)) => Err(error),
                     Err(Refusal::Database(error)) => {
@@ -232,11 +234,11 @@ impl Drop for CloseOnDrop {
     }
 }
 
-fn in_savepoint(connection: &Connection, head: &mut Head, work: Work) -> Result<Commit, Refusal> {
+fn in_savepoint(connection: &Connection, taxes: &Taxes, head: &mut Head, work: Work) -> Result<Commit, Refusal> {
     let before = *head;
     connection.prepare_cached("SAVEPOINT one")?.execute([])?;
     let result = match work {
-        Work::Commit(transaction) => apply::apply(connection, head, *transaction),
+        Work::Commit(transaction) => apply::apply(connection, taxes, head, *transaction),
         Work::Guard { size, root, facts } => apply::guard(connection, *head, size, root, facts),
     };
     if let Err(refusal) = &result {

@@ -6,6 +6,8 @@ mod mirror;
 mod rebuild;
 mod tail;
 
+pub use rebuild::accounts;
+
 use std::path::Path;
 
 use gateway_audit::verify::{VerifyOptions, verify_log};

@@ -94,11 +94,28 @@ fn table(set: &StatementSet) -> Lines {
         }
         lines.extend(table.lines());
         lines.push(format!("total {}", money(&statement.total, currency)));
+        lines.push(tax_within(statement));
+    }
+    if !set.payments.is_empty() {
+        lines.push("paid".to_owned());
+        lines.extend(super::payment::table(&set.payments));
     }
     lines
 }
 
-const HEAD: [&str; 17] = [
+/// How much tax the amounts hold, or that nobody has said.
+fn tax_within(statement: &Statement) -> String {
+    let unknown = statement.lines.iter().filter(|line| line.vat != "included").count();
+    let tax: i128 = statement.lines.iter().filter_map(|line| line.tax.parse::<i128>().ok()).sum();
+    let tax = money(&tax.to_string(), statement.currency.as_str());
+    match unknown {
+        0 => format!("VAT within it {tax}"),
+        unknown if unknown == statement.lines.len() => "VAT in or ex: unknown, not configured".to_owned(),
+        unknown => format!("VAT within it {tax}; in or ex unknown for {unknown} lines, not configured"),
+    }
+}
+
+const HEAD: [&str; 19] = [
     "participant",
     "period",
     "currency",
@@ -116,6 +133,8 @@ const HEAD: [&str; 17] = [
     "fee",
     "evidence_sent",
     "evidence_receipt",
+    "tax",
+    "vat",
 ];
 
 /// RFC 4180, amounts in minor units.
@@ -132,7 +151,7 @@ fn csv(set: &StatementSet) -> String {
     text
 }
 
-fn row(set: &StatementSet, statement: &Statement, line: &Line) -> [String; 17] {
+fn row(set: &StatementSet, statement: &Statement, line: &Line) -> [String; 19] {
     [
         set.participant.to_string(),
         set.period.clone(),
@@ -151,6 +170,8 @@ fn row(set: &StatementSet, statement: &Statement, line: &Line) -> [String; 17] {
         line.fee.clone(),
         line.evidence.sent.to_string(),
         line.evidence.receipt.to_string(),
+        line.tax.clone(),
+        line.vat.clone(),
     ]
 }
 
@@ -207,7 +228,11 @@ mod tests {
         .unwrap();
         let text = csv(&set);
         assert_eq!(text.lines().count(), 2);
-        assert!(text.ends_with("hku,2026-11,CNY,a1,yue-speech,-1,qianhai,hku,qianhai,1,2,3,4,5,0,3,0\r\n"), "{text}");
-        assert!(table(&set).join("\n").contains("total 0.05 CNY"));
+        assert!(
+            text.ends_with("hku,2026-11,CNY,a1,yue-speech,-1,qianhai,hku,qianhai,1,2,3,4,5,0,3,0,0,unknown\r\n"),
+            "{text}"
+        );
+        let told = table(&set).join("\n");
+        assert!(told.contains("total 0.05 CNY") && told.contains("VAT in or ex: unknown"), "{told}");
     }
 }

@@ -21,6 +21,11 @@ fn offer(fee: Option<Fee>, vat_ppm: Option<u32>) -> Offer {
     }
 }
 
+/// With the tax that the offer itself names.
+fn posting(offer: &Offer, due: Minor, posted: &Posted) -> Result<Split, AmountError> {
+    charge(offer, offer.vat, due, posted)
+}
+
 fn split(amount: i64, fee: i64, tax: i64) -> Split {
     Split { amount: Minor(amount), fee: Minor(fee), tax: Minor(tax) }
 }
@@ -36,21 +41,34 @@ fn parts_of_an_amount() {
         (Some(Fee::Rate { rate_ppm: 1_000_000 }), Some(60_000), 1060, split(1060, 1000, 60)),
         (Some(Fee::Fixed { amount: Minor(70) }), None, 50, split(50, 50, 0)),
     ] {
-        assert_eq!(charge(&offer(fee, vat), Minor(due), &Posted::default()).unwrap(), want);
+        assert_eq!(posting(&offer(fee, vat), Minor(due), &Posted::default()).unwrap(), want);
     }
     let posted = Posted { total: split(10, 0, 0), period: split(10, 0, 0) };
-    assert_eq!(charge(&offer(None, None), Minor(9), &posted), Err(AmountError));
+    assert_eq!(posting(&offer(None, None), Minor(9), &posted), Err(AmountError));
+}
+
+#[test]
+fn a_rate_holds_for_what_is_posted_while_it_is_in_force() {
+    let offer = offer(None, None);
+    let vat = |rate_ppm| Some(Vat { rate_ppm });
+    let first = charge(&offer, None, Minor(1000), &Posted::default()).unwrap();
+    assert_eq!(first, split(1000, 0, 0));
+    // Six per cent of what came since, and what was posted without keeps none.
+    let second = charge(&offer, vat(60_000), Minor(2060), &Posted { total: first, period: first }).unwrap();
+    assert_eq!(second, split(1060, 0, 60));
+    let total = first.plus(&second).unwrap();
+    assert_eq!(charge(&offer, vat(0), Minor(3000), &Posted { total, period: total }).unwrap(), split(940, 0, 0));
 }
 
 #[test]
 fn a_fixed_fee_is_one_of_a_line() {
     let offer = offer(Some(Fee::Fixed { amount: Minor(70) }), None);
-    let first = charge(&offer, Minor(50), &Posted::default()).unwrap();
+    let first = posting(&offer, Minor(50), &Posted::default()).unwrap();
     assert_eq!(first, split(50, 50, 0));
     // The rest of the fee when the line grows, in the same period; all of it again in the next.
-    assert_eq!(charge(&offer, Minor(150), &Posted { total: first, period: first }).unwrap(), split(100, 20, 0));
+    assert_eq!(posting(&offer, Minor(150), &Posted { total: first, period: first }).unwrap(), split(100, 20, 0));
     assert_eq!(
-        charge(&offer, Minor(150), &Posted { total: first, period: split(0, 0, 0) }).unwrap(),
+        posting(&offer, Minor(150), &Posted { total: first, period: split(0, 0, 0) }).unwrap(),
         split(100, 70, 0)
     );
 }
@@ -86,7 +104,7 @@ proptest! {
         let (mut book, mut total, mut due) = (Book::new(), Split::default(), 0);
         for step in steps {
             due += step;
-            let made = charge(&offer, Minor(due), &Posted { total, period: total }).unwrap();
+            let made = posting(&offer, Minor(due), &Posted { total, period: total }).unwrap();
             total = total.plus(&made).unwrap();
             prop_assert!(total.provider() >= 0 && total.fee.0 >= 0 && total.tax.0 >= 0);
             for transfer in parties.post(&made) {
@@ -94,7 +112,7 @@ proptest! {
             }
             prop_assert!(book.balances());
         }
-        prop_assert_eq!(total, charge(&offer, Minor(due), &Posted::default()).unwrap());
+        prop_assert_eq!(total, posting(&offer, Minor(due), &Posted::default()).unwrap());
         let owed = book.balance(Currency::Cny, &Account::Receivable(hku.clone()));
         prop_assert_eq!(owed.debits - owed.credits, i128::from(due));
         if due > 0 {

@@ -74,7 +74,7 @@ fn posted(name: &str, period: &str, amount: i64, fee: i64) -> PostedLine {
 }
 
 fn used(agreement: &Agreement, deliveries: Vec<Delivery>, postings: Vec<PostedLine>) -> AgreementUse<'_> {
-    AgreementUse { agreement, deliveries, postings }
+    AgreementUse { agreement, deliveries, postings, tax: TaxKnown::Unknown }
 }
 
 fn amounts(used: &AgreementUse<'_>, months: &[&str]) -> Vec<Vec<(String, i64)>> {

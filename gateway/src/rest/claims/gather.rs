@@ -153,6 +153,7 @@ mod tests {
             amount: catalog::Minor(-amount),
             fee: catalog::Minor(-5),
             tax: catalog::Minor(0),
+            vat: gateway_ledger::statement::TaxKnown::Unknown,
             evidence: gateway_ledger::Evidence { sent: 0, receipt: 0 },
             credit_note: Some("cn-1".to_owned()),
             service_period: Some(Month::parse("2026-02").unwrap()),

@@ -22,6 +22,10 @@ pub enum DocKind {
     Claim,
     /// The frozen files of a claim.
     ClaimContents,
+    /// A recorded rate of exchange.
+    FxRate,
+    /// A payment.
+    Payment,
     /// The rule sets of one participant.
     RuleSet,
     /// Anything small that belongs to the node.
@@ -30,7 +34,7 @@ pub enum DocKind {
 
 impl DocKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Participant,
         Self::Dataset,
         Self::Version,
@@ -40,6 +44,8 @@ impl DocKind {
         Self::Release,
         Self::Claim,
         Self::ClaimContents,
+        Self::FxRate,
+        Self::Payment,
         Self::RuleSet,
         Self::Setting,
     ];
@@ -56,6 +62,8 @@ impl DocKind {
             Self::Release => "release",
             Self::Claim => "claim",
             Self::ClaimContents => "claim_contents",
+            Self::FxRate => "fx_rate",
+            Self::Payment => "payment",
             Self::RuleSet => "ruleset",
             Self::Setting => "setting",
         }

@@ -3,9 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use catalog::offer::Currency;
 use catalog::{AgreementId, DatasetId, Digest, FileIndex, LeaseId, Minor, ParticipantId, VersionName};
-use gateway_ledger::{Contribution, IntervalSet, Keyset, Month, Quote};
+use gateway_ledger::{Contribution, IntervalSet, Keyset, Month, Quote, Transfer};
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::{DocKind, LeafRef, PersonKey};
 use crate::lease::{Lease, LeaseState};
@@ -103,6 +105,14 @@ pub enum Write {
         amount: Minor,
         /// The month whose postings are wrong; the note itself is posted to the open one.
         service_period: Month,
+    },
+    /// Linked transfers that a person has recorded: a payment, its reversal. Each stands in a `ledger_batch` leaf of its
+    /// ledger, with `about`, in the month of the commit.
+    Enter {
+        /// What they are about.
+        about: Map<String, Value>,
+        /// By ledger.
+        transfers: Vec<(Currency, Transfer)>,
     },
     /// Closes a month after its time has come; a conflict if its postings are not `postings`.
     PeriodClose {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use catalog::Digest;
 use gateway_audit::leaf::{LEAF_VERSION, LeafHead};
 use gateway_audit::{LeafError, NodeHash};
+use gateway_ledger::Taxes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value};
 
 use super::books::Batches;
 use super::entitlement::{self, Entitlement};
-use super::{Head, Refusal, access, counting, expect, lease, meter, plain_commit, receipt};
+use super::{Head, Refusal, access, books, counting, expect, lease, meter, plain_commit, receipt};
 use crate::transaction::{
     BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, LEAVES_MAX, LeafRef,
     Transaction, WRITES_MAX, Write,
@@ -24,6 +25,8 @@ pub(super) struct Scope<'a> {
     leaves: u32,
     /// The time its leaves bear.
     pub(super) at_ms: i64,
+    /// What the node knows of taxes.
+    pub(super) taxes: &'a Taxes,
     /// Its `ledger_batch` leaves, which follow its own.
     pub(super) batches: Batches,
 }
@@ -47,7 +50,12 @@ impl Scope<'_> {
     }
 }
 
-pub(super) fn apply(connection: &Connection, head: &mut Head, transaction: Transaction) -> Result<Commit, Refusal> {
+pub(super) fn apply(
+    connection: &Connection,
+    taxes: &Taxes,
+    head: &mut Head,
+    transaction: Transaction,
+) -> Result<Commit, Refusal> {
     let Transaction { at, expect, leaves, facts, writes, idempotency } = transaction;
     if leaves.len() > LEAVES_MAX || writes.len() > WRITES_MAX {
         return Err(invalid(format!("at most {LEAVES_MAX} leaves and {WRITES_MAX} writes fit in one")));
@@ -64,7 +72,7 @@ pub(super) fn apply(connection: &Connection, head: &mut Head, transaction: Trans
     let mut commit = plain_commit(*head, at_ms);
     let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
     let batches = Batches::default();
-    let scope = Scope { connection, first_leaf: head.next_leaf, leaves: count, at_ms, batches };
+    let scope = Scope { connection, first_leaf: head.next_leaf, leaves: count, at_ms, taxes, batches };
     let stamp = format!("{:.3}", commit.committed.at);
     let mut insert = connection.prepare_cached("INSERT INTO entry (idx, body) VALUES (?1, ?2)")?;
     for (number, members) in leaves.into_iter().enumerate() {
@@ -172,6 +180,7 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
             entitled.credit_note(scope, &agreement, &id, amount, service_period)?;
             entitled.keep(connection)?;
         }
+        Write::Enter { about, transfers } => books::enter(scope, &about, transfers)?,
         Write::PeriodClose { period, postings, leaf } => {
             entitlement::close(scope, period, postings, scope.index(leaf)?)?;
         }

@@ -2,15 +2,16 @@
 //! log alone gives every balance again (INV-5).
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use catalog::offer::Currency;
 use gateway_ledger::book::BATCH_KIND;
-use gateway_ledger::{Account, Balance, Book, Transfer};
+use gateway_ledger::{Account, Balance, Book, Month, Transfer};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
-use super::Refusal;
 use super::apply::{Scope, invalid};
+use super::{Refusal, entitlement};
 
 /// Most transfers of one leaf, which has room for 8 KiB.
 const TRANSFERS_MAX: usize = 32;
@@ -64,6 +65,24 @@ impl Scope<'_> {
         }
         Ok(self.batch_index(batches.len() - 1))
     }
+}
+
+/// Enters linked transfers, each into its ledger: all of them, or the transaction fails. They belong to the month of now.
+pub(super) fn enter(
+    scope: &Scope<'_>,
+    about: &Map<String, Value>,
+    transfers: Vec<(Currency, Transfer)>,
+) -> Result<(), Refusal> {
+    let mut ledgers: BTreeMap<Currency, Vec<Transfer>> = BTreeMap::new();
+    for (currency, transfer) in transfers {
+        ledgers.entry(currency).or_default().push(transfer);
+    }
+    for (currency, transfers) in ledgers {
+        let mut members = about.clone();
+        members.insert("period".to_owned(), json!(Month::of(entitlement::at(scope))));
+        scope.enter(currency, members, transfers)?;
+    }
+    Ok(())
 }
 
 fn apply(connection: &Connection, currency: Currency, transfers: &[Transfer]) -> Result<(), Refusal> {

@@ -225,8 +225,9 @@ impl Entitlement {
         let wrong = |error: &dyn std::fmt::Display| invalid(format!("what {} owes: {error}", agreement.id));
         let period = service.posted_at(at(scope));
         let total = due(&agreement.terms.price, &self.usage).map_err(|error| wrong(&error))?;
+        let vat = scope.taxes.vat(&agreement.terms, at(scope));
         let posted = Posted { total: self.posted, period: self.in_period(scope.connection, period)? };
-        let made = charge(&agreement.terms, total, &posted).map_err(|error| wrong(&error))?;
+        let made = charge(&agreement.terms, vat, total, &posted).map_err(|error| wrong(&error))?;
         if made.is_zero() {
             return Ok(made);
         }

@@ -64,7 +64,14 @@ fn told(value: &Value, size: u64, batches: u64) -> Lines {
         ("batches of transfers", count(batches)),
         ("digest", plain(value.get("digest").unwrap_or(&Value::Null))),
     ]);
-    for (currency, accounts) in value.get("balances").and_then(Value::as_object).into_iter().flatten() {
+    lines.extend(accounts(value.get("balances").unwrap_or(&Value::Null)));
+    lines
+}
+
+/// Balances by ledger, as tables.
+pub fn accounts(balances: &Value) -> Lines {
+    let mut lines = Lines::new();
+    for (currency, accounts) in balances.as_object().into_iter().flatten() {
         let mut table = Table::new(&["ACCOUNT", "DEBITS", "CREDITS", "HELD DEBITS", "HELD CREDITS"]);
         for account in accounts.as_array().into_iter().flatten() {
             let text = |member: &str| plain(account.get(member).unwrap_or(&Value::Null));

@@ -48,6 +48,7 @@ pub fn pdf(set: &StatementSet, parties: &Value, font: &[u8]) -> Result<Vec<u8>, 
     for statement in &set.statements {
         sheet.table(statement);
     }
+    sheet.payments(&set.payments);
     let pages = sheet.document.pages();
     for page in 0..pages {
         let foot = PAGE.1 - 24.0;
@@ -175,6 +176,63 @@ impl Sheet<'_> {
         self.rule();
         let total = money(&statement.total, statement.currency.as_str());
         self.triple(9.0, (&format!("Total {total}"), &format!("合計 {total}"), &format!("合计 {total}")));
+        self.tax(statement);
+        self.y += LEADING;
+    }
+
+    /// The tax within the total, and of how many lines it is not known.
+    fn tax(&mut self, statement: &Statement) {
+        let unknown = statement.lines.iter().filter(|line| line.vat != "included").count();
+        if unknown < statement.lines.len() {
+            let tax: i128 = statement.lines.iter().filter_map(|line| line.tax.parse::<i128>().ok()).sum();
+            let tax = money(&tax.to_string(), statement.currency.as_str());
+            self.room(LEADING);
+            self.triple(
+                TEXT,
+                (&format!("VAT within it {tax}"), &format!("其中增值稅 {tax}"), &format!("其中增值税 {tax}")),
+            );
+        }
+        if unknown > 0 {
+            let en = format!("VAT in or ex unknown for {unknown} lines: not configured");
+            let hant = format!("{unknown} 項是否含增值稅未知：未設定");
+            let hans = format!("{unknown} 项是否含增值税未知：未配置");
+            self.room(LEADING);
+            self.triple(TEXT, (&en, &hant, &hans));
+        }
+    }
+
+    /// What came in: one line each, under its own heading.
+    fn payments(&mut self, payments: &[Value]) {
+        if payments.is_empty() {
+            return;
+        }
+        self.room(LEADING * 3.0);
+        self.triple(9.0, ("Payments", "付款", "付款"));
+        for payment in payments {
+            let text = |pointer: &str| crate::output::plain(payment.pointer(pointer).unwrap_or(&Value::Null));
+            let cells = [
+                (text("/on"), 62.0),
+                (text("/state"), 56.0),
+                (text("/consumer"), 80.0),
+                (money(&text("/paid/amount"), &text("/paid/currency")), 110.0),
+                (money(&text("/settled/amount"), &text("/settled/currency")), 110.0),
+                (format!("{} {}", text("/shown/kind"), text("/shown/reference")), 180.0),
+                (text("/agreement"), 172.0),
+            ];
+            let wrapped: Vec<Vec<String>> = cells.iter().map(|(cell, width)| self.wrapped(cell, width - 4.0)).collect();
+            let rows = wrapped.iter().map(Vec::len).max().unwrap_or(1);
+            self.room(wrapped.iter().fold(0.0_f32, |most, cell| most.max(cell.iter().map(|_| LEADING).sum())));
+            for row in 0..rows {
+                let mut x = MARGIN;
+                for (cell, (_, width)) in wrapped.iter().zip(&cells) {
+                    if let Some(text) = cell.get(row) {
+                        self.write(Script::Simplified, TEXT, x, text);
+                    }
+                    x += width;
+                }
+                self.y += LEADING;
+            }
+        }
         self.y += LEADING;
     }
 

@@ -89,7 +89,7 @@ impl Taxes {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn rate(rate_ppm: u32, from: &str, to: Option<&str>) -> TaxRate {

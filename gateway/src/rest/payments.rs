@@ -80,7 +80,7 @@ pub async fn list(State(_): State<Shared>, caller: Caller) -> Result<Response, R
     Ok(json_response(StatusCode::OK, &PaymentList { payments }))
 }
 
-fn refused(error: PaymentError) -> Problem {
+fn refused(error: &PaymentError) -> Problem {
     Problem::new(Code::BadInput, error.to_string())
 }
 
@@ -115,9 +115,9 @@ pub async fn record(
             on: request.on,
             shown: request.shown.clone(),
             exchanged: request.rate.clone().map(|rate| Exchanged { rate, spread: spread.unwrap_or_default() }),
-            settled: settled.map_err(refused)?,
+            settled: settled.map_err(|error| refused(&error))?,
         };
-        let transfers = payment.transfers(rate.as_ref()).map_err(refused)?;
+        let transfers = payment.transfers(rate.as_ref()).map_err(|error| refused(&error))?;
         let recorded = Recorded { payment, at: caller.now, reversed: None };
         let mut change = moved(&gateway, caller, &recorded.payment, agreement, ("payment", transfers))?;
         settle(&mut change, &gateway, caller, &recorded.payment)?;

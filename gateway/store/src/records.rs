@@ -155,13 +155,8 @@ impl Records {
         let opened = open::open(dir, &options)?;
         let (size, recorded) = watch::channel(opened.head.next_leaf);
         let (queue, listeners) = (Arc::new(Queue::default()), Listeners::default());
-        let writer = Writer::new(
-            opened.connection,
-            (opened.head, options.taxes.clone()),
-            Arc::clone(&queue),
-            listeners.clone(),
-            size,
-        );
+        let writer =
+            Writer::new(opened.connection, (opened.head, options.taxes), Arc::clone(&queue), listeners.clone(), size);
         let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());
         let writer = thread.map_err(|source| OpenError::File { path: dir.to_owned(), source })?;
         let records = Self(Arc::new(Inner {
@@ -173,7 +168,7 @@ impl Records {
             writer: Mutex::new(Some(writer)),
             _lock: opened.lock,
         }));
-        let recovered = records.recover(&options, opened.created, opened.clean)?;
+        let recovered = records.recover(options.now, opened.created, opened.clean)?;
         Ok((records, recovered))
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gateway_audit::leaf::LeafHead;
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::{Map, Value};
 
@@ -103,12 +104,12 @@ fn head(connection: &Connection, revision: i64) -> Result<Head, OpenError> {
 
 impl Records {
     /// Finds the leases in doubt and, after a run that did not close, says so in the log.
-    pub(super) fn recover(&self, options: &OpenOptions, created: bool, clean: bool) -> Result<Recovered, OpenError> {
+    pub(super) fn recover(&self, now: Timestamp, created: bool, clean: bool) -> Result<Recovered, OpenError> {
         let (in_doubt, size): (Vec<InDoubt>, u64) = self.read(|reader| Ok((reader.in_doubt()?, reader.log_size()?)))?;
         let leaf = if clean {
             None
         } else {
-            let mut transaction = Transaction::new(options.now);
+            let mut transaction = Transaction::new(now);
             let mut members = Map::new();
             members.insert("kind".to_owned(), "recovery".into());
             members.insert("leases".to_owned(), Value::from(in_doubt.len()));

@@ -1,83 +1,209 @@
-//! Prints durable commits per second with 1, 64 and 256 concurrent callers.
+//! Prints durable decisions a second with some concurrent callers, and how long a caller waits when they come evenly.
 //!
-//! Each commit is what a decision makes: a leaf, its facts, a counter, a lease with its first grant, an idempotency
-//! row. `cargo run --release -p gateway-store --example commits_per_second [SECONDS] [DIR]`
+//! Each is the commit that a request for data makes: a leaf with two commitments and their sealed openings, facts, a lease
+//! with its terms, counters and first grant, and an idempotency row.
+//!
+//! `cargo run --release -p gateway-store --example commits_per_second -- [--held N] [--seconds S] [--callers N,N…]
+//! [--paced N] [--dir DIR]`: N decisions are in the store before anything is measured (default none); `--paced` asks N
+//! times a second for S seconds and prints percentiles.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use catalog::{Digest, LeaseId};
-use gateway_ledger::Contribution;
+use catalog::{Digest, LeaseId, Minor};
+use gateway_ledger::{Contribution, Quote};
 use gateway_store::{Idempotency, Lease, OpenOptions, Records, Transaction, Write};
 use jiff::Timestamp;
 use serde_json::json;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Callers that fill the store: as many as one group holds.
+const FILLERS: u64 = 512;
+
+struct Options {
+    held: u64,
+    seconds: u64,
+    callers: Vec<u64>,
+    paced: u64,
+    dir: PathBuf,
+}
+
+impl Options {
+    fn read() -> Result<Self, Failure> {
+        let mut options = Self { held: 0, seconds: 3, callers: vec![1, 64, 256], paced: 0, dir: std::env::temp_dir() };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().ok_or("every option has a value")?;
+            match name.as_str() {
+                "--held" => options.held = value.parse()?,
+                "--seconds" => options.seconds = value.parse()?,
+                "--callers" => options.callers = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
+                "--paced" => options.paced = value.parse()?,
+                "--dir" => options.dir = value.into(),
+                _ => return Err(format!("there is no option `{name}`").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
-    let seconds: u64 = arguments.next().map_or(Ok(3), |text| text.parse())?;
-    let parent = arguments.next().map_or_else(std::env::temp_dir, Into::into);
-    let dir = tempfile::tempdir_in(parent)?;
+    let options = Options::read()?;
+    let dir = tempfile::tempdir_in(&options.dir)?;
     let (records, _) = Records::open(dir.path(), OpenOptions::new(Timestamp::now()))?;
     let number = Arc::new(AtomicU64::new(0));
-    for callers in [1, 64, 256] {
-        let (begun, before) = (Instant::now(), number.load(Ordering::Relaxed));
-        let end = begun + Duration::from_secs(seconds);
-        let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..callers {
-            let (records, number) = (records.clone(), Arc::clone(&number));
-            tasks.spawn(async move {
-                let mut slowest = Duration::ZERO;
-                while Instant::now() < end {
-                    let transaction = decision(number.fetch_add(1, Ordering::Relaxed))?;
-                    let asked = Instant::now();
-                    records.commit(transaction).await?;
-                    slowest = slowest.max(asked.elapsed());
-                }
-                Ok::<_, Failure>(slowest)
-            });
-        }
-        let mut slowest = Duration::ZERO;
-        while let Some(task) = tasks.join_next().await {
-            slowest = slowest.max(task??);
-        }
-        let commits = number.load(Ordering::Relaxed) - before;
-        let rate = u128::from(commits) * 1_000_000 / begun.elapsed().as_micros().max(1);
-        println!("{callers:>4} callers: {rate:>7} commits/s, slowest {slowest:?}");
+    if options.held > 0 {
+        let begun = Instant::now();
+        run(&records, &number, FILLERS, Until::Number(options.held)).await?;
+        println!("{} decisions in the store after {:?}", options.held, begun.elapsed());
+    }
+    for callers in &options.callers {
+        measure(&records, &number, *callers, Duration::from_secs(options.seconds)).await?;
+    }
+    if options.paced > 0 {
+        paced(&records, &number, options.paced, options.seconds).await?;
     }
     Ok(())
 }
 
-fn decision(number: u64) -> Result<Transaction, Failure> {
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    Number(u64),
+    Time(Instant),
+}
+
+/// Keeps `callers` commits in the air; gives how long each took.
+async fn run(records: &Records, number: &Arc<AtomicU64>, callers: u64, until: Until) -> Result<Vec<Duration>, Failure> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..callers {
+        let (records, number) = (records.clone(), Arc::clone(number));
+        tasks.spawn(async move {
+            let mut waits = Vec::new();
+            loop {
+                let next = number.fetch_add(1, Ordering::Relaxed);
+                let over = match until {
+                    Until::Number(last) => next >= last,
+                    Until::Time(end) => Instant::now() >= end,
+                };
+                if over {
+                    return Ok::<_, Failure>(waits);
+                }
+                let transaction = decision(next, caller)?;
+                let asked = Instant::now();
+                records.commit(transaction).await?;
+                waits.push(asked.elapsed());
+            }
+        });
+    }
+    let mut waits = Vec::new();
+    while let Some(task) = tasks.join_next().await {
+        waits.extend(task??);
+    }
+    Ok(waits)
+}
+
+async fn measure(records: &Records, number: &Arc<AtomicU64>, callers: u64, time: Duration) -> Result<(), Failure> {
+    let written = records.written();
+    let (groups, copies, repeated) = (written.groups(), written.checkpoints(), written.repeated());
+    let (begun, busy) = (Instant::now(), writer_busy()?);
+    let mut waits = run(records, number, callers, Until::Time(begun + time)).await?;
+    let (took, busy) = (begun.elapsed(), writer_busy()?.saturating_sub(busy));
+    let (groups, copies) = (written.groups() - groups, written.checkpoints() - copies);
+    let commits = u128::try_from(waits.len())?;
+    let rate = commits * 1_000_000 / took.as_micros().max(1);
+    println!(
+        "{callers:>4} callers: {rate:>7} commits/s, {}; {groups} groups of {:.1}, {copies} copies of the log, {} groups repeated; \
+         the writer worked {:.1?} for each",
+        percentiles(&mut waits),
+        f64::from(u32::try_from(waits.len())?) / f64::from(u32::try_from(groups.max(1))?),
+        written.repeated() - repeated,
+        busy / u32::try_from(waits.len().max(1))?,
+    );
+    Ok(())
+}
+
+/// Asks `rate` times a second whether or not the last was answered, as strangers do.
+async fn paced(records: &Records, number: &Arc<AtomicU64>, rate: u64, seconds: u64) -> Result<(), Failure> {
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate)?);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    for caller in 0..rate * seconds {
+        ticks.tick().await;
+        let (records, next) = (records.clone(), number.fetch_add(1, Ordering::Relaxed));
+        tasks.spawn(async move {
+            let asked = Instant::now();
+            records.commit(decision(next, caller % 256)?).await?;
+            Ok::<_, Failure>(asked.elapsed())
+        });
+    }
+    let mut waits = Vec::new();
+    while let Some(task) = tasks.join_next().await {
+        waits.push(task??);
+    }
+    println!("paced at {rate}/s: {}", percentiles(&mut waits));
+    Ok(())
+}
+
+/// CPU time of the writer's thread: what else the machine does does not change it much (proc_pid_task(5), `schedstat`).
+fn writer_busy() -> Result<Duration, Failure> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if std::fs::read_to_string(task.join("comm"))?.trim_end() == "kouan-writer" {
+            let busy = std::fs::read_to_string(task.join("schedstat"))?;
+            return Ok(Duration::from_nanos(busy.split(' ').next().unwrap_or("0").parse()?));
+        }
+    }
+    // It has not begun yet.
+    Ok(Duration::ZERO)
+}
+
+fn percentiles(waits: &mut [Duration]) -> String {
+    waits.sort_unstable();
+    let at = |share: usize| waits.get((waits.len() * share / 1000).min(waits.len().saturating_sub(1)));
+    let [median, most, last] = [at(500), at(990), waits.last()].map(|wait| wait.copied().unwrap_or_default());
+    format!("p50 {median:.1?}, p99 {most:.1?}, slowest {last:.1?}")
+}
+
+/// What `caller` asks for the `number`th time.
+fn decision(number: u64, caller: u64) -> Result<Transaction, Failure> {
     let now = Timestamp::now();
     let facts = json!({"now": now.to_string(), "number": number, "padding": "x".repeat(1500)}).to_string();
     let digest = Digest::of(facts.as_bytes());
-    let id = LeaseId::parse(&format!("l-{number:016x}"))?;
+    let person = Digest::of(&caller.to_be_bytes());
+    // As the gateway's: time first, then what is random.
+    let id = LeaseId::parse(&format!("l-{:011x}{}", now.as_millisecond(), digest.hex().get(..16).unwrap_or("0")))?;
     let key = Digest::of(id.as_str().as_bytes());
     let mut transaction = Transaction::new(now);
     let leaf = json!({
-        "kind": "decision", "effect": "allow", "participant": "hku", "dataset": "yue-speech", "version": "1",
-        "purpose": "academic-research", "facts": digest, "lease": id.as_str(), "rules": ["pipl-38", "ndsr-general"],
+        "kind": "decision", "effect": "allow", "needed": "none", "participant": "hku", "role": "researcher",
+        "person": format!("c:{}", digest.hex()), "certificate": format!("c:{}", key.hex()), "dataset": "yue-speech",
+        "version": "1", "manifest": person, "provider": "qianhai", "columns": ["text", "speaker", "seconds"],
+        "purpose": "academic-research", "facts": digest, "policy": person, "lease": id.as_str(), "agreement": "a-1",
+        "price": {"model": "per_gib", "amount": "120000", "currency": "CNY"}, "rules": ["pipl-38", "ndsr-general"],
     });
     let leaf = transaction.leaf(leaf.as_object().cloned().unwrap_or_default());
+    for field in ["person", "certificate"] {
+        transaction.writes.push(Write::Opening { leaf, field: field.to_owned(), sealed: vec![7; 108] });
+    }
     transaction.facts.push((digest, facts.into_bytes()));
     let lease = Lease {
         id: id.clone(),
         key,
-        principal: digest.hex(),
-        certificate: digest.hex(),
+        principal: person.hex(),
+        certificate: person.hex(),
         participant: "hku".parse()?,
         agreement: "a-1".parse()?,
         provider: "qianhai".parse()?,
         dataset: "yue-speech".parse()?,
         version: "1".parse()?,
-        columns: vec!["text".to_owned()],
+        columns: ["text", "speaker", "seconds"].map(str::to_owned).to_vec(),
         redact: false,
         purpose: "academic-research".parse()?,
-        price: None,
+        price: Some(json!({"model": "per_gib", "amount": "120000", "currency": "CNY"})),
         mechanism: None,
         release: None,
         state: gateway_store::LeaseState::Active,
@@ -89,6 +215,8 @@ fn decision(number: u64) -> Result<Transaction, Failure> {
         unit_bytes: 0,
     };
     transaction.writes.push(Write::PutLease { lease, leaf });
+    let quote = Quote { amount: Minor(0), bytes: 1 << 30 };
+    transaction.writes.push(Write::Terms { lease: id.clone(), quote, unreceipted_bytes_max: None });
     transaction.writes.push(Write::Contribution {
         lease: id.clone(),
         exporter: "qianhai".parse()?,
@@ -98,8 +226,10 @@ fn decision(number: u64) -> Result<Transaction, Failure> {
         contribution: Contribution { persons: 10, sensitive: 1, ..Contribution::default() },
         keys: None,
     });
-    transaction.writes.push(Write::Grant { lease: id, representation: "part-0.parquet".to_owned(), range: 0..1 << 26 });
-    let (scope, response) = (digest.hex(), vec![0; 200]);
-    transaction.idempotency = Some(Idempotency { scope, key: number.to_string(), body: digest, response });
+    let (representation, range) = ("part-0.parquet".to_owned(), 0..1 << 26);
+    transaction.writes.push(Write::Grant { lease: id.clone(), representation, range });
+    transaction.writes.push(Write::StreamOpened { lease: id });
+    let (scope, response) = (person.hex(), vec![0; 200]);
+    transaction.idempotency = Some(Idempotency { scope, key: key.hex(), body: digest, response });
     Ok(transaction)
 }

@@ -17,6 +17,7 @@
 pub mod crashpoint;
 pub mod durable;
 pub mod lease;
+mod lookup;
 pub mod objects;
 pub mod publisher;
 pub mod reader;
@@ -39,3 +40,4 @@ pub use transaction::{
     Write,
 };
 pub use uploads::{UploadError, Uploads};
+pub use writer::Written;

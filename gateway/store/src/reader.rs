@@ -1,13 +1,14 @@
 //! Reading the store. Everything one [`Reader`] answers is of one state of it.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use catalog::Digest;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
+use crate::lookup::{Kind, Recent, View, print, print_of_request};
 use crate::records::ReadError;
 use crate::transaction::DocKind;
 
@@ -77,6 +78,7 @@ pub struct CrlRow {
 #[derive(Debug)]
 pub struct Reader<'a> {
     connection: &'a Connection,
+    lookup: View,
 }
 
 impl Reader<'_> {
@@ -97,13 +99,7 @@ impl Reader<'_> {
 
     /// The answer to the request that first used an idempotency key.
     pub fn idempotent(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, ReadError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT body, response, leaf FROM idempotency WHERE scope = ?1 AND key = ?2")?;
-        let response = query.query_row([scope, key], |row| {
-            Ok(StoredResponse { body: digest(row, 0)?, response: row.get(1)?, leaf: optional_number(row, 2)? })
-        });
-        Ok(response.optional()?)
+        Ok(answered(self.connection, &self.lookup, scope, key)?)
     }
 
     /// The newest revocation list known of an issuer.
@@ -112,6 +108,37 @@ impl Reader<'_> {
         let crl = query.query_row([issuer], |row| Ok(CrlRow { issuer: row.get(0)?, number: row.get(1)? }));
         Ok(crl.optional()?)
     }
+}
+
+/// The answer to the request that first used an idempotency key.
+pub(crate) fn answered(
+    connection: &Connection,
+    lookup: &View,
+    scope: &str,
+    key: &str,
+) -> rusqlite::Result<Option<StoredResponse>> {
+    let mut query = connection
+        .prepare_cached("SELECT body, response, leaf FROM idempotency WHERE seq = ?1 AND scope = ?2 AND key = ?3")?;
+    for row in lookup.rows(connection, Kind::Idempotency, print_of_request(scope, key))? {
+        let response = query.query_row(params![row, scope, key], |row| {
+            Ok(StoredResponse { body: digest(row, 0)?, response: row.get(1)?, leaf: optional_number(row, 2)? })
+        });
+        if let Some(response) = response.optional()? {
+            return Ok(Some(response));
+        }
+    }
+    Ok(None)
+}
+
+/// The body of the row with this digest, if there is one.
+pub(crate) fn facts_row(connection: &Connection, lookup: &View, digest: &Digest) -> rusqlite::Result<Option<Vec<u8>>> {
+    let mut query = connection.prepare_cached("SELECT body FROM facts WHERE seq = ?1 AND digest = ?2")?;
+    for row in lookup.rows(connection, Kind::Facts, print(digest))? {
+        if let Some(body) = query.query_row(params![row, digest.as_bytes()], |row| row.get(0)).optional()? {
+            return Ok(Some(body));
+        }
+    }
+    Ok(None)
 }
 
 fn doc(row: &Row<'_>) -> rusqlite::Result<DocRow> {
@@ -165,12 +192,13 @@ fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<jiff::Timestamp> {
 /// Read-only connections, opened as they are needed and kept for the next reader.
 pub(crate) struct ReaderPool {
     database: PathBuf,
+    recent: Arc<Recent>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl ReaderPool {
-    pub(crate) fn new(database: PathBuf) -> Self {
-        Self { database, idle: Mutex::default() }
+    pub(crate) fn new(database: PathBuf, recent: Arc<Recent>) -> Self {
+        Self { database, recent, idle: Mutex::default() }
     }
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
@@ -179,9 +207,11 @@ impl ReaderPool {
             Some(connection) => connection,
             None => self.connect()?,
         };
+        // Before the transaction pins a state: what leaves memory in between is in the table then.
+        let lookup = self.recent.view();
         // A transaction pins one state of the store for all that `read` asks.
         let transaction = connection.unchecked_transaction()?;
-        let result = read(&Reader { connection: &transaction });
+        let result = read(&Reader { connection: &transaction, lookup });
         transaction.finish()?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {

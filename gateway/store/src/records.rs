@@ -13,9 +13,10 @@ use gateway_ledger::Taxes;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
+use crate::lookup::RECENT_MAX;
 use crate::reader::{Reader, ReaderPool};
 use crate::transaction::{Commit, CommitError, Committed, Transaction};
-use crate::writer::{Job, Listeners, Queue, Reply, Work, Writer};
+use crate::writer::{Base, Job, Listeners, Prepared, Queue, Reply, Work, Writer, Written};
 
 mod open;
 
@@ -34,12 +35,14 @@ pub struct OpenOptions {
     pub database_bytes_max: Option<u64>,
     /// Tax within prices whose offers say nothing of it.
     pub taxes: Taxes,
+    /// How many entries of the newest rows are looked up in memory before they go into an index.
+    pub recent_max: usize,
 }
 
 impl OpenOptions {
     /// The usual options at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self { now, database_bytes_max: None, taxes: Taxes::default() }
+        Self { now, database_bytes_max: None, taxes: Taxes::default(), recent_max: RECENT_MAX }
     }
 }
 
@@ -134,6 +137,7 @@ struct Inner {
     readers: ReaderPool,
     listeners: Listeners,
     recorded: watch::Receiver<u64>,
+    written: Arc<Written>,
     writer: Mutex<Option<JoinHandle<()>>>,
     // Held for as long as anybody may write.
     _lock: File,
@@ -155,16 +159,24 @@ impl Records {
         let opened = open::open(dir, &options)?;
         let (size, recorded) = watch::channel(opened.head.next_leaf);
         let (queue, listeners) = (Arc::new(Queue::default()), Listeners::default());
-        let writer =
-            Writer::new(opened.connection, (opened.head, options.taxes), Arc::clone(&queue), listeners.clone(), size);
+        let written = Arc::new(Written::default());
+        let recent = Arc::new(opened.recent);
+        let base = Base {
+            connection: opened.connection,
+            head: opened.head,
+            recent: Arc::clone(&recent),
+            taxes: options.taxes,
+        };
+        let writer = Writer::new(base, Arc::clone(&queue), listeners.clone(), size, Arc::clone(&written));
         let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());
         let writer = thread.map_err(|source| OpenError::File { path: dir.to_owned(), source })?;
         let records = Self(Arc::new(Inner {
             dir: dir.to_owned(),
             queue,
-            readers: ReaderPool::new(dir.join(DATABASE_FILE)),
+            readers: ReaderPool::new(dir.join(DATABASE_FILE), recent),
             listeners,
             recorded,
+            written,
             writer: Mutex::new(Some(writer)),
             _lock: opened.lock,
         }));
@@ -183,14 +195,15 @@ impl Records {
     ///
     /// If the future is dropped, the transaction may or may not be recorded.
     pub async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
+        let prepared = Prepared::new(transaction)?;
         let (reply, answer) = oneshot::channel();
-        self.0.queue.push(Job::new(Work::Commit(Box::new(transaction)), Reply::Async(reply)))?;
+        self.0.queue.push(Job::new(Work::Commit(Box::new(prepared)), Reply::Async(reply)))?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// [`Records::commit`] for a thread that may block.
     pub fn commit_blocking(&self, transaction: Transaction) -> Result<Committed, CommitError> {
-        self.submit_blocking(Work::Commit(Box::new(transaction)))
+        self.submit_blocking(Work::Commit(Box::new(Prepared::new(transaction)?)))
     }
 
     /// Records that a checkpoint is about to be signed, and up to which row facts are exported.
@@ -232,6 +245,11 @@ impl Records {
     /// Leaves recorded so far; changes at each group.
     pub fn recorded(&self) -> watch::Receiver<u64> {
         self.0.recorded.clone()
+    }
+
+    /// What the writer has done since the records were opened.
+    pub fn written(&self) -> &Written {
+        &self.0.written
     }
 
     /// The data directory.

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 5] = [V1, V2, V3, LEDGER, ACCESS];
+const MIGRATIONS: [&str; 6] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -304,6 +304,36 @@ CREATE TABLE access (
     interrupted INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX access_ends ON access (ends);
+";
+
+/// No index over random keys on what every decision writes: see [`crate::lookup`].
+const LOOKUP: &str = "
+CREATE TABLE lookup (
+    kind INTEGER NOT NULL,
+    print INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    PRIMARY KEY (kind, print, row)
+) WITHOUT ROWID;
+CREATE TABLE lookup_past (kind INTEGER PRIMARY KEY, row INTEGER NOT NULL);
+
+CREATE TABLE facts_by_seq (seq INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL);
+INSERT INTO facts_by_seq SELECT seq, digest, body FROM facts ORDER BY seq;
+DROP TABLE facts;
+ALTER TABLE facts_by_seq RENAME TO facts;
+
+CREATE TABLE idempotency_by_seq (
+    seq INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body BLOB NOT NULL,
+    leaf INTEGER,
+    response BLOB NOT NULL
+);
+INSERT INTO idempotency_by_seq SELECT seq, scope, key, body, leaf, response FROM idempotency ORDER BY seq;
+DROP TABLE idempotency;
+ALTER TABLE idempotency_by_seq RENAME TO idempotency;
+
+DROP INDEX lease_live;
 ";
 
 /// Brings the database up to this version. Returns whether it was empty before.

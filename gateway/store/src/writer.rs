@@ -1,7 +1,9 @@
 //! The one writer: takes everything that waits, writes it as one SQLite transaction with one sync, then answers.
 //!
-//! Each submitted transaction runs in a savepoint of its own, so a failed expectation undoes it alone. No answer is
-//! given before the sync, so what was answered survives a crash; what was not may or may not.
+//! A failed expectation undoes its own transaction and no other. Nearly all of them fail before they have written anything,
+//! so that there is nothing to undo; when one fails half-way, the group is undone and written again with a savepoint for
+//! each. Savepoints for every transaction would cost a copy of each page it touches. No answer is given before the sync, so
+//! what was answered survives a crash; what was not may or may not.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,7 +14,8 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{oneshot, watch};
 
 use crate::durable::sync_failed;
-use crate::transaction::{Commit, CommitError, Committed, DocChange, Transaction};
+use crate::lookup::{Leaving, Recent};
+use crate::transaction::{Commit, CommitError, Committed, DocChange};
 
 mod access;
 mod apply;
@@ -22,12 +25,21 @@ mod entitlement;
 mod expect;
 mod lease;
 mod meter;
+mod prepared;
 mod queue;
 mod receipt;
+mod scope;
 mod steps;
+mod written;
 
 pub(crate) use apply::{stored, window_ms};
+pub(crate) use prepared::Prepared;
 pub(crate) use queue::{Job, Queue};
+pub use written::Written;
+
+use scope::Context;
+use steps::Steps;
+use written::count;
 
 /// Bytes of payload after which the write-ahead log is copied into the database.
 const CHECKPOINT_BYTES: usize = 16 * 1024 * 1024;
@@ -37,7 +49,7 @@ const CHECKPOINT_GROUPS: u32 = 1024;
 
 /// What a job asks for.
 pub(crate) enum Work {
-    Commit(Box<Transaction>),
+    Commit(Box<Prepared>),
     Guard { size: u64, root: NodeHash, facts: u64 },
 }
 
@@ -86,6 +98,34 @@ pub(crate) struct Head {
     pub(crate) batches: u64,
 }
 
+/// What is undone when a transaction is refused half-way.
+#[derive(Debug, Clone, Copy)]
+enum Undo {
+    Group,
+    Each,
+}
+
+/// Why a group was not written.
+enum Stopped {
+    /// One of its transactions was refused after it had written something.
+    HalfWay,
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// A group that is recorded.
+struct Group {
+    head: Head,
+    results: Vec<Result<Commit, CommitError>>,
+    /// How far the generation is that leaves memory.
+    left: Option<usize>,
+}
+
 /// Why a transaction was not written.
 enum Refusal {
     /// Its own fault or its expectations': the others of the group go on.
@@ -119,20 +159,43 @@ pub(crate) struct Writer {
     queue: Arc<Queue>,
     listeners: Listeners,
     recorded: watch::Sender<u64>,
+    written: Arc<Written>,
+    recent: Arc<Recent>,
+    leaving: Option<Leaving>,
     payload_since_checkpoint: usize,
     groups_since_checkpoint: u32,
 }
 
+/// What an opened directory gives the writer.
+pub(crate) struct Base {
+    pub(crate) connection: Connection,
+    pub(crate) head: Head,
+    pub(crate) recent: Arc<Recent>,
+    pub(crate) taxes: Taxes,
+}
+
 impl Writer {
     pub(crate) fn new(
-        connection: Connection,
-        (head, taxes): (Head, Taxes),
+        base: Base,
         queue: Arc<Queue>,
         listeners: Listeners,
         recorded: watch::Sender<u64>,
+        written: Arc<Written>,
     ) -> Self {
-        let (payload_since_checkpoint, groups_since_checkpoint) = (0, 0);
-        Self { connection, head, taxes, queue, listeners, recorded, payload_since_checkpoint, groups_since_checkpoint }
+        let Base { connection, head, recent, taxes } = base;
+        Self {
+            connection,
+            head,
+            taxes,
+            queue,
+            listeners,
+            recorded,
+            written,
+            recent,
+            leaving: None,
+            payload_since_checkpoint: 0,
+            groups_since_checkpoint: 0,
+        }
     }
 
     /// Runs until the queue is closed and empty.
@@ -145,6 +208,7 @@ impl Writer {
             self.payload_since_checkpoint += group.bytes;
             self.groups_since_checkpoint += 1;
             self.write(group.jobs);
+            self.make_room();
             if self.payload_since_checkpoint > CHECKPOINT_BYTES || self.groups_since_checkpoint > CHECKPOINT_GROUPS {
                 self.checkpoint();
             }
@@ -158,45 +222,39 @@ impl Writer {
     }
 
     fn write(&mut self, jobs: Vec<Job>) {
-        let mut head = self.head;
-        let steps = steps::Steps::of(&jobs);
-        let mut answers = Vec::with_capacity(jobs.len());
-        let mut waiting = jobs.into_iter();
-        let written = self.connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
-            for job in waiting.by_ref() {
-                let (work, reply) = job.into_parts();
-                let result = match in_savepoint(&self.connection, &self.taxes, &mut head, work) {
-                    Ok(commit) => Ok(commit),
-                    Err(Refusal::Refused(error)) => Err(error),
-                    Err(Refusal::Database(error)) => {
-                        answers.push((reply, Err(CommitError::Full)));
-                        return Err(error);
+        let steps = Steps::of(&jobs);
+        let (mut works, replies): (Vec<Work>, Vec<Reply>) = jobs.into_iter().map(Job::into_parts).unzip();
+        let mut written = self.attempt(&mut works, Undo::Group, steps);
+        if matches!(written, Err(Stopped::HalfWay)) {
+            self.roll_back();
+            count(&self.written.repeated, 1);
+            written = self.attempt(&mut works, Undo::Each, steps);
+        }
+        let Group { head, results, left } = match written {
+            Ok(written) => written,
+            Err(stopped) => {
+                let error = match stopped {
+                    Stopped::HalfWay => CommitError::Unavailable("a group could not be undone in part".to_owned()),
+                    Stopped::Database(error) => {
+                        stop_if_lost(&error);
+                        tracing::error!(%error, "a group was not recorded");
+                        failure(&error)
                     }
                 };
-                answers.push((reply, result));
+                self.roll_back();
+                for reply in replies {
+                    reply.send(Err(error.clone()));
+                }
+                return;
             }
-            if head.batches != self.head.batches {
-                books::check(&self.connection)?;
-            }
-            let revision = stored(head.revision);
-            self.connection.prepare_cached("UPDATE head SET revision = ?1")?.execute([revision])?;
-            steps.before_commit();
-            self.connection.execute_batch("COMMIT")
-        });
-        if let Err(error) = written {
-            stop_if_lost(&error);
-            if !self.connection.is_autocommit()
-                && let Err(error) = self.connection.execute_batch("ROLLBACK")
-            {
-                // Without a rollback this connection would mix the group into the next one.
-                sync_failed("the database", &error);
-            }
-            tracing::error!(%error, "a group was not recorded");
-            let failure = failure(&error);
-            for reply in answers.into_iter().map(|(reply, _)| reply).chain(waiting.map(|job| job.into_parts().1)) {
-                reply.send(Err(failure.clone()));
-            }
-            return;
+        };
+        count(&self.written.groups, 1);
+        count(&self.written.transactions, results.len());
+        if let (Some(done), Some(leaving)) = (left, &mut self.leaving)
+            && leaving.committed(done)
+        {
+            self.recent.left();
+            self.leaving = None;
         }
         steps.after_fsync();
         let before = std::mem::replace(&mut self.head, head).revision;
@@ -204,20 +262,76 @@ impl Writer {
         self.recorded.send_if_modified(|size| std::mem::replace(size, head.next_leaf) != head.next_leaf);
         // The guard's row is no transaction: it has no revision of its own.
         let mut told = before;
-        for commit in answers.iter().filter_map(|(_, result)| result.as_ref().ok()) {
+        for commit in results.iter().filter_map(|result| result.as_ref().ok()) {
             if commit.committed.revision > told {
                 told = commit.committed.revision;
                 self.listeners.tell(commit);
             }
         }
-        for (reply, result) in answers {
+        for (reply, result) in replies.into_iter().zip(results) {
             reply.send(result.map(|commit| commit.committed));
+        }
+    }
+
+    /// Sends what fills memory on its way into the table of the database.
+    fn make_room(&mut self) {
+        if self.leaving.is_none() {
+            match self.recent.close_full(&self.connection) {
+                Ok(leaving) => self.leaving = leaving,
+                // It stays where it is, and is tried again after the next group.
+                Err(error) => tracing::warn!(%error, "recent rows stay in memory"),
+            }
+        }
+    }
+
+    /// Writes a group and syncs it. On an error the transaction is still open.
+    fn attempt(&self, works: &mut [Work], undo: Undo, steps: Steps) -> Result<Group, Stopped> {
+        let context = Context { connection: &self.connection, recent: &self.recent, taxes: &self.taxes };
+        let mut head = self.head;
+        let mut results = Vec::with_capacity(works.len());
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        for work in works {
+            let (before, changes) = (head, self.connection.total_changes());
+            let result = match undo {
+                Undo::Group => apply(context, &mut head, work),
+                Undo::Each => in_savepoint(context, &mut head, work),
+            };
+            results.push(match result {
+                Ok(commit) => Ok(commit),
+                Err(Refusal::Database(error)) => return Err(error.into()),
+                Err(Refusal::Refused(error)) => {
+                    head = before;
+                    if matches!(undo, Undo::Group) && self.connection.total_changes() != changes {
+                        return Err(Stopped::HalfWay);
+                    }
+                    Err(error)
+                }
+            });
+        }
+        if head.batches != self.head.batches {
+            books::check(&self.connection)?;
+        }
+        let left = self.leaving.as_ref().map(|leaving| leaving.write(&self.connection)).transpose()?;
+        self.connection.prepare_cached("UPDATE head SET revision = ?1")?.execute([stored(head.revision)])?;
+        steps.before_commit();
+        self.connection.execute_batch("COMMIT")?;
+        Ok(Group { head, results, left })
+    }
+
+    /// After some errors SQLite has rolled back already.
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            // Without a rollback this connection would mix the group into the next one.
+            sync_failed("the database", &error);
         }
     }
 
     /// Copies the write-ahead log into the database. That it has no room or readers are in the way only delays it.
     fn checkpoint(&mut self) {
         (self.payload_since_checkpoint, self.groups_since_checkpoint) = (0, 0);
+        count(&self.written.checkpoints, 1);
         if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             stop_if_lost(&error);
             tracing::warn!(%error, "the write-ahead log could not be copied yet");
@@ -234,23 +348,24 @@ impl Drop for CloseOnDrop {
     }
 }
 
-fn in_savepoint(connection: &Connection, taxes: &Taxes, head: &mut Head, work: Work) -> Result<Commit, Refusal> {
-    let before = *head;
-    connection.prepare_cached("SAVEPOINT one")?.execute([])?;
-    let result = match work {
-        Work::Commit(transaction) => apply::apply(connection, taxes, head, *transaction),
-        Work::Guard { size, root, facts } => apply::guard(connection, *head, size, root, facts),
-    };
-    if let Err(refusal) = &result {
-        *head = before;
-        // After some errors SQLite has already rolled everything back.
-        if matches!(refusal, Refusal::Refused(_)) {
-            connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
-            connection.prepare_cached("RELEASE one")?.execute([])?;
-        }
-        return result;
+fn apply(context: Context<'_>, head: &mut Head, work: &mut Work) -> Result<Commit, Refusal> {
+    match work {
+        Work::Commit(transaction) => apply::apply(context, head, transaction),
+        Work::Guard { size, root, facts } => apply::guard(context.connection, *head, *size, *root, *facts),
     }
-    connection.prepare_cached("RELEASE one")?.execute([])?;
+}
+
+fn in_savepoint(context: Context<'_>, head: &mut Head, work: &mut Work) -> Result<Commit, Refusal> {
+    let connection = context.connection;
+    connection.prepare_cached("SAVEPOINT one")?.execute([])?;
+    let result = apply(context, head, work);
+    // After an error of the database SQLite may have rolled everything back.
+    if matches!(result, Err(Refusal::Refused(_))) {
+        connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
+    }
+    if !matches!(result, Err(Refusal::Database(_))) {
+        connection.prepare_cached("RELEASE one")?.execute([])?;
+    }
     result
 }
 

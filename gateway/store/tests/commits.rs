@@ -258,6 +258,38 @@ fn a_failed_expectation_undoes_its_own_transaction_only() {
     assert!(docs.iter().all(|doc| doc.id["doc-".len()..].parse::<u64>().unwrap() % 2 == 0));
 }
 
+/// A group is written without savepoints: what is refused half-way must take nothing of the others with it, nor leave anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_half_way_leaves_nothing_and_costs_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..512_u64 {
+        let records = records.clone();
+        tasks.spawn(async move {
+            let mut transaction = Transaction::new(now());
+            transaction.leaf(leaf(number));
+            transaction.writes.push(put(&format!("d-{number}"), "{}"));
+            let fails = number % 8 == 0;
+            if fails {
+                let lease = LeaseId::parse("l-nowhere").unwrap();
+                transaction.writes.push(Write::Grant { lease, representation: "x".to_owned(), range: 0..1 });
+            }
+            (number, fails, records.commit(transaction).await)
+        });
+    }
+    let mut indices = Vec::new();
+    while let Some(task) = tasks.join_next().await {
+        let (number, fails, committed) = task.unwrap();
+        let stored = records.read(|reader| reader.doc(DocKind::Setting, &format!("d-{number}"))).unwrap();
+        assert_eq!((committed.is_err(), stored.is_none()), (fails, fails), "{number}: {committed:?}");
+        indices.extend(committed.ok().map(|committed| committed.first_leaf));
+    }
+    indices.sort_unstable();
+    assert_eq!(indices, (0..448).collect::<Vec<u64>>(), "dense");
+    assert!(records.written().repeated() > 0, "no group held one that failed half-way");
+}
+
 #[test]
 fn one_lease_lives_per_key_and_only_it_grants() {
     let dir = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 use super::conditions::Conditions;
 use super::{Reader, digest, number, optional, optional_number, parsed, time, wrong};
 use crate::lease::{Lease, LeaseState};
+use crate::lookup::{Kind, print};
 use crate::records::{InDoubt, ReadError};
 
 /// The most leases one call gives.
@@ -79,9 +80,15 @@ impl Reader<'_> {
     /// The active, unexpired lease with this key.
     pub fn live_lease(&self, key: &Digest, now: Timestamp) -> Result<Option<LeaseRow>, ReadError> {
         let mut query = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM lease WHERE key = ?1 AND state = 'active' AND expires > ?2"
+            "SELECT {COLUMNS} FROM lease WHERE seq = ?1 AND key = ?2 AND state = 'active' AND expires > ?3"
         ))?;
-        Ok(query.query_row(params![key.as_bytes(), now.as_millisecond()], lease).optional()?)
+        for row in self.lookup.rows(self.connection, Kind::Lease, print(key))? {
+            let found = query.query_row(params![row, key.as_bytes(), now.as_millisecond()], lease).optional()?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Leases from the newest, at most `limit` (and `LEASES_MAX`); `cursor` is the `seq` of the last one seen.

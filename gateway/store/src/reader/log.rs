@@ -62,8 +62,7 @@ impl Reader<'_> {
 
     /// The canonical facts with this digest.
     pub fn facts(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
-        let mut query = self.connection.prepare_cached("SELECT body FROM facts WHERE digest = ?1")?;
-        Ok(query.query_row([digest.as_bytes()], |row| row.get(0)).optional()?)
+        Ok(super::facts_row(self.connection, &self.lookup, digest)?)
     }
 
     /// The sealed openings of a leaf's commitments, by member.

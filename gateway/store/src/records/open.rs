@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::{Map, Value};
 
 use super::{DATABASE_FILE, InDoubt, LOCK_FILE, OpenError, OpenOptions, ReadError, Records, Recovered};
+use crate::lookup::Recent;
 use crate::transaction::Transaction;
 use crate::writer::Head;
 use crate::{crashpoint, durable, schema};
@@ -19,6 +20,7 @@ use crate::{crashpoint, durable, schema};
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) head: Head,
+    pub(super) recent: Recent,
     pub(super) lock: File,
     pub(super) created: bool,
     pub(super) clean: bool,
@@ -72,7 +74,8 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
         connection.execute("UPDATE access SET interrupted = 1", [])?;
     }
     let head = head(&connection, revision)?;
-    Ok(Opened { connection, head, lock, created, clean })
+    let recent = Recent::load(&mut connection, options.recent_max)?;
+    Ok(Opened { connection, head, recent, lock, created, clean })
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {

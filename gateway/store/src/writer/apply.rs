@@ -3,104 +3,61 @@
 use std::sync::Arc;
 
 use catalog::Digest;
-use gateway_audit::leaf::{LEAF_VERSION, LeafHead};
-use gateway_audit::{LeafError, NodeHash};
-use gateway_ledger::Taxes;
+use gateway_audit::NodeHash;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde_json::{Map, Value};
 
-use super::books::Batches;
 use super::entitlement::{self, Entitlement};
+use super::prepared::{Entry, Prepared, stamp};
+use super::scope::{Context, Scope};
 use super::{Head, Refusal, access, books, counting, expect, lease, meter, plain_commit, receipt};
+use crate::lookup::{Kind, Recent, print, print_of_request};
+use crate::reader::{StoredResponse, answered, facts_row};
 use crate::transaction::{
-    BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, LEAVES_MAX, LeafRef,
-    Transaction, WRITES_MAX, Write,
+    BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, Write,
 };
 
-/// The transaction in progress, for what its writes refer to.
-pub(super) struct Scope<'a> {
-    pub(super) connection: &'a Connection,
-    /// Index of the transaction's first leaf.
-    first_leaf: u64,
-    leaves: u32,
-    /// The time its leaves bear.
-    pub(super) at_ms: i64,
-    /// What the node knows of taxes.
-    pub(super) taxes: &'a Taxes,
-    /// Its `ledger_batch` leaves, which follow its own.
-    pub(super) batches: Batches,
-}
-
-impl Scope<'_> {
-    /// The index that a batch's leaf will have.
-    pub(super) fn batch_index(&self, number: usize) -> i64 {
-        stored(self.first_leaf + u64::from(self.leaves) + u64::try_from(number).unwrap_or(u64::MAX))
-    }
-
-    /// The index that `leaf` stands for; it must be in the log once this transaction is.
-    pub(super) fn index(&self, leaf: LeafRef) -> Result<i64, Refusal> {
-        let index = match leaf {
-            LeafRef::This(number) if number < self.leaves => self.first_leaf + u64::from(number),
-            LeafRef::Index(index) if index < self.first_leaf + u64::from(self.leaves) => index,
-            LeafRef::This(_) | LeafRef::Index(_) => {
-                return Err(invalid(format!("{leaf:?} is neither in the log nor a leaf of this transaction")));
-            }
-        };
-        Ok(stored(index))
-    }
-}
-
-pub(super) fn apply(
-    connection: &Connection,
-    taxes: &Taxes,
-    head: &mut Head,
-    transaction: Transaction,
-) -> Result<Commit, Refusal> {
-    let Transaction { at, expect, leaves, facts, writes, idempotency } = transaction;
-    if leaves.len() > LEAVES_MAX || writes.len() > WRITES_MAX {
-        return Err(invalid(format!("at most {LEAVES_MAX} leaves and {WRITES_MAX} writes fit in one")));
-    }
+pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Prepared) -> Result<Commit, Refusal> {
+    let Context { connection, recent, .. } = context;
+    let Prepared { at, expect, leaves, facts, writes, idempotency } = transaction;
     // A retry is answered before its expectations are looked at: its own first run is what broke them.
     if let Some(idempotency) = &idempotency {
-        check_idempotency(connection, idempotency)?;
+        check_idempotency(connection, recent, idempotency)?;
     }
-    for expectation in expect {
-        expect::check(connection, expectation)?;
+    for expectation in expect.iter() {
+        expect::check(connection, recent, expectation)?;
     }
 
     let at_ms = head.at_ms.max(at.as_millisecond());
     let mut commit = plain_commit(*head, at_ms);
     let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
-    let batches = Batches::default();
-    let scope = Scope { connection, first_leaf: head.next_leaf, leaves: count, at_ms, taxes, batches };
-    let stamp = format!("{:.3}", commit.committed.at);
+    let scope = Scope::new(context, head.next_leaf, count, at_ms);
+    let stamp = stamp(commit.committed.at);
     let mut insert = connection.prepare_cached("INSERT INTO entry (idx, body) VALUES (?1, ?2)")?;
-    for (number, members) in leaves.into_iter().enumerate() {
-        let body = canonical(members, &stamp).map_err(|source| CommitError::Leaf { number, source })?;
-        insert.execute(params![stored(head.next_leaf), body])?;
+    for entry in leaves.iter_mut() {
+        insert.execute(params![stored(head.next_leaf), entry.stamped(&stamp)?])?;
         head.next_leaf += 1;
     }
     if count > 0 {
         head.at_ms = at_ms;
     }
-    for (digest, body) in facts {
-        put_facts(connection, digest, &body)?;
+    for (digest, body) in facts.iter() {
+        put_facts(&scope, digest, body)?;
     }
-    for write in writes {
+    for write in writes.iter() {
         put(&scope, write, &mut commit.docs)?;
     }
     let first_leaf = scope.first_leaf;
     for batch in scope.batches.into_inner() {
-        let body = canonical(batch.into_members(), &stamp)
+        let mut entry = Entry::new(batch.into_members(), commit.committed.at)
             .map_err(|error| invalid(format!("a batch of transfers is no leaf: {error}")))?;
-        insert.execute(params![stored(head.next_leaf), body])?;
+        insert.execute(params![stored(head.next_leaf), entry.stamped(&stamp)?])?;
         head.next_leaf += 1;
         head.at_ms = at_ms;
         head.batches += 1;
     }
     if let Some(idempotency) = idempotency {
         let leaf = (count > 0).then(|| stored(first_leaf));
-        put_idempotency(connection, &idempotency, leaf)?;
+        put_idempotency(connection, recent, idempotency, leaf)?;
     }
     head.revision += 1;
     commit.committed.leaves = count;
@@ -132,80 +89,71 @@ pub(super) fn guard(
     Ok(plain_commit(head, head.at_ms))
 }
 
-fn canonical(mut members: Map<String, Value>, stamp: &str) -> Result<Vec<u8>, LeafError> {
-    members.insert("v".to_owned(), LEAF_VERSION.into());
-    members.insert("at".to_owned(), stamp.into());
-    let body = serde_json_canonicalizer::to_vec(&members)
-        .map_err(|_| LeafError::NotCanonical { at: 0, why: "members that RFC 8785 can write" })?;
-    // The verifier's own reader: what passes here passes there.
-    LeafHead::read(&body)?;
-    Ok(body)
-}
-
-fn put_facts(connection: &Connection, digest: Digest, body: &[u8]) -> Result<(), Refusal> {
-    limit("a facts blob", body)?;
-    let found = Digest::of(body);
-    if found != digest {
-        return Err(invalid(format!("facts said to be {digest} are {found}")));
+fn put_facts(scope: &Scope<'_>, digest: &Digest, body: &[u8]) -> Result<(), Refusal> {
+    let (connection, recent) = (scope.connection, scope.recent);
+    if facts_row(connection, &recent.view(), digest)?.is_none() {
+        let seq = connection
+            .prepare_cached("INSERT INTO facts (digest, body) VALUES (?1, ?2)")?
+            .insert(params![digest.as_bytes(), body])?;
+        recent.add(Kind::Facts, print(digest), seq);
     }
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO facts (digest, body) VALUES (?1, ?2)")?
-        .execute(params![digest.as_bytes(), body])?;
     Ok(())
 }
 
-fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(), Refusal> {
+fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<(), Refusal> {
     let connection = scope.connection;
     match write {
-        Write::PutDoc { kind, id, body } => docs.push(put_doc(connection, kind, id, body)?),
-        Write::PutLease { lease, leaf } => lease::put(scope, &lease, leaf)?,
-        Write::Grant { lease, representation, range } => lease::grant(scope, &lease, &representation, &range)?,
-        Write::LeaseState { lease, state, reason, leaf } => lease::end(scope, &lease, state, reason.as_deref(), leaf)?,
-        Write::LeaseLeaf { lease, leaf } => lease::set_closing_leaf(scope, &lease, leaf)?,
+        Write::PutDoc { kind, id, body } => docs.push(put_doc(connection, *kind, id, body)?),
+        Write::PutLease { lease, leaf } => lease::put(scope, lease, *leaf)?,
+        Write::Grant { lease, representation, range } => lease::grant(scope, lease, representation, range)?,
+        Write::LeaseState { lease, state, reason, leaf } => lease::end(scope, lease, *state, reason.as_deref(), *leaf)?,
+        Write::LeaseLeaf { lease, leaf } => lease::set_closing_leaf(scope, lease, *leaf)?,
         Write::Terms { lease, quote, unreceipted_bytes_max } => {
-            lease::terms(scope, &lease, &quote, unreceipted_bytes_max)?;
+            lease::terms(scope, lease, quote, *unreceipted_bytes_max)?;
         }
         Write::Delivered { lease, agreement, dataset, version, file, index, period, intervals, rows, wire_bytes } => {
             let entitlement = meter::Entitlement { agreement, dataset, version };
+            let index = index.as_deref();
+            let (file, period, rows, wire_bytes) = (*file, *period, *rows, *wire_bytes);
             let delivery = meter::Delivery { file, index, period, intervals, rows, wire_bytes };
-            meter::deliver(scope, &lease, &entitlement, &delivery)?;
+            meter::deliver(scope, lease, &entitlement, &delivery)?;
         }
-        Write::Unsent { lease, bytes } => lease::unsent(scope, &lease, bytes)?,
-        Write::Receipt(receipt) => receipt::put(scope, &receipt)?,
-        Write::Release { lease } => lease::release(scope, &lease)?,
+        Write::Unsent { lease, bytes } => lease::unsent(scope, lease, *bytes)?,
+        Write::Receipt(receipt) => receipt::put(scope, receipt)?,
+        Write::Release { lease } => lease::release(scope, lease)?,
         Write::CreditNote { id, agreement, dataset, version, amount, service_period } => {
             let agreement = entitlement::agreement(connection, agreement.as_str())?;
             let id_of = agreement.id.as_str();
             let mut entitled = Entitlement::of(connection, id_of, dataset.as_str(), version.as_str())?;
-            entitled.credit_note(scope, &agreement, &id, amount, service_period)?;
+            entitled.credit_note(scope, &agreement, id, *amount, *service_period)?;
             entitled.keep(connection)?;
         }
-        Write::Enter { about, transfers } => books::enter(scope, &about, transfers)?,
+        Write::Enter { about, transfers } => books::enter(scope, about, transfers)?,
         Write::PeriodClose { period, postings, leaf } => {
-            entitlement::close(scope, period, postings, scope.index(leaf)?)?;
+            entitlement::close(scope, *period, *postings, scope.index(*leaf)?)?;
         }
-        Write::Persons { exporter, year, keys } => counting::put_persons(connection, &exporter, year, &keys)?,
+        Write::Persons { exporter, year, keys } => counting::put_persons(connection, exporter, *year, keys)?,
         Write::Keyset { exporter, year, scope, keys } => {
-            counting::put_keyset(connection, &exporter, year, scope, &keys)?;
+            counting::put_keyset(connection, exporter, *year, *scope, keys)?;
         }
         Write::Contribution { lease, exporter, year, dataset, version, contribution, keys } => {
-            let share = counting::Share { dataset, version, contribution, keys };
-            counting::reserve(connection, &lease, &exporter, year, &share)?;
+            let share = counting::Share { dataset, version, contribution, keys: *keys };
+            counting::reserve(scope, lease, exporter, *year, &share)?;
         }
-        Write::StreamOpened { lease } => counting::open_stream(connection, &lease)?,
-        Write::StreamUntouched { lease } => counting::close_untouched(connection, &lease)?,
+        Write::StreamOpened { lease } => counting::open_stream(connection, lease)?,
+        Write::StreamUntouched { lease } => counting::close_untouched(connection, lease)?,
         Write::Denial { key, leaf, at } => {
-            if open_denial(connection, key, at.as_millisecond())?.is_some() {
-                return Err(CommitError::Conflict(Expect::NoDenial { key, at }).into());
+            if open_denial(connection, *key, at.as_millisecond())?.is_some() {
+                return Err(CommitError::Conflict(Expect::NoDenial { key: *key, at: *at }).into());
             }
-            let (leaf, at) = (scope.index(leaf)?, at.as_millisecond());
+            let (leaf, at) = (scope.index(*leaf)?, at.as_millisecond());
             connection
                 .prepare_cached("INSERT INTO denial (key, leaf, opened, latest) VALUES (?1, ?2, ?3, ?3)")?
                 .execute(params![key.as_bytes(), leaf, at])?;
         }
         Write::DenialRepeat { key, at } => {
-            let Some(seq) = open_denial(connection, key, at.as_millisecond())? else {
-                return Err(CommitError::Conflict(Expect::Denied { key, at }).into());
+            let Some(seq) = open_denial(connection, *key, at.as_millisecond())? else {
+                return Err(CommitError::Conflict(Expect::Denied { key: *key, at: *at }).into());
             };
             connection
                 .prepare_cached("UPDATE denial SET repeats = repeats + 1, latest = max(latest, ?2) WHERE seq = ?1")?
@@ -214,33 +162,33 @@ fn put(scope: &Scope<'_>, write: Write, docs: &mut Vec<DocChange>) -> Result<(),
         Write::DenialClosed { key, first } => {
             connection
                 .prepare_cached("UPDATE denial SET closed = 1 WHERE key = ?1 AND leaf = ?2")?
-                .execute(params![key.as_bytes(), stored(first)])?;
+                .execute(params![key.as_bytes(), stored(*first)])?;
         }
         Write::Access { key, leaf, ends, members, range } => {
-            access::open(connection, key, scope.index(leaf)?, ends, (&members, range))?;
+            access::open(connection, *key, scope.index(*leaf)?, *ends, (members, *range))?;
         }
-        Write::AccessMore { key, reads, range } => access::more(connection, key, reads, range)?,
-        Write::AccessClosed { key, reads } => access::close(connection, key, reads)?,
+        Write::AccessMore { key, reads, range } => access::more(connection, *key, *reads, *range)?,
+        Write::AccessClosed { key, reads } => access::close(connection, *key, *reads)?,
         Write::Opening { leaf, field, sealed } => {
-            limit("an opening", &sealed)?;
+            limit("an opening", sealed)?;
             connection
                 .prepare_cached("INSERT INTO opening (leaf, field, sealed) VALUES (?1, ?2, ?3)")?
-                .execute(params![scope.index(leaf)?, field, sealed])?;
+                .execute(params![scope.index(*leaf)?, field, sealed])?;
         }
         Write::CrlNumber { issuer, number } => put_crl(connection, issuer, number)?,
     }
     Ok(())
 }
 
-fn put_doc(connection: &Connection, kind: DocKind, id: String, body: Vec<u8>) -> Result<DocChange, Refusal> {
-    limit("a document", &body)?;
+fn put_doc(connection: &Connection, kind: DocKind, id: &str, body: &[u8]) -> Result<DocChange, Refusal> {
+    limit("a document", body)?;
     let revision = connection
         .prepare_cached(
             "INSERT INTO doc (kind, id, revision, body) VALUES (?1, ?2, 1, ?3)
              ON CONFLICT (kind, id) DO UPDATE SET revision = revision + 1, body = excluded.body RETURNING revision",
         )?
         .query_row(params![kind.as_str(), id, body], |row| crate::reader::number(row, 0))?;
-    Ok(DocChange { kind, id, revision, body: Arc::from(body) })
+    Ok(DocChange { kind, id: id.to_owned(), revision, body: Arc::from(body) })
 }
 
 /// The row of the window that is open for this refusal at `at`.
@@ -255,19 +203,20 @@ pub(crate) fn window_ms() -> i64 {
     DENIAL_WINDOW.as_secs() * 1000
 }
 
-fn put_crl(connection: &Connection, issuer: String, number: Vec<u8>) -> Result<(), Refusal> {
+fn put_crl(connection: &Connection, issuer: &str, number: &[u8]) -> Result<(), Refusal> {
     if number.len() > 20 {
         return Err(invalid(format!("a CRL number of {} bytes; RFC 5280 allows 20", number.len())));
     }
     let bare = |number: &[u8]| number.iter().copied().skip_while(|byte| *byte == 0).collect::<Vec<u8>>();
     let held: Option<Vec<u8>> = connection
         .prepare_cached("SELECT number FROM crl WHERE issuer = ?1")?
-        .query_row([&issuer], |row| row.get(0))
+        .query_row([issuer], |row| row.get(0))
         .optional()?;
-    let new = bare(&number);
+    let new = bare(number);
     if let Some(held) = held
         && (new.len(), &new) < (held.len(), &held)
     {
+        let (issuer, number) = (issuer.to_owned(), number.to_owned());
         return Err(CommitError::Conflict(Expect::CrlNotNewer { issuer, number }).into());
     }
     connection
@@ -276,28 +225,28 @@ fn put_crl(connection: &Connection, issuer: String, number: Vec<u8>) -> Result<(
     Ok(())
 }
 
-fn check_idempotency(connection: &Connection, idempotency: &Idempotency) -> Result<(), Refusal> {
-    let held: Option<(Digest, Option<u64>, Vec<u8>)> = connection
-        .prepare_cached("SELECT body, leaf, response FROM idempotency WHERE scope = ?1 AND key = ?2")?
-        .query_row([&idempotency.scope, &idempotency.key], |row| {
-            Ok((crate::reader::digest(row, 0)?, crate::reader::optional_number(row, 1)?, row.get(2)?))
-        })
-        .optional()?;
-    match held {
+fn check_idempotency(connection: &Connection, recent: &Recent, idempotency: &Idempotency) -> Result<(), Refusal> {
+    match answered(connection, &recent.view(), &idempotency.scope, &idempotency.key)? {
         None => Ok(()),
-        Some((body, leaf, response)) if body == idempotency.body => {
+        Some(StoredResponse { body, response, leaf }) if body == idempotency.body => {
             Err(CommitError::Replayed { response, leaf }.into())
         }
-        Some((first, ..)) => Err(CommitError::KeyReused { first, second: idempotency.body }.into()),
+        Some(first) => Err(CommitError::KeyReused { first: first.body, second: idempotency.body }.into()),
     }
 }
 
-fn put_idempotency(connection: &Connection, idempotency: &Idempotency, leaf: Option<i64>) -> Result<(), Refusal> {
+fn put_idempotency(
+    connection: &Connection,
+    recent: &Recent,
+    idempotency: &Idempotency,
+    leaf: Option<i64>,
+) -> Result<(), Refusal> {
     limit("a response", &idempotency.response)?;
     let Idempotency { scope, key, body, response } = idempotency;
-    connection
+    let seq = connection
         .prepare_cached("INSERT INTO idempotency (scope, key, body, leaf, response) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![scope, key, body.as_bytes(), leaf, response])?;
+        .insert(params![scope, key, body.as_bytes(), leaf, response])?;
+    recent.add(Kind::Idempotency, print_of_request(scope, key), seq);
     Ok(())
 }
 

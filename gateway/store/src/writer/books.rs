@@ -10,7 +10,8 @@ use gateway_ledger::{Account, Balance, Book, Month, Transfer};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
-use super::apply::{Scope, invalid};
+use super::apply::invalid;
+use super::scope::Scope;
 use super::{Refusal, entitlement};
 
 /// Most transfers of one leaf, which has room for 8 KiB.
@@ -71,11 +72,11 @@ impl Scope<'_> {
 pub(super) fn enter(
     scope: &Scope<'_>,
     about: &Map<String, Value>,
-    transfers: Vec<(Currency, Transfer)>,
+    transfers: &[(Currency, Transfer)],
 ) -> Result<(), Refusal> {
     let mut ledgers: BTreeMap<Currency, Vec<Transfer>> = BTreeMap::new();
     for (currency, transfer) in transfers {
-        ledgers.entry(currency).or_default().push(transfer);
+        ledgers.entry(*currency).or_default().push(transfer.clone());
     }
     for (currency, transfers) in ledgers {
         let mut members = about.clone();

@@ -10,13 +10,14 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Refusal;
 use super::apply::{bounded, invalid};
+use super::scope::Scope;
 use crate::transaction::PersonKey;
 
 /// What a lease reserves.
-pub(super) struct Share {
-    pub(super) dataset: DatasetId,
-    pub(super) version: VersionName,
-    pub(super) contribution: Contribution,
+pub(super) struct Share<'a> {
+    pub(super) dataset: &'a DatasetId,
+    pub(super) version: &'a VersionName,
+    pub(super) contribution: &'a Contribution,
     pub(super) keys: Option<Digest>,
 }
 
@@ -71,18 +72,16 @@ pub(super) fn put_keyset(
 
 /// POLICY.md, "Counting". The revision moves only when a total does.
 pub(super) fn reserve(
-    connection: &Connection,
+    scope: &Scope<'_>,
     lease: &LeaseId,
     exporter: &ParticipantId,
     year: i16,
-    share: &Share,
+    share: &Share<'_>,
 ) -> Result<(), Refusal> {
+    let connection = scope.connection;
     let Share { dataset, version, contribution, keys } = share;
-    let lease_seq: Option<i64> = connection
-        .prepare_cached("SELECT seq FROM lease WHERE id = ?1")?
-        .query_row([lease.as_str()], |row| row.get(0))
-        .optional()?;
-    let lease_seq = lease_seq.ok_or_else(|| invalid(format!("there is no lease `{lease}` to reserve for")))?;
+    let lease_seq =
+        scope.row_of(lease)?.ok_or_else(|| invalid(format!("there is no lease `{lease}` to reserve for")))?;
     if contribution.keyed != keys.is_some() || (contribution.keyed_sensitive && !contribution.keyed) {
         return Err(invalid("a keyed contribution names its keyset, and no other does".to_owned()));
     }

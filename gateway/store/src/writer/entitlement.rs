@@ -11,7 +11,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
 use super::Refusal;
-use super::apply::{Scope, invalid, stored};
+use super::apply::{invalid, stored};
+use super::scope::Scope;
 use crate::transaction::{CommitError, DocKind, Expect};
 
 /// A lease as far as money is concerned.

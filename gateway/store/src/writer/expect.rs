@@ -3,14 +3,15 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::apply::{open_denial, stored};
-use super::{Refusal, access};
+use super::{Refusal, access, lease};
+use crate::lookup::Recent;
 use crate::transaction::{CommitError, Expect};
 
-pub(super) fn check(connection: &Connection, expect: Expect) -> Result<(), Refusal> {
-    if holds(connection, &expect)? { Ok(()) } else { Err(CommitError::Conflict(expect).into()) }
+pub(super) fn check(connection: &Connection, recent: &Recent, expect: &Expect) -> Result<(), Refusal> {
+    if holds(connection, recent, expect)? { Ok(()) } else { Err(CommitError::Conflict(expect.clone()).into()) }
 }
 
-fn holds(connection: &Connection, expect: &Expect) -> Result<bool, rusqlite::Error> {
+fn holds(connection: &Connection, recent: &Recent, expect: &Expect) -> Result<bool, rusqlite::Error> {
     match expect {
         Expect::Doc { kind, id, revision } => {
             let held: Option<i64> = connection
@@ -26,11 +27,9 @@ fn holds(connection: &Connection, expect: &Expect) -> Result<bool, rusqlite::Err
                 .optional()?;
             Ok(held.unwrap_or(0) == stored(*revision))
         }
-        Expect::NoLiveLease { key, at } => connection
-            .prepare_cached(
-                "SELECT NOT EXISTS (SELECT 1 FROM lease WHERE key = ?1 AND state = 'active' AND expires > ?2)",
-            )?
-            .query_row(params![key.as_bytes(), at.as_millisecond()], |row| row.get(0)),
+        Expect::NoLiveLease { key, at } => {
+            Ok(lease::active(connection, recent, key)?.is_none_or(|(_, expires)| expires <= at.as_millisecond()))
+        }
         Expect::LeaseActive { lease } => connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE id = ?1 AND state = 'active')")?
             .query_row([lease.as_str()], |row| row.get(0)),

@@ -2,51 +2,62 @@
 
 use std::ops::Range;
 
-use catalog::{LeaseId, Minor};
+use catalog::{Digest, LeaseId, Minor};
 use gateway_ledger::Quote;
 use gateway_ledger::book::Code;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::apply::{Scope, bounded, invalid, stored};
+use super::apply::{bounded, invalid, stored};
 use super::entitlement::{self, parties};
+use super::scope::Scope;
 use super::{Refusal, counting};
 use crate::lease::{Lease, LeaseState};
+use crate::lookup::{Kind, Recent, forget_lease, print};
 use crate::transaction::{CommitError, Expect, LeafRef, UNRECEIPTED_BYTES_MAX};
+
+/// The active lease with a key, and when it expires. There is never more than one: the writer is alone, and looks here first.
+pub(super) fn active(
+    connection: &Connection,
+    recent: &Recent,
+    key: &Digest,
+) -> Result<Option<(i64, i64)>, rusqlite::Error> {
+    let mut query =
+        connection.prepare_cached("SELECT seq, expires FROM lease WHERE seq = ?1 AND key = ?2 AND state = 'active'")?;
+    for row in recent.view().rows(connection, Kind::Lease, print(key))? {
+        let found = query.query_row(params![row, key.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
 
 pub(super) fn put(scope: &Scope<'_>, lease: &Lease, leaf: LeafRef) -> Result<(), Refusal> {
     let connection = scope.connection;
     let json = |error: serde_json::Error| invalid(format!("the lease's JSON: {error}"));
     // Only one active lease has a key: an expired one makes room, and gets its leaf from the sweeper.
-    let expired: Option<i64> = connection
-        .prepare_cached(
-            "UPDATE lease SET state = 'closed', reason = 'expired' WHERE key = ?1 AND state = 'active' AND expires <= ?2
-             RETURNING seq",
-        )?
-        .query_row(params![lease.key.as_bytes(), scope.at_ms], |row| row.get(0))
-        .optional()?;
-    if let Some(expired) = expired {
-        counting::release(connection, expired)?;
-    }
-    let taken: bool = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE key = ?1 AND state = 'active')")?
-        .query_row([lease.key.as_bytes()], |row| row.get(0))?;
-    if taken {
-        let (key, at) = (lease.key, lease.created);
-        return Err(CommitError::Conflict(Expect::NoLiveLease { key, at }).into());
-    }
-    let known: bool = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE id = ?1)")?
-        .query_row([lease.id.as_str()], |row| row.get(0))?;
-    if known {
-        return Err(invalid(format!("lease `{}` exists already", lease.id)));
+    match active(connection, scope.recent, &lease.key)? {
+        None => {}
+        Some((expired, expires)) if expires <= scope.at_ms => {
+            connection
+                .prepare_cached("UPDATE lease SET state = 'closed', reason = 'expired' WHERE seq = ?1")?
+                .execute([expired])?;
+            forget_lease(connection, &lease.key, expired)?;
+            counting::release(connection, expired)?;
+        }
+        Some(_) => {
+            let (key, at) = (lease.key, lease.created);
+            return Err(CommitError::Conflict(Expect::NoLiveLease { key, at }).into());
+        }
     }
     let columns = serde_json::to_string(&lease.columns).map_err(json)?;
     let price = lease.price.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
-    connection
+    let inserted = connection
         .prepare_cached(
             "INSERT INTO lease (id, key, principal, certificate, participant, agreement, provider, dataset, version,
                  columns, redact, purpose, price, state, leaf, created, expires, mechanism, release)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'active', ?14, ?15, ?16, ?17, ?18)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'active', ?14, ?15, ?16, ?17, ?18)
+             ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             lease.id.as_str(),
@@ -68,6 +79,12 @@ pub(super) fn put(scope: &Scope<'_>, lease: &Lease, leaf: LeafRef) -> Result<(),
             lease.mechanism.as_ref().map(AsRef::<str>::as_ref),
             lease.release.as_ref().map(AsRef::<str>::as_ref),
         ])?;
+    if inserted == 0 {
+        return Err(invalid(format!("lease `{}` exists already", lease.id)));
+    }
+    let seq = connection.last_insert_rowid();
+    scope.recent.add(Kind::Lease, print(&lease.key), seq);
+    scope.found(&lease.id, seq);
     Ok(())
 }
 
@@ -82,14 +99,15 @@ pub(super) fn grant(
     }
     let (first, past) = (bounded("a grant's start", range.start)?, bounded("a grant's end", range.end)?);
     // INV-2: an expired lease grants nothing, even before the sweeper has closed it.
+    let seq = scope.row_of(lease)?.ok_or_else(|| not_active(lease))?;
     let granted: Option<Granted> = scope
         .connection
         .prepare_cached(
-            "UPDATE lease SET granted_bytes = granted_bytes + ?3 WHERE id = ?1 AND state = 'active' AND expires > ?2
+            "UPDATE lease SET granted_bytes = granted_bytes + ?3 WHERE seq = ?1 AND state = 'active' AND expires > ?2
              RETURNING granted_bytes, quote, quote_bytes, unreceipted_max,
                  granted_bytes - sent_bytes - unsent_bytes - doubt_bytes",
         )?
-        .query_row(params![lease.as_str(), scope.at_ms, past - first], |row| {
+        .query_row(params![seq, scope.at_ms, past - first], |row| {
             Ok(Granted {
                 bytes: crate::reader::number(row, 0)?,
                 quote: Quote { amount: Minor(row.get(1)?), bytes: crate::reader::number(row, 2)? },
@@ -111,9 +129,9 @@ pub(super) fn grant(
         .connection
         .prepare_cached(
             "INSERT INTO egress_grant (lease, representation, first, past, at)
-             VALUES ((SELECT seq FROM lease WHERE id = ?1), ?2, ?3, ?4, ?5)",
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![lease.as_str(), representation, first, past, scope.at_ms])?;
+        .execute(params![seq, representation, first, past, scope.at_ms])?;
     Ok(())
 }
 
@@ -168,9 +186,9 @@ pub(super) fn terms(
     let set = scope
         .connection
         .prepare_cached(
-            "UPDATE lease SET quote = ?2, quote_bytes = ?3, unreceipted_max = ?4 WHERE id = ?1 AND granted_bytes = 0",
+            "UPDATE lease SET quote = ?2, quote_bytes = ?3, unreceipted_max = ?4 WHERE seq = ?1 AND granted_bytes = 0",
         )?
-        .execute(params![lease.as_str(), quote.amount.0, bytes, most])?;
+        .execute(params![scope.row_of(lease)?, quote.amount.0, bytes, most])?;
     if set == 0 { Err(invalid(format!("lease `{lease}` is not there or has its first grant"))) } else { Ok(()) }
 }
 
@@ -215,15 +233,19 @@ pub(super) fn end(
         return Err(invalid(format!("lease `{lease}` cannot be made active again")));
     }
     let leaf = leaf.map(|leaf| scope.index(leaf)).transpose()?;
-    let ended: Option<i64> = scope
+    let ended: Option<(i64, Digest)> = scope
         .connection
         .prepare_cached(
             "UPDATE lease SET state = ?2, reason = ?3, closed_leaf = ?4 WHERE id = ?1 AND state = 'active'
-             RETURNING seq",
+             RETURNING seq, key",
         )?
-        .query_row(params![lease.as_str(), state.as_str(), reason, leaf], |row| row.get(0))
+        .query_row(params![lease.as_str(), state.as_str(), reason, leaf], |row| {
+            Ok((row.get(0)?, crate::reader::digest(row, 1)?))
+        })
         .optional()?;
-    counting::release(scope.connection, ended.ok_or_else(|| not_active(lease))?)
+    let (seq, key) = ended.ok_or_else(|| not_active(lease))?;
+    forget_lease(scope.connection, &key, seq)?;
+    counting::release(scope.connection, seq)
 }
 
 pub(super) fn set_closing_leaf(scope: &Scope<'_>, lease: &LeaseId, leaf: LeafRef) -> Result<(), Refusal> {

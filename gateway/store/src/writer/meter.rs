@@ -1,28 +1,27 @@
 //! Metering: what was delivered for the first time.
 
-use std::sync::Arc;
-
 use catalog::{AgreementId, DatasetId, Digest, EvidenceKind, FileIndex, LeaseId, VersionName};
 use gateway_ledger::{IntervalSet, Month};
 use rusqlite::params;
 
 use super::Refusal;
-use super::apply::{Scope, bounded, invalid, stored};
+use super::apply::{bounded, invalid, stored};
 use super::entitlement::{self, Entitlement as Entitled, LeaseMoney};
+use super::scope::Scope;
 
 /// What a consumer pays for once.
-pub(super) struct Entitlement {
-    pub(super) agreement: AgreementId,
-    pub(super) dataset: DatasetId,
-    pub(super) version: VersionName,
+pub(super) struct Entitlement<'a> {
+    pub(super) agreement: &'a AgreementId,
+    pub(super) dataset: &'a DatasetId,
+    pub(super) version: &'a VersionName,
 }
 
 /// What one report says was delivered.
-pub(super) struct Delivery {
+pub(super) struct Delivery<'a> {
     pub(super) file: Digest,
-    pub(super) index: Option<Arc<FileIndex>>,
+    pub(super) index: Option<&'a FileIndex>,
     pub(super) period: Month,
-    pub(super) intervals: IntervalSet,
+    pub(super) intervals: &'a IntervalSet,
     pub(super) rows: Option<u64>,
     pub(super) wire_bytes: u64,
 }
@@ -31,8 +30,8 @@ pub(super) struct Delivery {
 pub(super) fn deliver(
     scope: &Scope<'_>,
     id: &LeaseId,
-    entitlement: &Entitlement,
-    delivery: &Delivery,
+    entitlement: &Entitlement<'_>,
+    delivery: &Delivery<'_>,
 ) -> Result<(), Refusal> {
     let connection = scope.connection;
     let mut lease = entitlement::lease(connection, id)?;
@@ -109,7 +108,7 @@ pub(super) fn deliver(
 fn bill(
     scope: &Scope<'_>,
     lease: &mut LeaseMoney,
-    delivery: &Delivery,
+    delivery: &Delivery<'_>,
     earlier: &IntervalSet,
     new: &IntervalSet,
 ) -> Result<(), Refusal> {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Reply, Work};
-use crate::transaction::{CommitError, Transaction, Write};
+use super::{Prepared, Reply, Work};
+use crate::transaction::{CommitError, Write};
 
 /// Most transactions of one group.
 const GROUP_MAX: usize = 512;
@@ -47,7 +47,7 @@ impl Job {
 }
 
 /// A rough size: leaves count as a kilobyte, blobs as they are.
-fn payload(transaction: &Transaction) -> usize {
+fn payload(transaction: &Prepared) -> usize {
     let facts: usize = transaction.facts.iter().map(|(_, body)| body.len()).sum();
     let bodies: usize = transaction
         .writes

@@ -7,8 +7,9 @@ use gateway_ledger::{IntervalSet, Month};
 use rusqlite::params;
 
 use super::Refusal;
-use super::apply::{Scope, invalid, stored};
+use super::apply::{invalid, stored};
 use super::entitlement::{self, Entitlement, LeaseMoney};
+use super::scope::Scope;
 use crate::transaction::{CommitError, Expect, Receipt};
 
 /// What of one file was receipted for the first time, by the month in which it was sent.

@@ -1,7 +1,7 @@
 //! Which steps of the flow a group belongs to: the crash points around its commit are those of its steps.
 
-use super::{Job, Work};
-use crate::transaction::{Transaction, Write};
+use super::{Job, Prepared, Work};
+use crate::transaction::Write;
 use crate::{crashpoint, crashpoint::is_armed};
 
 /// The steps in one group, as far as crash points tell them apart.
@@ -32,7 +32,7 @@ impl Steps {
         steps
     }
 
-    fn add(&mut self, transaction: &Transaction) {
+    fn add(&mut self, transaction: &Prepared) {
         let has = |is: fn(&Write) -> bool| transaction.writes.iter().any(is);
         let decision = has(|write| matches!(write, Write::PutLease { .. }));
         let grant = has(|write| matches!(write, Write::Grant { .. }));

@@ -1,0 +1,87 @@
+//! The transaction in progress.
+
+use std::cell::RefCell;
+
+use catalog::LeaseId;
+use gateway_ledger::Taxes;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::Refusal;
+use super::apply::{invalid, stored};
+use super::books::Batches;
+use crate::lookup::Recent;
+use crate::transaction::LeafRef;
+
+/// What all transactions of a group work with.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) recent: &'a Recent,
+    /// What the node knows of taxes.
+    pub(super) taxes: &'a Taxes,
+}
+
+/// The transaction in progress, for what its writes refer to.
+pub(super) struct Scope<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) recent: &'a Recent,
+    /// What the node knows of taxes.
+    pub(super) taxes: &'a Taxes,
+    /// Index of the transaction's first leaf.
+    pub(super) first_leaf: u64,
+    leaves: u32,
+    /// The time its leaves bear.
+    pub(super) at_ms: i64,
+    /// Its `ledger_batch` leaves, which follow its own.
+    pub(super) batches: Batches,
+    /// The lease that it has looked for last, and its row.
+    lease: RefCell<Option<(LeaseId, i64)>>,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(context: Context<'a>, first_leaf: u64, leaves: u32, at_ms: i64) -> Self {
+        let Context { connection, recent, taxes } = context;
+        let batches = Batches::default();
+        Self { connection, recent, taxes, first_leaf, leaves, at_ms, batches, lease: RefCell::default() }
+    }
+
+    /// Remembers the row of a lease: the writes that follow are mostly about the same one.
+    pub(super) fn found(&self, lease: &LeaseId, seq: i64) {
+        *self.lease.borrow_mut() = Some((lease.clone(), seq));
+    }
+
+    /// The row of a lease, if there is one.
+    pub(super) fn row_of(&self, lease: &LeaseId) -> Result<Option<i64>, rusqlite::Error> {
+        if let Some((last, seq)) = &*self.lease.borrow()
+            && last == lease
+        {
+            return Ok(Some(*seq));
+        }
+        let seq: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT seq FROM lease WHERE id = ?1")?
+            .query_row([lease.as_str()], |row| row.get(0))
+            .optional()?;
+        if let Some(seq) = seq {
+            self.found(lease, seq);
+        }
+        Ok(seq)
+    }
+
+    /// The index that a batch's leaf will have.
+    pub(super) fn batch_index(&self, number: usize) -> i64 {
+        stored(self.first_leaf + u64::from(self.leaves) + u64::try_from(number).unwrap_or(u64::MAX))
+    }
+
+    /// The index that `leaf` stands for; it must be in the log once this transaction is.
+    pub(super) fn index(&self, leaf: LeafRef) -> Result<i64, Refusal> {
+        let index = match leaf {
+            LeafRef::This(number) if number < self.leaves => self.first_leaf + u64::from(number),
+            LeafRef::Index(index) if index < self.first_leaf + u64::from(self.leaves) => index,
+            LeafRef::This(_) | LeafRef::Index(_) => {
+                return Err(invalid(format!("{leaf:?} is neither in the log nor a leaf of this transaction")));
+            }
+        };
+        Ok(stored(index))
+    }
+}

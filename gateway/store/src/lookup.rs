@@ -65,8 +65,7 @@ impl Kind {
 
 /// The print of a digest.
 pub(crate) fn print(digest: &Digest) -> Print {
-    let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    i64::from_be_bytes(digest.as_bytes().first_chunk().copied().unwrap_or_default())
 }
 
 /// The print of an idempotency key, which is whatever a client thinks of.

@@ -36,6 +36,12 @@ pub const GATEWAY_METRICS: &[Metric] = &[
         labels: &[],
         help: "Streams that were ended before their end",
     },
+    Metric {
+        name: "kouan_acks_refused_total",
+        kind: Kind::Counter,
+        labels: &["why"],
+        help: "Acknowledgements that changed nothing: forged, replayed, out_of_range, out_of_order, malformed",
+    },
     Metric { name: "kouan_reviews_open", kind: Kind::Gauge, labels: &[], help: "Reviews that wait for an officer" },
     Metric {
         name: "kouan_reviews_total",

@@ -1,7 +1,7 @@
 //! A running node, put together from its configuration: stores, log, trust, listeners, and the tasks beside them.
 
 mod bootstrap;
-mod close;
+pub mod close;
 mod reload;
 mod sweep;
 

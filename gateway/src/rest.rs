@@ -14,6 +14,7 @@ pub mod dual;
 pub mod exchange;
 pub mod findings;
 pub mod flags;
+pub mod found;
 pub mod fx;
 pub mod intake;
 pub mod later;
@@ -26,6 +27,8 @@ pub mod participants;
 pub mod path;
 pub mod payments;
 mod reference;
+pub mod periods;
+pub mod prove;
 pub mod refused;
 pub mod reviews;
 pub mod rulesets;
@@ -77,6 +80,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/leases/{id}", get(leases::show))
         .route("/v1/ledger/balances", get(books::balances))
         .route("/v1/credit-notes", post(books::credit_note))
+        .route("/v1/periods/{month}", get(periods::show))
         .route("/v1/fx-rates", get(fx::list).post(fx::record))
         .route("/v1/payments", get(payments::list).post(payments::record))
         .route("/v1/payments/{id}/reverse", post(payments::reverse))

@@ -106,7 +106,7 @@ impl Snapshot {
                 Arc::make_mut(&mut self.reviews).insert(doc.id.clone(), doc);
             }
             // Large, and read only when a bundle is made.
-            DocKind::ClaimContents => {}
+            DocKind::ClaimContents | DocKind::Closing => {}
             DocKind::RuleSet => {
                 let doc: Arc<Doc<Timeline>> = parse(kind, id, revision, body)?;
                 Arc::make_mut(&mut self.rulesets).put(revision, doc.body.clone());

@@ -138,6 +138,44 @@ def test_what_is_not_right_changes_nothing_and_says_why(gateway):
     assert gateway.api(gateway.alice).post(path, signed(body())) == first
 
 
+def test_three_forged_acknowledgements_suspend_the_lease_until_two_officers_lift_it(gateway):
+    made = publish(gateway, "ledger-forged", accept=("alice", "bob"))
+    alice, chan = gateway.api(gateway.alice), gateway.api(gateway.chan)
+    lease = alice.request("GET", made.url).headers["kouan-lease"]
+    manifest, path = version(gateway, made)["manifest"], f"/v1/leases/{lease}/acks"
+    ack = lambda seq: receipts.ack(lease, manifest, seq, made.file, plan(gateway, made)["columns"], [[0, 5]])
+    forged = {**receipts.signed(gateway.alice, ack(1)), "ack": ack(2)}
+    taken = alice.post(path, receipts.signed(gateway.alice, ack(1)))
+    # What is merely wrong is no strike: out of order, replayed under another body, malformed, somebody else's.
+    for _ in range(4):
+        alice.refused("POST", path, 409, "conflict", json=receipts.signed(gateway.alice, ack(7)))
+        alice.refused("POST", path, 400, "bad_input", json={**forged, "signature": "!"})
+        gateway.api(gateway.bob).refused("POST", path, 404, "not_found", json=receipts.signed(gateway.bob, ack(2)))
+    assert alice.refused("POST", path, 403, "forbidden", json=forged)["forged"] == 1
+    # The count survives a restart, and Flight is the same door.
+    gateway.stop()
+    gateway.serve()
+    alice, chan = gateway.api(gateway.alice), gateway.api(gateway.chan)
+    with connect(gateway, gateway.alice) as client, pytest.raises(Exception, match="signature"):
+        list(client.do_action(("ack", json.dumps(forged).encode())))
+    shown = alice.get(f"/v1/leases/{lease}")
+    assert (shown["state"], shown["forged_acks"]) == ("active", 2)
+    assert alice.refused("POST", path, 403, "forbidden", json=forged)["forged"] == 3
+    shown = alice.get(f"/v1/leases/{lease}")
+    assert (shown["state"], shown["forged_acks"]) == ("cut", 3) and "forged" in shown["reason"]
+    assert shown["receipts"] == [taken], "what was signed for stays"
+    # Nothing more of this access, whatever the selection; the log says why, and that the node did it.
+    assert "forged" in alice.refused("GET", made.url, 403, "cut")["detail"]
+    assert "forged" in alice.refused("GET", f"{made.url}?columns=id", 403, "cut")["detail"]
+    (leaf,) = [entry["leaf"] for entry in chan.get("/v1/audit?kind=cut")["entries"] if entry["leaf"].get("lease") == lease]
+    assert leaf["cause"] == "forged_acks" and "participant" not in leaf and "person" not in leaf
+    assert gateway.api(gateway.bob).request("GET", made.url).status_code == 200, "nobody else is concerned"
+    for who, lifted in ((gateway.chan, False), (gateway.lee, True)):
+        told = gateway.kouan(who, "lease", "restore", lease, "--json")
+        assert told.status == 0 and ("lifted" in told.json) == lifted, told
+    assert alice.request("GET", made.url).status_code == 200
+
+
 def test_flight_and_ed25519(gateway, tmp_path_factory):
     authority = Authority(tmp_path_factory.mktemp("ed") / "ca", "ed.example")
     join(gateway, authority, "ed")

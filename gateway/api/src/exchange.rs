@@ -162,6 +162,9 @@ pub struct LeaseView {
     /// What its consumer has signed for; where one lease is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipts: Option<Vec<ReceiptView>>,
+    /// Acknowledgements whose signature did not verify; three suspend the lease. Only of one lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forged_acks: Option<u32>,
 }
 
 /// What `POST /v1/leases/{id}/acks` and the Flight action `ack` take.

@@ -43,6 +43,13 @@ pub enum Code {
     Adjust,
 }
 
+impl Code {
+    /// Whether it is final: the others hold an amount, or release what is held.
+    pub const fn is_posted(self) -> bool {
+        !matches!(self, Self::Reserve | Self::Settle | Self::Void | Self::Expire)
+    }
+}
+
 /// One immutable movement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@
 //! | [`price`], [`charge`], [`hold`] | what a delivery costs, what is posted of it and to whom, what is held for it |
 //! | [`account`], [`book`], [`fx`], [`payment`] | double entry in a ledger for each currency, and what comes in |
 //! | [`tax`] | which tax a price holds |
-//! | [`month`] | billing periods and when they close |
+//! | [`month`], [`sums`] | billing periods, when they close, and what their closing commits to |
 //! | [`ack`] | what a consumer signs |
 //! | [`statement`] | lines of a month |
 //! | [`incentive`], [`claim`] | programmes (rewards, vouchers) over transactions, and what is claimed of them |
@@ -30,6 +30,7 @@ pub mod payment;
 pub mod persons;
 pub mod price;
 pub mod statement;
+pub mod sums;
 pub mod tax;
 
 pub use account::{Account, AccountError};

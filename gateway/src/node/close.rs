@@ -1,29 +1,61 @@
-//! Closing months: fifteen days after its end a month closes, with a leaf that commits to its postings (LEDGER.md, 2.2).
+//! Closing months: fifteen days after its end a month closes, with a leaf that commits to its postings and, by a Merkle-sum
+//! root for each ledger, to what stood on every account (LEDGER.md, 2.2 and "Completeness").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::Digest;
 use catalog::offer::Currency;
 use gateway_api::Problem;
+use gateway_ledger::sums::{Closing, Commitment};
 use gateway_ledger::{Month, Split};
-use gateway_store::{CommitError, PostingFilter, PostingRow, Transaction, Write};
+use gateway_store::{CommitError, DocKind, PostingFilter, PostingRow, Transaction, Write};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::gateway::Shared;
+use crate::gateway::{Shared, absent, put};
 use crate::leaf;
+use crate::rest::payments;
+
+/// What is kept of a closed month, for whoever asks for a proof.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// What stood on every account.
+    pub closing: Closing,
+    /// The published checkpoint of that moment.
+    pub checkpoint: Option<String>,
+}
 
 /// Closes the months whose time has come by `now`.
 pub async fn close(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
     let open = gateway.scan(|reader| reader.open_periods()).await?;
-    for period in open.into_iter().filter(|period| period.closes() <= now) {
+    let mut due: BTreeSet<Month> = open.into_iter().filter(|period| period.closes() <= now).collect();
+    for period in payments::months(&gateway.snapshot()).into_iter().filter(|period| period.closes() <= now) {
+        // A month in which nothing was delivered, and something paid.
+        if gateway.look(|reader| reader.closed_period(period))?.is_none() {
+            due.insert(period);
+        }
+    }
+    if due.is_empty() {
+        return Ok(());
+    }
+    // Made of the log, not of balances: what is committed to is what anybody with a copy of the log works out.
+    let (size, months) = gateway.scan(|reader| Ok((reader.log_size()?, reader.periods()?))).await?;
+    let checkpoint = tokio::fs::read_to_string(gateway.config.data.join("log/checkpoint")).await.ok();
+    for period in due {
         let filter = PostingFilter { period: Some(period), ..PostingFilter::default() };
         let postings = gateway.scan(move |reader| reader.postings(&filter)).await?;
         let mut transaction = Transaction::new(now);
-        let leaf = transaction.leaf(members(period, &postings));
+        let wrong = || crate::admission::unavailable(format!("the sums of {period} do not fit"));
+        let closing = months.closing(period).ok_or_else(wrong)?;
+        let sums = closing.commitments(period).ok_or_else(wrong)?;
+        let leaf = transaction.leaf(members(period, &postings, &sums));
         let postings = u64::try_from(postings.len()).unwrap_or(u64::MAX);
-        transaction.writes.push(Write::PeriodClose { period, postings, leaf });
+        transaction.writes.push(Write::PeriodClose { period, postings, size, leaf });
+        let kept = Kept { closing, checkpoint: checkpoint.clone() };
+        transaction.expect.push(absent(DocKind::Closing, period.to_string()));
+        transaction.writes.push(put(DocKind::Closing, period.to_string(), &kept));
         match gateway.records.commit(transaction).await {
             // A posting was on its way: the next sweep counts it.
             Ok(_) | Err(CommitError::Conflict(_)) => {}
@@ -33,8 +65,8 @@ pub async fn close(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The leaf: how many postings, their digest, and the sums of each ledger.
-fn members(period: Month, postings: &[PostingRow]) -> Map<String, Value> {
+/// The leaf: how many postings, their digest and sums; what stood on the accounts, by one root a ledger.
+fn members(period: Month, postings: &[PostingRow], ledgers: &[Commitment]) -> Map<String, Value> {
     let mut sums: BTreeMap<Currency, Split> = BTreeMap::new();
     for posting in postings {
         let sum = sums.entry(posting.currency).or_default();
@@ -51,6 +83,7 @@ fn members(period: Month, postings: &[PostingRow]) -> Map<String, Value> {
     members.insert("period".to_owned(), json!(period));
     members.insert("postings".to_owned(), json!({"count": postings.len(), "digest": digest(postings)}));
     members.insert("totals".to_owned(), json!(totals));
+    members.insert("sums".to_owned(), json!(ledgers));
     members
 }
 

@@ -1,7 +1,10 @@
 //! `POST /v1/leases/{id}/acks` and the Flight action `ack`: a consumer signs for the units it has (LEDGER.md, 2.2).
 //!
 //! An acknowledgement is taken once. The same one again gets the same answer for ever; another one under its number, one
-//! out of order, forged, or of what was never sent changes nothing and says why.
+//! out of order, forged, or of what was never sent changes nothing, is counted and says why. Three forged ones suspend the
+//! lease (`strikes`).
+
+mod strikes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +57,11 @@ pub async fn action(gateway: &Shared, caller: &Caller, body: &[u8]) -> Result<Ve
     serde_json::to_vec(&answer).map_err(crate::admission::unavailable)
 }
 
+/// How many forged acknowledgements came under `lease`.
+pub fn forged(caller: &Caller, lease: &Lease) -> u32 {
+    strikes::count(caller, lease)
+}
+
 /// A receipt as the parties see it.
 pub fn view(lease: &LeaseId, row: &ReceiptRow) -> ReceiptView {
     ReceiptView {
@@ -77,13 +85,20 @@ async fn take(gateway: &Shared, caller: &Caller, signed: &SignedAck) -> Result<R
     if lease.principal != caller.principal.keyed(&gateway.secrets) {
         return Err(missing());
     }
-    verify(caller, ack, &signed.signature)?;
+    if let Err(problem) = verify(caller, ack, &signed.signature) {
+        strikes::refused(if problem.code == Code::Forbidden { "forged" } else { "malformed" });
+        return Err(if problem.code == Code::Forbidden {
+            strikes::forged(gateway, caller, &lease, problem).await
+        } else {
+            problem
+        });
+    }
     crashpoint!("s9.verified");
     let digest = ack.digest();
     if let Some(answer) = earlier(gateway, &lease, ack.seq, digest)? {
         return Ok(answer);
     }
-    let units = units(gateway, caller, &lease, ack).await?;
+    let units = units(gateway, caller, &lease, ack).await.inspect_err(|_| strikes::refused("out_of_range"))?;
     // What the consumer has just read may still be on its way into the store.
     gateway.settler.settled().await;
     for _ in 0..ATTEMPTS_MAX {
@@ -92,6 +107,7 @@ async fn take(gateway: &Shared, caller: &Caller, signed: &SignedAck) -> Result<R
             Ok(_) => crashpoint!("s11.before_answer"),
             Err(CommitError::Conflict(Expect::NextAck { .. })) => {}
             Err(CommitError::Conflict(Expect::Delivered { file, .. })) => {
+                strikes::refused("out_of_range");
                 return Err(Problem::new(
                     Code::Conflict,
                     format!(
@@ -112,6 +128,7 @@ async fn take(gateway: &Shared, caller: &Caller, signed: &SignedAck) -> Result<R
         }
         let next = gateway.look(|reader| reader.receipts(&lease.id))?.last().map_or(1, |row| row.number + 1);
         if next != ack.seq {
+            strikes::refused("out_of_order");
             return Err(Problem::new(
                 Code::Conflict,
                 format!("`seq` is {}, the next acknowledgement of this lease is {next}", ack.seq),
@@ -146,6 +163,7 @@ fn earlier(gateway: &Shared, lease: &Lease, number: u64, digest: Digest) -> Resu
     if row.ack == digest {
         return Ok(Some(view(&lease.id, &row)));
     }
+    strikes::refused("replayed");
     Err(Problem::new(
         Code::KeyReused,
         format!("acknowledgement {number} of this lease is {}; this one is {digest}: take the next number", row.ack),

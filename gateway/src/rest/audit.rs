@@ -1,6 +1,5 @@
 //! The log over the API: search, one leaf, its proof, the verifier key; and the published files themselves.
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,14 +9,14 @@ use axum::response::{IntoResponse, Response};
 use catalog::Digest;
 use gateway_api::audit::{Entry, EntryList, Explained, LogKey};
 use gateway_api::{Code, Explain, Problem, Viewer};
-use gateway_audit::checkpoint::SignedCheckpoint;
 use gateway_audit::leaf::Leaf;
 use gateway_audit::proof::LogProof;
 use gateway_audit::search::{LeafFilter, parties};
-use gateway_audit::tiles::{TileLevel, TilePath, TileReader};
+use gateway_audit::tiles::{TileLevel, TilePath};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::prove::{prove, published};
 use super::{Caller, Refused, json_response};
 use crate::access::{self, Read};
 use crate::authz::{Action, Scope};
@@ -173,9 +172,13 @@ pub async fn proof(
 ) -> Result<Response, Refused> {
     let (index, bytes, _) = leaf(&gateway, &caller, &index)?;
     let folder = gateway.config.data.join("log");
-    let made = tokio::task::spawn_blocking(move || prove(&folder, index, &bytes))
-        .await
-        .map_err(crate::admission::unavailable)??;
+    let made = tokio::task::spawn_blocking(move || {
+        let leaves = vec![(index, bytes)];
+        let proofs = prove(&folder, &published(&folder)?, &leaves)?;
+        let with_leaf = |(proof, (_, leaf))| LogProof { extra: Some(leaf), ..proof }.to_text();
+        proofs.into_iter().zip(leaves).map(with_leaf).next().ok_or_else(|| crate::admission::unavailable("no proof"))
+    });
+    let made = made.await.map_err(crate::admission::unavailable)??;
     access::record(&gateway, &caller.principal, &Read::Proof, Some((index, index))).await?;
     let name = format!("attachment; filename=\"{index}.tlog-proof\"");
     let name = HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment"));
@@ -187,32 +190,6 @@ pub async fn proof(
         made,
     )
         .into_response())
-}
-
-fn prove(folder: &FilePath, index: u64, leaf: &[u8]) -> Result<String, Problem> {
-    let fault = |what: &dyn std::fmt::Display| crate::admission::unavailable(what.to_string());
-    let note = std::fs::read(folder.join("checkpoint")).map_err(|error| fault(&error))?;
-    let checkpoint = SignedCheckpoint::parse(&note).map_err(|error| fault(&error))?;
-    let size = checkpoint.checkpoint().size;
-    if index >= size {
-        return Err(Problem::new(
-            Code::Unavailable,
-            "the leaf is recorded but not yet published: try again in a second",
-        )
-        .with("retry_after", 1));
-    }
-    let mut reader = TileReader::new(size, |path: &TilePath| match std::fs::read(folder.join(path.to_string())) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    });
-    let hashes = reader.inclusion(index).map_err(|error| fault(&error))?;
-    let proof = LogProof { extra: Some(leaf.to_vec()), index, hashes, checkpoint };
-    let hash = gateway_audit::tree::leaf_hash(leaf);
-    let inside = proof.checkpoint.checkpoint();
-    gateway_audit::tree::verify_inclusion(&hash, index, size, &proof.hashes, &inside.root)
-        .map_err(|error| fault(&error))?;
-    Ok(proof.to_text())
 }
 
 /// `GET /v1/log-key`: everybody may verify.

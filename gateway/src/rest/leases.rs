@@ -43,6 +43,7 @@ pub fn view(lease: &Lease) -> LeaseView {
         reason: lease.reason.clone(),
         egress_bytes: None,
         receipts: None,
+        forged_acks: None,
     }
 }
 
@@ -132,6 +133,7 @@ pub async fn show(State(gateway): State<Shared>, caller: Caller, Path(id): Path<
     let receipts = gateway.look(|reader| reader.receipts(&row.lease.id))?;
     let shown = LeaseView {
         egress_bytes: Some(row.granted_bytes.saturating_sub(row.unsent_bytes)),
+        forged_acks: Some(acks::forged(&caller, &row.lease)),
         receipts: Some(receipts.iter().map(|receipt| acks::view(&row.lease.id, receipt)).collect()),
         ..view(&row.lease)
     };
@@ -154,14 +156,7 @@ pub async fn cut(
             return Err(Problem::new(Code::Conflict, format!("the lease is {} already", lease.state)));
         }
         let mut change = Change::recorded(caller, &gateway.secrets, "cut", members(&lease))?;
-        // With it every other selection of the same access: an officer stops a puller, not one of its requests.
-        change.cut(&gateway, &same_access(&lease), why)?;
-        let (key, standing) =
-            (standing::key_of(&lease), StandingCut { lease: lease.id.clone(), reason: why.to_owned(), open: true });
-        match standing::find(&caller.snapshot, &key) {
-            Some((revision, _)) => change.replace(DocKind::Setting, key, revision, &standing),
-            None => change.create(DocKind::Setting, key, &standing),
-        }
+        stop(&mut change, &gateway, caller, &lease, why)?;
         Ok(change.answer(StatusCode::OK, &json!({"id": lease.id, "state": LeaseState::Cut, "reason": why})))
     })
     .await?;
@@ -170,7 +165,26 @@ pub async fn cut(
     Ok(json_response(status, &body))
 }
 
-fn same_access(lease: &Lease) -> Affected {
+/// Adds to `change` that the access of `lease` ends and stays ended until two officers lift it. With the lease every other
+/// selection of the same access: a puller is stopped, not one of its requests.
+pub(super) fn stop(
+    change: &mut Change,
+    gateway: &Shared,
+    caller: &Caller,
+    lease: &Lease,
+    why: &str,
+) -> Result<(), Problem> {
+    change.cut(gateway, &same_access(lease), why)?;
+    let (key, standing) =
+        (standing::key_of(lease), StandingCut { lease: lease.id.clone(), reason: why.to_owned(), open: true });
+    match standing::find(&caller.snapshot, &key) {
+        Some((revision, _)) => change.replace(DocKind::Setting, key, revision, &standing),
+        None => change.create(DocKind::Setting, key, &standing),
+    }
+    Ok(())
+}
+
+pub(super) fn same_access(lease: &Lease) -> Affected {
     Affected::Access {
         principal: lease.principal.clone(),
         agreement: lease.agreement.clone(),
@@ -179,7 +193,7 @@ fn same_access(lease: &Lease) -> Affected {
     }
 }
 
-fn members(lease: &Lease) -> [(&'static str, serde_json::Value); 6] {
+pub(super) fn members(lease: &Lease) -> [(&'static str, serde_json::Value); 6] {
     [
         ("lease", json!(lease.id)),
         ("dataset", json!(lease.dataset)),

@@ -210,6 +210,12 @@ pub async fn resume(
     .await
 }
 
+/// The version of which an authority's officer confirms something: any that is inspected and not withdrawn.
+pub(super) fn confirmable(caller: &Caller, path: &Target) -> Result<(u64, Version), Problem> {
+    use VersionState as S;
+    target(caller, Action::Approve, path, &[S::Inspected, S::Submitted, S::Approved, S::Published, S::Suspended])
+}
+
 /// `POST …/confirm-exemption`: an exemption that a manifest claims counts only from here on.
 pub async fn confirm_exemption(
     State(gateway): State<Shared>,
@@ -218,9 +224,7 @@ pub async fn confirm_exemption(
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
-        use VersionState as S;
-        let from = [S::Inspected, S::Submitted, S::Approved, S::Published, S::Suspended];
-        let (revision, mut version) = target(caller, Action::Approve, &path, &from)?;
+        let (revision, mut version) = confirmable(caller, &path)?;
         let Some(exemption) = &version.manifest.compliance.exemption else {
             return Err(Problem::new(Code::Conflict, "the manifest claims no exemption: there is nothing to confirm"));
         };

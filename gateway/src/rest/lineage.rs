@@ -8,16 +8,15 @@ use axum::response::Response;
 use catalog::lineage::{Input, Limits, Terms, inherit, weaker};
 use catalog::manifest::{DerivedFrom, ReceivedDirection};
 use catalog::place::Side;
-use catalog::{Agreement, ColumnClass, FileEntry, Manifest, MechanismKind, ParticipantId, Version, VersionState};
+use catalog::{Agreement, ColumnClass, FileEntry, Manifest, MechanismKind, ParticipantId, Version};
 use gateway_api::{Code, Problem};
 use gateway_audit::Leaf;
 use gateway_store::{Lease, LeaseFilter};
 use serde_json::json;
 
 use super::change::{Repeatable, execute};
-use super::lifecycle::{Nothing, Target, moved, target};
+use super::lifecycle::{Nothing, Target, confirmable, moved};
 use super::{Caller, Posted, Refused};
-use crate::authz::Action;
 use crate::gateway::Shared;
 
 /// Leases of one input that are looked at.
@@ -222,9 +221,7 @@ pub async fn confirm(
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
-        use VersionState as S;
-        let from = [S::Inspected, S::Submitted, S::Approved, S::Published, S::Suspended];
-        let (revision, mut version) = target(caller, Action::Approve, &path, &from)?;
+        let (revision, mut version) = confirmable(caller, &path)?;
         let own = &caller.principal.participant;
         if [&version.registrant, &version.provider].contains(&own) {
             return Err(Problem::new(

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::change::{Change, Repeatable, execute, execute_value, reason};
 use super::lifecycle::Nothing;
+use super::found::found;
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::{Action, Scope, authorise};
 use crate::gateway::Shared;
@@ -121,15 +122,7 @@ pub async fn add(
 }
 
 fn find(caller: &Caller, scope: &Scope, id: &str) -> Result<(u64, Mechanism), Problem> {
-    let missing = || {
-        Problem::new(
-            Code::NotFound,
-            format!("there is no mechanism `{}` for you", id.chars().take(64).collect::<String>()),
-        )
-    };
-    let id = MechanismId::parse(id).map_err(|_| missing())?;
-    let doc = caller.snapshot.mechanisms.get(&id).ok_or_else(missing)?;
-    if scope.covers_any(parties(doc)) { Ok((doc.revision, doc.body.clone())) } else { Err(missing()) }
+    found(&caller.snapshot.mechanisms, "mechanism", id, |mechanism| scope.covers_any(parties(mechanism)))
 }
 
 fn parties(mechanism: &Mechanism) -> [&ParticipantId; 2] {

@@ -1,6 +1,8 @@
 //! `/v1/payments`: what came in outside of the gateway. The broker of an agreement says it and names the paper that shows
 //! it; two officers of an authority take a wrong one back. Nothing is settled that is not owed.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -55,6 +57,13 @@ pub fn all<'a>(snapshot: &'a Snapshot, scope: &'a Scope) -> impl Iterator<Item =
         let agreement = &snapshot.agreements.get(&recorded.payment.agreement)?.body;
         covers(scope, agreement).then_some((recorded, agreement))
     })
+}
+
+/// The months in whose books payments and reversals stand.
+pub fn months(snapshot: &Snapshot) -> BTreeSet<Month> {
+    let everybodys = Scope::Everything;
+    let times = all(snapshot, &everybodys).flat_map(|(recorded, _)| [Some(recorded.at), recorded.reversed]);
+    times.flatten().map(Month::of).collect()
 }
 
 fn covers(scope: &Scope, agreement: &Agreement) -> bool {

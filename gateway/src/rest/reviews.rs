@@ -21,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::found::found;
 use super::{Caller, Posted, Refused, json_response};
 use crate::admission::unavailable;
 use crate::authz::{Action, Scope, authorise};
@@ -41,15 +42,7 @@ fn parties(review: &Review) -> [&ParticipantId; 3] {
 }
 
 fn find(caller: &Caller, scope: &Scope, id: &str) -> Result<(u64, Review), Problem> {
-    let missing = || {
-        Problem::new(
-            Code::NotFound,
-            format!("there is no review `{}` for you", id.chars().take(64).collect::<String>()),
-        )
-    };
-    let id = ReviewId::parse(id).map_err(|_| missing())?;
-    let doc = caller.snapshot.reviews.get(&id).ok_or_else(missing)?;
-    if scope.covers_any(parties(doc)) { Ok((doc.revision, doc.body.clone())) } else { Err(missing()) }
+    found(&caller.snapshot.reviews, "review", id, |review| scope.covers_any(parties(review)))
 }
 
 /// What every leaf about a review says. No reason, no note, no reference: those are committed.

@@ -160,6 +160,12 @@ pub struct StatementArgs {
     /// Write it to this file
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Instead of the lines: what stood on the accounts of a closed month, proven against the log
+    #[arg(long, conflicts_with_all = ["format", "font"])]
+    pub proof: bool,
+    /// The log's verifier key, a file or the key itself; without it a proof only agrees with itself
+    #[arg(long, value_name = "KEY", requires = "proof")]
+    pub log_key: Option<String>,
     /// Font of a PDF, with Chinese characters; one that is installed if absent
     #[arg(long, value_name = "FILE")]
     pub font: Option<PathBuf>,

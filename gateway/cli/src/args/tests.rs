@@ -55,6 +55,7 @@ fn every_command_of_the_contract_is_read() {
         "kouan fx add --from HKD --to CNY --rate 9123/10000 --source HKMA --as-of 2026-11-27",
         "kouan fx list",
         "kouan books",
+        "kouan statement --participant hku --period 2026-11 --proof --log-key log.vkey",
         "kouan incentive list",
         "kouan incentive evaluate --programme qianhai-broker-reward-2024 --year 2026 --input -",
         "kouan incentive claim --programme p --year 2026 --out claim.zip",

@@ -1,5 +1,6 @@
 //! `kouan statement`: a month's lines as a table, JSON, CSV that no spreadsheet takes for formulas, or PDF.
 
+mod closed;
 mod pdf;
 
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ pub async fn run(session: &mut Session<'_>, args: &StatementArgs) -> Result<(), 
     let home = session.io.env.var("HOME").map(PathBuf::from);
     let font = if on_paper { Some(crate::pdf::find(args.font.as_deref(), home.as_deref())?) } else { None };
     let client = rest::client(session, &args.connect)?;
+    if args.proof {
+        return closed::run(session, &client, args).await;
+    }
     let query = [("participant", Some(args.participant.as_str())), ("period", Some(args.period.as_str()))];
     let value = client.json(&Call::get(with_query("/v1/statements", query))).await?;
     if font.is_none() && (session.json || args.format == Some(StatementFormat::Json)) {

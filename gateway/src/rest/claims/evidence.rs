@@ -1,16 +1,11 @@
 //! `GET /v1/claims/{id}/evidence`: everything a bundle is made of, with every proof under one checkpoint.
 
-use std::path::Path as FilePath;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use gateway_api::claim::ClaimState;
 use gateway_api::{Code, Problem};
-use gateway_audit::checkpoint::SignedCheckpoint;
 use gateway_audit::leaf::Leaf;
-use gateway_audit::proof::LogProof;
-use gateway_audit::tiles::{TilePath, TileReader};
 use gateway_ledger::claim::{Contents, Evidence, ProvenLeaf};
 use gateway_store::{DocKind, ReadError, Reader};
 use jiff::Timestamp;
@@ -19,6 +14,7 @@ use super::{Filed, find};
 use crate::authz::Action;
 use crate::gateway::Shared;
 use crate::rest::path::Path;
+use crate::rest::prove::{Leaves, prove, published};
 use crate::rest::{Caller, Refused, json_response};
 
 /// Leaves looked at behind the moment of a change: those of the same millisecond, and of the writer's clock running ahead.
@@ -37,8 +33,16 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
     let (contents, leaves) = gateway.scan(move |reader| gathered(reader, &filed, released)).await?;
     let contents: Contents = serde_json::from_slice(&contents).map_err(crate::admission::unavailable)?;
     let folder = gateway.config.data.join("log");
-    let proven = tokio::task::spawn_blocking(move || prove(&folder, leaves)).await;
-    let (checkpoint, leaves) = proven.map_err(crate::admission::unavailable)??;
+    let proven = tokio::task::spawn_blocking(move || {
+        let checkpoint = published(&folder)?;
+        let proofs = prove(&folder, &checkpoint, &leaves)?;
+        let proven = leaves.into_iter().zip(proofs).map(|((index, leaf), proof)| {
+            let leaf = String::from_utf8(leaf).map_err(crate::admission::unavailable)?;
+            Ok(ProvenLeaf { index, leaf, proof: proof.to_text() })
+        });
+        Ok::<_, Problem>((checkpoint.to_text(), proven.collect::<Result<Vec<_>, Problem>>()?))
+    });
+    let (checkpoint, leaves) = proven.await.map_err(crate::admission::unavailable)??;
     let evidence = Evidence {
         claim,
         contents,
@@ -49,8 +53,6 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
     };
     Ok(json_response(StatusCode::OK, &evidence))
 }
-
-type Leaves = Vec<(u64, Vec<u8>)>;
 
 /// The frozen files, and the leaves by index: those frozen with the claim, and its own two.
 fn gathered(reader: &Reader<'_>, filed: &Filed, released: Timestamp) -> Result<(Vec<u8>, Leaves), ReadError> {
@@ -87,30 +89,4 @@ fn own_leaf(reader: &Reader<'_>, id: &str, at: Timestamp, state: &str) -> Result
         }
     }
     Ok(None)
-}
-
-/// Proves `leaves` under the published checkpoint.
-fn prove(folder: &FilePath, leaves: Leaves) -> Result<(String, Vec<ProvenLeaf>), Problem> {
-    let fault = |what: &dyn std::fmt::Display| crate::admission::unavailable(what.to_string());
-    let note = std::fs::read(folder.join("checkpoint")).map_err(|error| fault(&error))?;
-    let checkpoint = SignedCheckpoint::parse(&note).map_err(|error| fault(&error))?;
-    let size = checkpoint.checkpoint().size;
-    if leaves.iter().any(|(index, _)| *index >= size) {
-        let detail = "the claim is recorded but not yet published: try again in a second";
-        return Err(Problem::new(Code::Unavailable, detail).with("retry_after", 1));
-    }
-    let mut reader = TileReader::new(size, |path: &TilePath| match std::fs::read(folder.join(path.to_string())) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    });
-    let mut proven = Vec::with_capacity(leaves.len());
-    for (index, bytes) in leaves {
-        let hashes = reader.inclusion(index).map_err(|error| fault(&error))?;
-        let proof = LogProof { extra: None, index, hashes, checkpoint: checkpoint.clone() };
-        proof.verify(&bytes, None).map_err(|error| fault(&error))?;
-        let leaf = String::from_utf8(bytes).map_err(|error| fault(&error))?;
-        proven.push(ProvenLeaf { index, leaf, proof: proof.to_text() });
-    }
-    Ok((checkpoint.to_text(), proven))
 }

@@ -2,6 +2,7 @@
 
 use catalog::offer::Currency;
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, Minor, VersionName};
+use gateway_ledger::sums::Periods;
 use gateway_ledger::{Account, Balance, Book, Month, Split};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
@@ -121,6 +122,21 @@ impl Reader<'_> {
             }
             for leaf in leaves {
                 book.enter_leaf(next, &leaf).map_err(|error| ReadError::Damaged { what: error.to_string() })?;
+                next += 1;
+            }
+        }
+    }
+
+    /// Months made again from the log: what was posted in each, and which are closed.
+    pub fn periods(&self) -> Result<Periods, ReadError> {
+        let (mut periods, mut next) = (Periods::default(), 0);
+        loop {
+            let leaves = self.leaves(next, LEAVES_AT_ONCE)?;
+            if leaves.is_empty() {
+                return Ok(periods);
+            }
+            for leaf in leaves {
+                periods.enter_leaf(next, &leaf).map_err(|error| ReadError::Damaged { what: error.to_string() })?;
                 next += 1;
             }
         }

@@ -26,6 +26,8 @@ pub enum DocKind {
     FxRate,
     /// A payment.
     Payment,
+    /// What stood on every account when a month closed.
+    Closing,
     /// The rule sets of one participant.
     RuleSet,
     /// Anything small that belongs to the node.
@@ -34,7 +36,7 @@ pub enum DocKind {
 
 impl DocKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Participant,
         Self::Dataset,
         Self::Version,
@@ -46,6 +48,7 @@ impl DocKind {
         Self::ClaimContents,
         Self::FxRate,
         Self::Payment,
+        Self::Closing,
         Self::RuleSet,
         Self::Setting,
     ];
@@ -64,6 +67,7 @@ impl DocKind {
             Self::ClaimContents => "claim_contents",
             Self::FxRate => "fx_rate",
             Self::Payment => "payment",
+            Self::Closing => "closing",
             Self::RuleSet => "ruleset",
             Self::Setting => "setting",
         }

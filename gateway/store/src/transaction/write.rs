@@ -120,6 +120,8 @@ pub enum Write {
         period: Month,
         /// How many postings the leaf commits to.
         postings: u64,
+        /// Of how many entries of the log it is made: a batch of the month behind them is a conflict.
+        size: u64,
         /// The `period_close` leaf.
         leaf: LeafRef,
     },

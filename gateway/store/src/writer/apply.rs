@@ -129,8 +129,8 @@ fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<()
             entitled.keep(connection)?;
         }
         Write::Enter { about, transfers } => books::enter(scope, about, transfers)?,
-        Write::PeriodClose { period, postings, leaf } => {
-            entitlement::close(scope, *period, *postings, scope.index(*leaf)?)?;
+        Write::PeriodClose { period, postings, size, leaf } => {
+            entitlement::close(scope, *period, (*postings, *size), scope.index(*leaf)?)?;
         }
         Write::Persons { exporter, year, keys } => counting::put_persons(connection, exporter, *year, keys)?,
         Write::Keyset { exporter, year, scope, keys } => {

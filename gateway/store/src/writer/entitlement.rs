@@ -2,12 +2,13 @@
 
 use catalog::offer::{Currency, Period};
 use catalog::{Agreement, LeaseId, Minor, PriceModel};
-use gateway_ledger::book::Code;
+use gateway_ledger::book::{Code, is_batch};
 use gateway_ledger::charge::{charge, credit};
 use gateway_ledger::price::{Usage, due};
 use gateway_ledger::{Hold, Month, Parties, Posted, Split};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Refusal;
@@ -335,8 +336,32 @@ pub(super) fn at(scope: &Scope<'_>) -> Timestamp {
     Timestamp::from_millisecond(scope.at_ms).unwrap_or(Timestamp::MAX)
 }
 
+#[derive(Deserialize)]
+struct PostedTo {
+    period: Option<Month>,
+}
+
+/// Whether a batch at or behind entry `size` belongs to `period` or one before it: the closing was made without it.
+fn posts_behind(scope: &Scope<'_>, size: u64, period: Month) -> Result<bool, Refusal> {
+    let mut query = scope.connection.prepare_cached("SELECT body FROM entry WHERE idx >= ?1 AND idx < ?2")?;
+    let mut rows = query.query([stored(size), stored(scope.first_leaf)])?;
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
+        let posted = || serde_json::from_slice::<PostedTo>(body).ok().and_then(|leaf| leaf.period);
+        if is_batch(body) && posted().is_some_and(|month| month <= period) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Closes a month.
-pub(super) fn close(scope: &Scope<'_>, period: Month, postings: u64, leaf: i64) -> Result<(), Refusal> {
+pub(super) fn close(
+    scope: &Scope<'_>,
+    period: Month,
+    (postings, size): (u64, u64),
+    leaf: i64,
+) -> Result<(), Refusal> {
     if at(scope) < period.closes() {
         return Err(invalid(format!("{period} closes at {}, not before", period.closes())));
     }
@@ -347,7 +372,7 @@ pub(super) fn close(scope: &Scope<'_>, period: Month, postings: u64, leaf: i64) 
              FROM posting WHERE period = ?1",
         )?
         .query_row(params![period.to_string(), stored(postings)], |row| row.get(0))?;
-    if !open {
+    if !open || posts_behind(scope, size, period)? {
         return Err(CommitError::Conflict(Expect::Postings { period, postings }).into());
     }
     connection

@@ -113,6 +113,8 @@ fn run(seed: u64, evidence: EvidenceKind) {
         agree(&fixture, &model, evidence);
     }
     fixture.audit();
+    // Whatever was closed when: the log gives every closing again.
+    fixture.records.read(|reader| reader.periods()).unwrap();
 }
 
 /// Closes what can be closed, and holds its postings against what they were.
@@ -122,9 +124,11 @@ fn close(fixture: &Fixture) {
             continue;
         }
         let postings = fixture.postings().iter().filter(|row| row.period == period).count() as u64;
+        let (size, months) = fixture.records.read(|reader| Ok((reader.log_size()?, reader.periods()?))).unwrap();
+        let sums = months.closing(period).unwrap().commitments(period).unwrap();
         let mut transaction = Transaction::new(fixture.at);
-        let leaf = transaction.leaf(members(&json!({"kind": "period_close", "period": period})));
-        transaction.writes.push(Write::PeriodClose { period, postings, leaf });
+        let leaf = transaction.leaf(members(&json!({"kind": "period_close", "period": period, "sums": sums})));
+        transaction.writes.push(Write::PeriodClose { period, postings, size, leaf });
         fixture.records.commit_blocking(transaction).unwrap();
     }
 }

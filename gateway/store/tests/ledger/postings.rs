@@ -111,9 +111,10 @@ fn what_comes_after_a_month_has_closed_is_posted_to_the_open_one() {
     let lease = fixture.lease("l-1", 4000, false, 400);
     fixture.deliver(&lease, "2026-11", &[0..100], 1);
     let close = |fixture: &Fixture, postings| {
+        let size = fixture.records.read(|reader| reader.log_size()).unwrap();
         let mut transaction = Transaction::new(fixture.at);
         let leaf = transaction.leaf(members(&json!({"kind": "period_close", "period": "2026-11"})));
-        transaction.writes.push(Write::PeriodClose { period: month("2026-11"), postings, leaf });
+        transaction.writes.push(Write::PeriodClose { period: month("2026-11"), postings, size, leaf });
         fixture.records.commit_blocking(transaction)
     };
     // Not before its time; within the fifteen days a late report still belongs to it.
@@ -243,5 +244,38 @@ fn what_does_not_fit_together_is_refused() {
     let row = fixture.records.read(|reader| reader.lease(&one.id)).unwrap().unwrap();
     assert_eq!((row.granted_bytes, row.unsent_bytes, row.lease.sent_bytes), (100, 30, 60));
     assert_eq!(fixture.records.read(|reader| reader.in_doubt()).unwrap()[0].granted_bytes, 70);
+    fixture.audit();
+}
+
+#[test]
+fn a_month_is_not_closed_without_what_was_paid_in_it() {
+    let mut fixture = Fixture::new(plain(PriceModel::PerGib, 1000));
+    let lease = fixture.lease("l-1", 4000, false, 400);
+    fixture.deliver(&lease, "2026-11", &[0..100], 1);
+    let size = fixture.records.read(|reader| reader.log_size()).unwrap();
+    let transfer = Transfer::new(
+        Code::Pay,
+        "consumer:hku:paid".parse().unwrap(),
+        "consumer:hku:receivable".parse().unwrap(),
+        Minor(300),
+    );
+    let about = members(&json!({"payment": "pay-1"}));
+    fixture.commit(Write::Enter { about, transfers: vec![(Currency::Cny, transfer)] }).unwrap();
+    assert_eq!(fixture.owed().0, 700);
+    fixture.at = "2026-12-15T16:00:00Z".parse().unwrap();
+    let close = |fixture: &Fixture, size| {
+        let mut transaction = Transaction::new(fixture.at);
+        let leaf = transaction.leaf(members(&json!({"kind": "period_close", "period": "2026-11"})));
+        transaction.writes.push(Write::PeriodClose { period: month("2026-11"), postings: 1, size, leaf });
+        fixture.records.commit_blocking(transaction)
+    };
+    // Worked out before the payment came in.
+    assert!(matches!(close(&fixture, size), Err(CommitError::Conflict(Expect::Postings { .. }))));
+    let months = fixture.records.read(|reader| reader.periods()).unwrap();
+    let trees = months.closing(month("2026-11")).unwrap().trees(month("2026-11")).unwrap();
+    let owed = trees[0].proof(&"consumer:hku:receivable".parse().unwrap()).unwrap().sums.closing;
+    assert_eq!((owed.debits, owed.credits), (1000, 300));
+    let size = fixture.records.read(|reader| reader.log_size()).unwrap();
+    close(&fixture, size).unwrap();
     fixture.audit();
 }

@@ -2,6 +2,7 @@
 
 use gateway_audit::verify::{VerifyOptions, for_each_entry, verify_log};
 use gateway_ledger::Book;
+use gateway_ledger::sums::Periods;
 use serde_json::{Value, json};
 
 use super::super::log_files::LogFolder;
@@ -35,16 +36,17 @@ pub(super) fn run(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, 
     if let Some(finding) = &report.finding {
         return Err(CommandError::Integrity(format!("the log does not hold: {finding}")));
     }
-    let (mut book, mut batches, mut wrong) = (Book::new(), 0_u64, None);
+    let (mut book, mut periods, mut batches, mut wrong) = (Book::new(), Periods::default(), 0_u64, None::<String>);
     let size = for_each_entry(&folder, |index, entry| {
         batches += u64::from(gateway_ledger::book::is_batch(entry));
         if wrong.is_none() {
-            wrong = book.enter_leaf(index, entry).err();
+            let (book, periods) = (book.enter_leaf(index, entry), periods.enter_leaf(index, entry));
+            wrong = book.map_err(|error| error.to_string()).and(periods.map_err(|error| error.to_string())).err();
         }
     })
     .map_err(unreadable)?;
     if let Some(error) = wrong {
-        return Err(CommandError::Integrity(error.to_string()));
+        return Err(CommandError::Integrity(error));
     }
     if !book.balances() {
         return Err(CommandError::Integrity("debits and credits differ".to_owned()));
@@ -52,7 +54,8 @@ pub(super) fn run(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, 
     let balances: Value = serde_json::from_slice(&book.canonical()).unwrap_or_default();
     let verdict = report.verdict();
     let value = json!({
-        "size": size, "batches": batches, "digest": book.digest(), "balances": balances, "log": verdict,
+        "size": size, "batches": batches, "digest": book.digest(), "balances": balances,
+        "closed_months": periods.checked(), "log": verdict,
     });
     session.answer(&value, || told(&value, size, batches))?;
     Ok(Exit::Success)
@@ -62,6 +65,7 @@ fn told(value: &Value, size: u64, batches: u64) -> Lines {
     let mut lines = fields([
         ("entries", count(size)),
         ("batches of transfers", count(batches)),
+        ("closed months whose sums hold", plain(value.get("closed_months").unwrap_or(&Value::Null))),
         ("digest", plain(value.get("digest").unwrap_or(&Value::Null))),
     ]);
     lines.extend(accounts(value.get("balances").unwrap_or(&Value::Null)));

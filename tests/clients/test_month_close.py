@@ -1,0 +1,83 @@
+"""A month closes fifteen days after its end: its leaf commits to what stood on every account, and each account is proven to have
+its place under it."""
+
+import copy
+import datetime
+import json
+
+import pytest
+
+from harness import corpus
+from harness.clock import Clock
+from harness.wait import until
+
+SHANGHAI = datetime.timezone(datetime.timedelta(hours=8))
+TODAY = datetime.datetime.now(SHANGHAI)
+MONTH = f"{TODAY:%Y-%m}"
+
+
+@pytest.fixture(scope="module")
+def gateway(own_gateway, tmp_path_factory):
+    """A node that has sold something, been paid a part of it, and now stands in the 16th of the next month."""
+    gateway = own_gateway
+    price = '{ model = "per_pull", amount = "90000", currency = "CNY" }\nfee = { rate_ppm = 100000 }'
+    made = corpus.publish(gateway, "closing", {"m.parquet": corpus.parquet(corpus.mixed(50, 1))}, price=price)
+    assert gateway.api(gateway.alice).request("GET", made.url).status_code == 200
+    billed = lambda: [line for line in lines(gateway) if line["dataset"] == made.dataset]
+    (line,) = until("it is billed", 10, billed)
+    paper = {"kind": "fapiao", "reference": "F-1", "digest": "sha256:" + "1" * 64}
+    paid = {"agreement": line["agreement"], "amount": "40000", "currency": "CNY", "on": f"{TODAY:%Y-%m-%d}", "shown": paper}
+    gateway.api(gateway.broker).post("/v1/payments", paid)
+    assert gateway.api(gateway.alice).refused("GET", f"/v1/periods/{MONTH}", 404, "not_found")
+    clock = Clock(tmp_path_factory.mktemp("clock"))
+    gateway.stop()
+    after = (TODAY.replace(day=1) + datetime.timedelta(days=32)).replace(day=16, hour=0, minute=1)
+    clock.set(after)
+    gateway.extra = clock.environment
+    gateway.serve()
+    until("the month is closed", 30, lambda: gateway.api(gateway.chan).request("GET", f"/v1/periods/{MONTH}").status_code == 200)
+    return gateway
+
+
+def lines(gateway):
+    statement = gateway.api(gateway.alice).get("/v1/statements?participant=hku")
+    return [line for part in statement["statements"] for line in part["lines"]]
+
+
+def closed(gateway, identity):
+    return gateway.api(identity).get(f"/v1/periods/{MONTH}")
+
+
+def test_a_party_sees_its_own_accounts_and_an_authority_all(gateway):
+    own = {account["account"]: account for account in closed(gateway, gateway.alice)["accounts"]}
+    assert set(own) == {"consumer:hku:receivable", "consumer:hku:paid"}
+    assert own["consumer:hku:paid"]["closing"] == {"debits": "40000", "credits": "0"}
+    assert own["consumer:hku:receivable"]["opening"] == {"debits": "0", "credits": "0"}
+    everything = closed(gateway, gateway.chan)
+    leaf = json.loads(everything["closed"]["leaf"])
+    (cny,) = leaf["sums"]
+    assert cny["accounts"] == len(everything["accounts"]) > len(own)
+    for side in ("debits", "credits"):
+        assert int(cny["closing"][side]) == sum(int(account["closing"][side]) for account in everything["accounts"])
+    assert cny["closing"]["debits"] == cny["closing"]["credits"]
+    gateway.api(gateway.operator).refused("GET", f"/v1/periods/{MONTH}", 403, "forbidden")
+    gateway.api(gateway.chan).refused("GET", "/v1/periods/2026-13", 400, "bad_input")
+
+
+def test_the_command_line_checks_every_place_and_the_log_gives_the_same(gateway):
+    prove = lambda *more: gateway.kouan(gateway.alice, "statement", "--participant", "hku", "--period", MONTH, "--proof", *more)
+    told = prove("--log-key", gateway.pki / "log.vkey")
+    assert told.status == 0 and "consumer:hku:paid" in told.out and "verified" in told.out, told
+    assert prove("--json").json["verdict"] == "self-consistent only"
+    assert prove("--log-key", "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx").status == 6
+    made = gateway.kouan(gateway.chan, "audit", "rebuild", gateway.log_folder(), "--json")
+    assert made.status == 0 and made.json["closed_months"] == 1, made
+
+
+def test_what_comes_now_belongs_to_the_open_month(gateway):
+    (line,) = [line for line in gateway.api(gateway.alice).get(f"/v1/statements?participant=hku&period={MONTH}")["statements"][0]["lines"] if line["dataset"] == "closing"]
+    before = copy.deepcopy(closed(gateway, gateway.chan)["accounts"])
+    paper = {"kind": "bank", "reference": "B-1", "digest": "sha256:" + "2" * 64}
+    paid = {"agreement": line["agreement"], "amount": "50000", "currency": "CNY", "on": f"{TODAY:%Y-%m-%d}", "shown": paper}
+    assert gateway.api(gateway.broker).post("/v1/payments", paid)["period"] > MONTH
+    assert closed(gateway, gateway.chan)["accounts"] == before

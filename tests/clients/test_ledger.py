@@ -139,7 +139,8 @@ def test_what_is_not_right_changes_nothing_and_says_why(gateway):
 
 
 def test_three_forged_acknowledgements_suspend_the_lease_until_two_officers_lift_it(gateway):
-    made = publish(gateway, "ledger-forged", accept=("alice", "bob"))
+    made = publish(gateway, "ledger-forged")
+    corpus.agree(gateway, gateway.bob, made.dataset)
     alice, chan = gateway.api(gateway.alice), gateway.api(gateway.chan)
     lease = alice.request("GET", made.url).headers["kouan-lease"]
     manifest, path = version(gateway, made)["manifest"], f"/v1/leases/{lease}/acks"

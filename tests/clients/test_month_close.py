@@ -27,7 +27,7 @@ def gateway(own_gateway, tmp_path_factory):
     (line,) = until("it is billed", 10, billed)
     paper = {"kind": "fapiao", "reference": "F-1", "digest": "sha256:" + "1" * 64}
     paid = {"agreement": line["agreement"], "amount": "40000", "currency": "CNY", "on": f"{TODAY:%Y-%m-%d}", "shown": paper}
-    gateway.api(gateway.broker).post("/v1/payments", paid)
+    gateway.api(gateway.broker).post("/v1/payments", paid, 201)
     assert gateway.api(gateway.alice).refused("GET", f"/v1/periods/{MONTH}", 404, "not_found")
     clock = Clock(tmp_path_factory.mktemp("clock"))
     gateway.stop()
@@ -79,5 +79,5 @@ def test_what_comes_now_belongs_to_the_open_month(gateway):
     before = copy.deepcopy(closed(gateway, gateway.chan)["accounts"])
     paper = {"kind": "bank", "reference": "B-1", "digest": "sha256:" + "2" * 64}
     paid = {"agreement": line["agreement"], "amount": "50000", "currency": "CNY", "on": f"{TODAY:%Y-%m-%d}", "shown": paper}
-    assert gateway.api(gateway.broker).post("/v1/payments", paid)["period"] > MONTH
+    assert gateway.api(gateway.broker).post("/v1/payments", paid, 201)["period"] > MONTH
     assert closed(gateway, gateway.chan)["accounts"] == before

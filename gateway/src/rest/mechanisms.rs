@@ -19,8 +19,8 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use super::change::{Change, Repeatable, execute, execute_value, reason};
-use super::lifecycle::Nothing;
 use super::found::found;
+use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::{Action, Scope, authorise};
 use crate::gateway::Shared;

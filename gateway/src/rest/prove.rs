@@ -54,11 +54,7 @@ pub fn prove(folder: &Path, checkpoint: &SignedCheckpoint, leaves: &Leaves) -> R
 }
 
 /// That the log of `newer` begins with that of `older`.
-pub fn consistent(
-    folder: &Path,
-    older: &SignedCheckpoint,
-    newer: &SignedCheckpoint,
-) -> Result<Vec<NodeHash>, Problem> {
+pub fn consistent(folder: &Path, older: &SignedCheckpoint, newer: &SignedCheckpoint) -> Result<Vec<NodeHash>, Problem> {
     let (old, new) = (older.checkpoint(), newer.checkpoint());
     let hashes = tiles(folder, new.size).consistency(old.size).map_err(|error| fault(&error))?;
     tree::verify_consistency(old.size, new.size, &hashes, &old.root, &new.root).map_err(|error| fault(&error))?;

@@ -11,7 +11,7 @@ pub use look::{list, show};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::{Digest, ParticipantId, Release, ReleaseId, Review, ReviewAnswer, ReviewId, ReviewState};
+use catalog::{Digest, ParticipantId, Release, ReleaseId, Review, ReviewAnswer, ReviewState};
 use gateway_api::catalog::Reason;
 use gateway_api::review::ReleaseReview;
 use gateway_api::{Code, Problem};

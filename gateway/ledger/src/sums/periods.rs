@@ -76,7 +76,7 @@ impl Periods {
         let form = |why: String| PeriodsError::Form { index, why };
         if is_batch(leaf) {
             let batch: Batch = serde_json::from_slice(leaf).map_err(|error| form(error.to_string()))?;
-            return self.batch(index, batch);
+            return self.batch(index, &batch);
         }
         if !leaf.windows(CLOSE_MARK.len()).any(|window| window == CLOSE_MARK) {
             return Ok(());
@@ -96,7 +96,7 @@ impl Periods {
         Ok(())
     }
 
-    fn batch(&mut self, index: u64, batch: Batch) -> Result<(), PeriodsError> {
+    fn batch(&mut self, index: u64, batch: &Batch) -> Result<(), PeriodsError> {
         let form = |why: &str| PeriodsError::Form { index, why: why.to_owned() };
         let posted = batch.transfers.iter().filter(|transfer| transfer.code.is_posted());
         for transfer in posted {

@@ -66,7 +66,11 @@ proptest! {
 #[test]
 fn sums_are_whole_and_not_negative() {
     let json = serde_json::to_string(&tree(2).proof(&account(0)).unwrap()).unwrap();
-    for (from, to) in [("\"debits\":\"1\"", "\"debits\":\"-1\""), ("\"debits\":\"1\"", "\"debits\":\"01\""), ("\"debits\":\"1\"", "\"debits\":1")] {
+    for (from, to) in [
+        ("\"debits\":\"1\"", "\"debits\":\"-1\""),
+        ("\"debits\":\"1\"", "\"debits\":\"01\""),
+        ("\"debits\":\"1\"", "\"debits\":1"),
+    ] {
         assert!(json.contains(from));
         assert!(serde_json::from_str::<SumProof>(&json.replace(from, to)).is_err(), "{to}");
     }
@@ -91,7 +95,12 @@ fn close(periods: &Periods, period: &str, change: impl FnOnce(&mut Value)) -> Ve
 #[test]
 fn a_log_gives_every_month_again_and_a_closing_that_says_otherwise_is_found() {
     let mut periods = Periods::default();
-    let leaves = [batch("2026-11", "post", 100), batch("", "reserve", 7), batch("2026-12", "post", 30), batch("2026-11", "post", 5)];
+    let leaves = [
+        batch("2026-11", "post", 100),
+        batch("", "reserve", 7),
+        batch("2026-12", "post", 30),
+        batch("2026-11", "post", 5),
+    ];
     for (index, leaf) in leaves.iter().enumerate() {
         periods.enter_leaf(u64::try_from(index).unwrap(), leaf).unwrap();
     }
@@ -121,6 +130,8 @@ fn a_log_gives_every_month_again_and_a_closing_that_says_otherwise_is_found() {
     assert_eq!(late, PeriodsError::Closed { index: 5, period: month("2026-11") });
     assert!(periods.enter_leaf(5, &batch("", "post", 1)).is_err());
     // Earlier releases closed months without sums.
-    periods.enter_leaf(6, &close(&periods, "2026-12", |leaf| drop(leaf.as_object_mut().unwrap().remove("sums")))).unwrap();
+    periods
+        .enter_leaf(6, &close(&periods, "2026-12", |leaf| drop(leaf.as_object_mut().unwrap().remove("sums"))))
+        .unwrap();
     assert_eq!(periods.checked(), 1);
 }

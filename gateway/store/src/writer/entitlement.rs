@@ -356,12 +356,7 @@ fn posts_behind(scope: &Scope<'_>, size: u64, period: Month) -> Result<bool, Ref
 }
 
 /// Closes a month.
-pub(super) fn close(
-    scope: &Scope<'_>,
-    period: Month,
-    (postings, size): (u64, u64),
-    leaf: i64,
-) -> Result<(), Refusal> {
+pub(super) fn close(scope: &Scope<'_>, period: Month, (postings, size): (u64, u64), leaf: i64) -> Result<(), Refusal> {
     if at(scope) < period.closes() {
         return Err(invalid(format!("{period} closes at {}, not before", period.closes())));
     }

@@ -1,7 +1,9 @@
 //! Deliveries, holds, months, credit notes.
 
+use catalog::offer::Currency;
 use catalog::{AgreementId, Fee, LeaseId, Minor, PriceModel};
-use gateway_ledger::IntervalSet;
+use gateway_ledger::book::Code;
+use gateway_ledger::{IntervalSet, Transfer};
 use gateway_store::{CommitError, DeliveredFilter, Expect, LeaseState, PostingFilter, Transaction, Write};
 use serde_json::{Value, json};
 

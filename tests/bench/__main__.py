@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cores, data, decisions, flight, handshakes, peers, raw
+from . import cores, data, decisions, durable, flight, handshakes, peers, raw
 from .figures import save, table
 from .node import Node
 
-SECTIONS = ("files", "flight", "handshakes", "decisions")
+SECTIONS = ("files", "flight", "handshakes", "decisions", "durable")
 # About 0.4 GB stored, 1.1 GB of Arrow buffers.
 LARGE_ROWS = 28 << 18
 
@@ -23,6 +23,7 @@ def arguments():
     parser.add_argument("sections", nargs="*", choices=(*SECTIONS, []), help="which; default all")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison, medians are printed (5)")
     parser.add_argument("--rows", type=int, default=LARGE_ROWS, help="rows of the large corpus")
+    parser.add_argument("--held", type=int, default=1_000_000, help="decisions in the store before durable ones are measured")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     return parser.parse_args()
 
@@ -62,9 +63,11 @@ def measure(args, work, begun, started):
         note(begun, "decisions")
         small = data.small(gateway)
         lines += decisions.recorded(gateway, small, args.rounds, client)
-        examples = Path(os.environ["KOUAN_EXAMPLES"])
-        lines += decisions.sequencer(examples, work, 3, server)
-        lines += decisions.in_process(examples, server)
+        lines += decisions.in_process(Path(os.environ["KOUAN_EXAMPLES"]), server)
+    if "durable" in wanted:
+        note(begun, f"durable decisions: {args.held:,} first")
+        os.sched_setaffinity(0, {server, client})
+        lines += durable.rows(Path(os.environ["KOUAN_EXAMPLES"]), work, args.held)
     return lines
 
 

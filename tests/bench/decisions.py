@@ -111,19 +111,3 @@ def in_process(examples, core):
     rate = re.search(r"^decide\s+([0-9.]+)/s", out, re.M)
     assert rate, out
     return [Row("decisions in process, 20 columns", "per s", float(rate.group(1)))]
-
-
-def sequencer(examples, work, rounds, core):
-    """Decisions that the store alone makes durable, a leaf, facts, counter, lease and grant each."""
-    found = {}
-    with on(core):
-        for _ in range(rounds):
-            command = [f"{examples}/commits_per_second", "1", str(work)]
-            out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            for callers, rate in re.findall(r"^\s*(\d+) callers:\s+(\d+) commits/s", out, re.M):
-                found.setdefault(int(callers), []).append(int(rate))
-    assert found, "the example printed no figure"
-    return [
-        Row(f"sequencer alone, {callers} caller{'s' if callers > 1 else ''}", "commits per s", median(rates))
-        for callers, rates in sorted(found.items())
-    ]

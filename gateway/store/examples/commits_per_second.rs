@@ -4,17 +4,19 @@
 //! with its terms, counters and first grant, and an idempotency row.
 //!
 //! `cargo run --release -p gateway-store --example commits_per_second -- [--held N] [--seconds S] [--callers N,N…]
-//! [--paced N] [--dir DIR]`: N decisions are in the store before anything is measured (default none); `--paced` asks N
-//! times a second for S seconds and prints percentiles.
+//! [--paced N] [--quote FEN] [--dir DIR]`: N decisions are in the store before anything is measured (default none); `--paced`
+//! asks N times a second for S seconds and prints percentiles; with a quote, money is held for the first grant: two
+//! balances and a `ledger_batch` leaf more.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use catalog::{Digest, LeaseId, Minor};
+use catalog::offer::Currency;
+use catalog::{Agreement, AgreementState, Digest, EvidenceKind, Fee, LeaseId, Minor, Offer, Price, PriceModel};
 use gateway_ledger::{Contribution, Quote};
-use gateway_store::{Idempotency, Lease, OpenOptions, Records, Transaction, Write};
+use gateway_store::{DocKind, Idempotency, Lease, OpenOptions, Records, Transaction, Write};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -28,12 +30,14 @@ struct Options {
     seconds: u64,
     callers: Vec<u64>,
     paced: u64,
+    quote: i64,
     dir: PathBuf,
 }
 
 impl Options {
     fn read() -> Result<Self, Failure> {
-        let mut options = Self { held: 0, seconds: 3, callers: vec![1, 64, 256], paced: 0, dir: std::env::temp_dir() };
+        let mut options =
+            Self { held: 0, seconds: 3, callers: vec![1, 64, 256], paced: 0, quote: 0, dir: std::env::temp_dir() };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or("every option has a value")?;
@@ -42,6 +46,7 @@ impl Options {
                 "--seconds" => options.seconds = value.parse()?,
                 "--callers" => options.callers = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
                 "--paced" => options.paced = value.parse()?,
+                "--quote" => options.quote = value.parse()?,
                 "--dir" => options.dir = value.into(),
                 _ => return Err(format!("there is no option `{name}`").into()),
             }
@@ -55,19 +60,33 @@ async fn main() -> Result<(), Failure> {
     let options = Options::read()?;
     let dir = tempfile::tempdir_in(&options.dir)?;
     let (records, _) = Records::open(dir.path(), OpenOptions::new(Timestamp::now()))?;
-    let number = Arc::new(AtomicU64::new(0));
+    records.commit(agreement()?).await?;
+    let asked = Asked { number: Arc::default(), quote: Minor(options.quote) };
     if options.held > 0 {
         let begun = Instant::now();
-        run(&records, &number, FILLERS, Until::Number(options.held)).await?;
+        run(&records, &asked, FILLERS, Until::Number(options.held)).await?;
         println!("{} decisions in the store after {:?}", options.held, begun.elapsed());
     }
     for callers in &options.callers {
-        measure(&records, &number, *callers, Duration::from_secs(options.seconds)).await?;
+        measure(&records, &asked, *callers, Duration::from_secs(options.seconds)).await?;
     }
     if options.paced > 0 {
-        paced(&records, &number, options.paced, options.seconds).await?;
+        paced(&records, &asked, options.paced, options.seconds).await?;
     }
     Ok(())
+}
+
+/// What has been asked for so far, by whomever.
+#[derive(Clone)]
+struct Asked {
+    number: Arc<AtomicU64>,
+    quote: Minor,
+}
+
+impl Asked {
+    fn next(&self) -> u64 {
+        self.number.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,14 +96,14 @@ enum Until {
 }
 
 /// Keeps `callers` commits in the air; gives how long each took.
-async fn run(records: &Records, number: &Arc<AtomicU64>, callers: u64, until: Until) -> Result<Vec<Duration>, Failure> {
+async fn run(records: &Records, asked: &Asked, callers: u64, until: Until) -> Result<Vec<Duration>, Failure> {
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..callers {
-        let (records, number) = (records.clone(), Arc::clone(number));
+        let (records, asked) = (records.clone(), asked.clone());
         tasks.spawn(async move {
             let mut waits = Vec::new();
             loop {
-                let next = number.fetch_add(1, Ordering::Relaxed);
+                let next = asked.next();
                 let over = match until {
                     Until::Number(last) => next >= last,
                     Until::Time(end) => Instant::now() >= end,
@@ -92,10 +111,10 @@ async fn run(records: &Records, number: &Arc<AtomicU64>, callers: u64, until: Un
                 if over {
                     return Ok::<_, Failure>(waits);
                 }
-                let transaction = decision(next, caller)?;
-                let asked = Instant::now();
+                let transaction = decision(next, caller, asked.quote)?;
+                let begun = Instant::now();
                 records.commit(transaction).await?;
-                waits.push(asked.elapsed());
+                waits.push(begun.elapsed());
             }
         });
     }
@@ -106,11 +125,11 @@ async fn run(records: &Records, number: &Arc<AtomicU64>, callers: u64, until: Un
     Ok(waits)
 }
 
-async fn measure(records: &Records, number: &Arc<AtomicU64>, callers: u64, time: Duration) -> Result<(), Failure> {
+async fn measure(records: &Records, asked: &Asked, callers: u64, time: Duration) -> Result<(), Failure> {
     let written = records.written();
     let (groups, copies, repeated) = (written.groups(), written.checkpoints(), written.repeated());
     let (begun, busy) = (Instant::now(), writer_busy()?);
-    let mut waits = run(records, number, callers, Until::Time(begun + time)).await?;
+    let mut waits = run(records, asked, callers, Until::Time(begun + time)).await?;
     let (took, busy) = (begun.elapsed(), writer_busy()?.saturating_sub(busy));
     let (groups, copies) = (written.groups() - groups, written.checkpoints() - copies);
     let commits = u128::try_from(waits.len())?;
@@ -127,17 +146,17 @@ async fn measure(records: &Records, number: &Arc<AtomicU64>, callers: u64, time:
 }
 
 /// Asks `rate` times a second whether or not the last was answered, as strangers do.
-async fn paced(records: &Records, number: &Arc<AtomicU64>, rate: u64, seconds: u64) -> Result<(), Failure> {
+async fn paced(records: &Records, asked: &Asked, rate: u64, seconds: u64) -> Result<(), Failure> {
     let mut tasks = tokio::task::JoinSet::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate)?);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     for caller in 0..rate * seconds {
         ticks.tick().await;
-        let (records, next) = (records.clone(), number.fetch_add(1, Ordering::Relaxed));
+        let (records, next, quote) = (records.clone(), asked.next(), asked.quote);
         tasks.spawn(async move {
-            let asked = Instant::now();
-            records.commit(decision(next, caller % 256)?).await?;
-            Ok::<_, Failure>(asked.elapsed())
+            let begun = Instant::now();
+            records.commit(decision(next, caller % 256, quote)?).await?;
+            Ok::<_, Failure>(begun.elapsed())
         });
     }
     let mut waits = Vec::new();
@@ -168,8 +187,41 @@ fn percentiles(waits: &mut [Duration]) -> String {
     format!("p50 {median:.1?}, p99 {most:.1?}, slowest {last:.1?}")
 }
 
+/// The agreement that every lease is under.
+fn agreement() -> Result<Transaction, Failure> {
+    let now = Timestamp::now();
+    let terms = Offer {
+        purposes: vec!["academic-research".parse()?],
+        recipients: vec!["hku.hk".to_owned()],
+        places: Vec::new(),
+        price: Price { model: PriceModel::PerGib, amount: Minor(120_000), currency: Currency::Cny, period: None },
+        fee: Some(Fee::Rate { rate_ppm: 100_000 }),
+        vat: None,
+        evidence: EvidenceKind::Sent,
+        onward: "none".to_owned(),
+        retention_days: None,
+    };
+    let agreement = Agreement {
+        id: "a-1".parse()?,
+        participant: "hku".parse()?,
+        dataset: "yue-speech".parse()?,
+        purpose: "academic-research".parse()?,
+        offer: terms.digest(),
+        terms,
+        provider: "qianhai".parse()?,
+        broker: "lin-data".parse()?,
+        state: AgreementState::Active,
+        foreign_authority_request: false,
+        at: now,
+    };
+    let mut transaction = Transaction::new(now);
+    let body = serde_json::to_vec(&agreement)?;
+    transaction.writes.push(Write::PutDoc { kind: DocKind::Agreement, id: "a-1".to_owned(), body });
+    Ok(transaction)
+}
+
 /// What `caller` asks for the `number`th time.
-fn decision(number: u64, caller: u64) -> Result<Transaction, Failure> {
+fn decision(number: u64, caller: u64, quote: Minor) -> Result<Transaction, Failure> {
     let now = Timestamp::now();
     let facts = json!({"now": now.to_string(), "number": number, "padding": "x".repeat(1500)}).to_string();
     let digest = Digest::of(facts.as_bytes());
@@ -215,7 +267,7 @@ fn decision(number: u64, caller: u64) -> Result<Transaction, Failure> {
         unit_bytes: 0,
     };
     transaction.writes.push(Write::PutLease { lease, leaf });
-    let quote = Quote { amount: Minor(0), bytes: 1 << 30 };
+    let quote = Quote { amount: quote, bytes: 1 << 30 };
     transaction.writes.push(Write::Terms { lease: id.clone(), quote, unreceipted_bytes_max: None });
     transaction.writes.push(Write::Contribution {
         lease: id.clone(),

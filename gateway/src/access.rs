@@ -177,7 +177,7 @@ pub async fn record(gateway: &Gateway, principal: &Principal, read: &Read, range
         entries(&mut first, range);
         let openings = leaf::by(&mut first, principal, &gateway.secrets).map_err(unavailable)?;
         let leaf = transaction.leaf(first);
-        transaction.writes.extend(leaf::openings(leaf, openings));
+        transaction.writes.extend(openings.of_leaf(leaf));
         let members = Value::Object(members.clone()).to_string();
         transaction.writes.push(Write::Access { key, leaf, ends, members, range });
         match gateway.records.commit(transaction).await {

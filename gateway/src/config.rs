@@ -30,6 +30,10 @@ pub struct Config {
     pub log_key: PathBuf,
     /// Last signed size and root, outside the data directory: a restored backup is noticed.
     pub guard: PathBuf,
+    /// Folder of the key that wraps persons' keys, outside the data directory and its backups: an erasure destroys it.
+    /// Default: `kek` beside the log's signing key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kek: Option<PathBuf>,
     /// The server's certificate.
     pub server: Server,
     /// Origins that a browser may send (`https://localhost:8443`); the listener's own are added.
@@ -216,8 +220,12 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let own = [&mut self.data, &mut self.log_key, &mut self.guard, &mut self.server.cert, &mut self.server.key];
         let participants = self.participants.iter_mut().flat_map(|entry| [&mut entry.ca, &mut entry.crl]);
-        for path in
-            own.into_iter().chain(participants).chain(self.crl_files.values_mut()).chain(self.roots.values_mut())
+        for path in own
+            .into_iter()
+            .chain(self.kek.as_mut())
+            .chain(participants)
+            .chain(self.crl_files.values_mut())
+            .chain(self.roots.values_mut())
         {
             if path.is_relative() {
                 *path = folder.join(&*path);
@@ -235,6 +243,12 @@ impl Config {
         }
         if self.guard.starts_with(&self.data) {
             return wrong("guard", "it must lie outside `data`, or a restored backup would bring its own guard");
+        }
+        if self.kek_folder().starts_with(&self.data) {
+            return wrong(
+                "kek",
+                "it must lie outside `data`, or every backup would open what an erasure has to destroy",
+            );
         }
         if self.origin.is_empty() || self.origin.chars().any(|c| c.is_whitespace() || c == '+') {
             return wrong("origin", "name the log without spaces and `+`, such as `kouan.example/audit`");
@@ -260,6 +274,11 @@ impl Config {
     pub fn taxes(&self) -> Result<Taxes, ConfigError> {
         let wrong = |error: gateway_ledger::TaxError| ConfigError::Value { key: "vat", problem: error.to_string() };
         Taxes::new(self.vat.clone()).map_err(wrong)
+    }
+
+    /// The folder of the key that wraps persons' keys.
+    pub fn kek_folder(&self) -> PathBuf {
+        self.kek.clone().unwrap_or_else(|| self.log_key.with_file_name("kek"))
     }
 
     /// The configured idle timeout of bodies.
@@ -296,6 +315,8 @@ mod tests {
         for (from, to, want) in [
             ("place = \"CN-440300\"", "place = \"Shenzhen\"", "not a place"),
             ("guard = \"guard.json\"", "guard = \"data/guard.json\"", "`guard`"),
+            ("log_key = \"pki/log.key\"", "log_key = \"data/log.key\"", "`kek`"),
+            ("data = \"data\"", "data = \"data\"\nkek = \"data/kek\"", "`kek`"),
             ("data = \"data\"", "data = \"data\"\nadmin = \"0.0.0.0:1\"", "`admin`"),
             ("data = \"data\"", "dta = \"data\"", "dta"),
             ("kouan.test/audit", "kouan test", "`origin`"),

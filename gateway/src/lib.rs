@@ -26,3 +26,4 @@ pub mod secrets;
 pub mod sessions;
 pub mod snapshot;
 pub mod trust;
+pub mod vault;

@@ -29,6 +29,7 @@ use crate::secrets::{Secrets, SecretsError};
 use crate::sessions::Sessions;
 use crate::snapshot::{Catalog, SnapshotError};
 use crate::trust::Trust;
+use crate::vault::Vault;
 
 /// Why a node does not start. Nothing listens then.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +150,9 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     }
     let objects = Objects::open(&config.data)?;
     let uploads = Uploads::open(&config.data)?;
-    let secrets = Secrets::open(&config.data.join("secrets"))?;
+    let secrets = config.data.join("secrets");
+    let vault = Vault::open(records.clone(), &config.kek_folder(), &secrets.join("seal.key"), clock::now())?;
+    let secrets = Secrets::open(&secrets, vault)?;
     let catalog = Arc::new(load(&records)?);
     let gauges = Arc::new(Notify::new());
     {

@@ -1,21 +1,24 @@
-//! The node's own secrets: the keys that turn principals and subject keys into keyed hashes, the key that seals openings,
-//! and randomness.
+//! The node's own secrets: the keys that turn principals and subject keys into keyed hashes, persons' keys, and randomness.
 //!
-//! INV-10: the store keeps a principal as a keyed hash and a sealed name; a leaf holds salted commitments only.
+//! INV-10: the store keeps a principal as a keyed hash; a leaf holds salted commitments only.
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::identity::Principal;
+use crate::vault::{Author, Vault};
 
 /// The node's secrets.
 pub struct Secrets {
     principal: hmac::Key,
     subject: hmac::Key,
-    seal: LessSafeKey,
     random: SystemRandom,
+    /// Persons' keys.
+    pub vault: Vault,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -33,6 +36,21 @@ pub enum SecretsError {
     /// A file is not 32 bytes.
     #[error("{0} does not hold 32 bytes: restore it from a backup; a new one would orphan every lease")]
     Length(String),
+    /// The key that wraps persons' keys is not where it should be.
+    #[error(
+        "{0} is missing: what is sealed in the store opens with this key only. Restore it, or name its folder as `kek` in \
+         kouan.toml; if an erasure destroyed it, this data directory is a copy from before, and is dead on purpose"
+    )]
+    NoKek(String),
+    /// A person's key does not open with the key that should wrap it.
+    #[error("a person's key does not open with `{0}.kek`: the file is another node's, or the store was altered")]
+    Kek(String),
+    /// Persons' keys cannot be read.
+    #[error(transparent)]
+    Read(#[from] gateway_store::ReadError),
+    /// The first key could not be recorded.
+    #[error("the key of persons' keys was not recorded: {0}")]
+    Commit(#[from] gateway_store::CommitError),
     /// The system has no randomness.
     #[error("the system gives no random bytes")]
     Random,
@@ -40,18 +58,21 @@ pub enum SecretsError {
 
 impl Secrets {
     /// Takes up the secrets in `folder`, or makes them (mode 0600).
-    pub fn open(folder: &Path) -> Result<Self, SecretsError> {
+    pub fn open(folder: &Path, vault: Vault) -> Result<Self, SecretsError> {
         let random = SystemRandom::new();
         let principal = file(&folder.join("principal.key"), &random)?;
         let subject = file(&folder.join("subject.key"), &random)?;
-        let seal = file(&folder.join("seal.key"), &random)?;
-        let seal = UnboundKey::new(&AES_256_GCM, &seal).map_err(|_| SecretsError::Length("seal.key".to_owned()))?;
         Ok(Self {
             principal: hmac::Key::new(hmac::HMAC_SHA256, &principal),
             subject: hmac::Key::new(hmac::HMAC_SHA256, &subject),
-            seal: LessSafeKey::new(seal),
             random,
+            vault,
         })
+    }
+
+    /// The person behind `principal`, as author of what is sealed.
+    pub fn author(&self, principal: &Principal) -> Result<Arc<Author>, SecretsError> {
+        self.vault.author(&principal.keyed(self), &principal.participant)
     }
 
     /// The key that hashes the persons of one exporter's year: one for each, so that no year's hashes say anything about
@@ -105,17 +126,6 @@ impl Secrets {
         }
         Ok(id)
     }
-
-    /// Seals `plain` (AES-256-GCM): nonce, then ciphertext and tag. `context` must be given again to open it.
-    pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
-        let mut nonce = [0; NONCE_LEN];
-        self.random.fill(&mut nonce).map_err(|_| SecretsError::Random)?;
-        let mut sealed = plain.to_vec();
-        self.seal
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut sealed)
-            .map_err(|_| SecretsError::Random)?;
-        Ok([nonce.as_slice(), &sealed].concat())
-    }
 }
 
 fn file(path: &Path, random: &SystemRandom) -> Result<Vec<u8>, SecretsError> {
@@ -163,12 +173,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Each has a store of its own: what is asked here has nothing to do with it.
+    fn open(folder: &Path) -> Secrets {
+        let (data, at) = (tempfile::tempdir().unwrap(), jiff::Timestamp::UNIX_EPOCH);
+        let (records, _) = gateway_store::Records::open(data.path(), gateway_store::OpenOptions::new(at)).unwrap();
+        let vault = Vault::open(records, &data.path().join("kek"), &folder.join("seal.key"), at).unwrap();
+        Secrets::open(folder, vault).unwrap()
+    }
+
     #[test]
     fn secrets_survive_a_restart_and_are_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
-        let first = Secrets::open(folder.path()).unwrap();
-        let again = Secrets::open(folder.path()).unwrap();
+        let (first, again) = (open(folder.path()), open(folder.path()));
         assert_eq!(first.keyed("person", b"alice"), again.keyed("person", b"alice"));
         assert_ne!(first.keyed("person", b"alice"), first.keyed("certificate", b"alice"));
         let mac = first.keyed("ticket", b"t");
@@ -181,14 +198,14 @@ mod tests {
         assert_eq!(person(&first, "qianhai", 2026), person(&again, "qianhai", 2026));
         assert_ne!(person(&first, "qianhai", 2026), person(&first, "qianhai", 2027));
         assert_ne!(person(&first, "qianhai", 2026), person(&first, "hku", 2026));
-        let mode = std::fs::metadata(folder.path().join("seal.key")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(folder.path().join("principal.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]
     fn ids_are_distinct_tokens() {
         let folder = tempfile::tempdir().unwrap();
-        let secrets = Secrets::open(folder.path()).unwrap();
+        let secrets = open(folder.path());
         let at = jiff::Timestamp::UNIX_EPOCH;
         let ids: std::collections::BTreeSet<String> = (0..1000).map(|_| secrets.id("l-", at).unwrap()).collect();
         assert_eq!(ids.len(), 1000);

@@ -71,7 +71,7 @@ async fn record_denial(
         let openings = leaf::by(&mut members, principal, &gateway.secrets).map_err(unavailable)?;
         let leaf = transaction.leaf(members.clone());
         transaction.facts = judgement.recorded();
-        transaction.writes.extend(leaf::openings(leaf, openings));
+        transaction.writes.extend(openings.of_leaf(leaf));
         transaction.writes.push(Write::Denial { key, leaf, at: now });
         match gateway.records.commit(transaction).await {
             Ok(committed) => {

@@ -311,7 +311,7 @@ fn allowance(
     let mut transaction = Transaction::new(now);
     let leaf = transaction.leaf(members);
     transaction.facts = judgement.recorded();
-    transaction.writes.extend(leaf::openings(leaf, openings));
+    transaction.writes.extend(openings.of_leaf(leaf));
     let lease = Lease {
         id,
         key,

@@ -115,7 +115,7 @@ fn record(
     }
     let leaf = transaction.leaf(members);
     transaction.facts = judgement.recorded();
-    transaction.writes.extend(leaf::openings(leaf, openings));
+    transaction.writes.extend(openings.of_leaf(leaf));
     Ok(())
 }
 

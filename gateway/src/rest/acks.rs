@@ -228,13 +228,17 @@ fn receipt(
     let certificate = caller.principal.connection.chain().first().map(|der| STANDARD.encode(der));
     // An ECDSA signature gives its key away, and the certificate names a person: both are sealed (INV-10).
     let evidence = json!({"signature": signed.signature, "certificate": certificate}).to_string();
-    let evidence = gateway.secrets.seal("receipt", evidence.as_bytes()).map_err(crate::admission::unavailable)?;
+    let author = gateway.secrets.author(&caller.principal).map_err(crate::admission::unavailable)?;
+    let place = format!("receipt\0{}\0{digest}", lease.id);
+    let evidence =
+        gateway.secrets.vault.seal(&author, &place, evidence.as_bytes()).map_err(crate::admission::unavailable)?;
     change.write(Write::Receipt(Box::new(Receipt {
         lease: lease.id.clone(),
         number: ack.seq,
         ack: digest,
         body: serde_json_canonicalizer::to_vec(ack).map_err(crate::admission::unavailable)?,
         evidence,
+        subject: author.handle(),
         units: units.clone(),
         leaf: gateway_store::LeafRef::This(0),
     })));

@@ -16,7 +16,6 @@ use super::dual::{Signature, sign};
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::{Action, Scope, authorise};
 use crate::gateway::Shared;
-use crate::leaf;
 
 /// `GET /v1/ledger/balances`: of one state of the store, with the log's size at it. Whoever sees every account also gets the
 /// digest that `kouan audit rebuild` makes of the log's entries.
@@ -93,15 +92,7 @@ pub async fn credit_note(
             ("service_period", json!(note.period)),
         ];
         let mut change = Change::recorded(caller, &gateway.secrets, "credit_note", members)?;
-        let committed = change
-            .transaction
-            .leaves
-            .first_mut()
-            .map(|members| leaf::commit(members, "reason", why.as_bytes(), &gateway.secrets));
-        if let Some(sealed) = committed.transpose().map_err(crate::admission::unavailable)? {
-            let leaf = gateway_store::LeafRef::This(0);
-            change.write(Write::Opening { leaf, field: "reason".to_owned(), sealed });
-        }
+        change.commit_to(&gateway.secrets, "reason", why)?;
         change.write(Write::CreditNote {
             id: id.clone(),
             agreement: agreement.id.clone(),

@@ -19,6 +19,7 @@ use crate::leaf;
 use crate::secrets::Secrets;
 use crate::sessions::Affected;
 use crate::snapshot::Snapshot;
+use crate::vault::Author;
 
 /// Leases that one transaction ends.
 const CUTS_MAX: usize = 2000;
@@ -35,12 +36,14 @@ pub struct Change {
     pub body: Value,
     /// The writes.
     pub transaction: Transaction,
+    /// Who is behind the leaf's commitments.
+    author: Option<Arc<Author>>,
 }
 
 impl Change {
     /// An answer that needs nothing written.
     pub fn nothing(status: StatusCode, body: Value, now: Timestamp) -> Self {
-        Self { status, body, transaction: Transaction::new(now) }
+        Self { status, body, transaction: Transaction::new(now), author: None }
     }
 
     /// A change with one leaf of `kind` by the caller, with `members`.
@@ -58,8 +61,9 @@ impl Change {
         }
         let mut transaction = Transaction::new(caller.now);
         let leaf = transaction.leaf(leaf_members);
-        transaction.writes.extend(leaf::openings(leaf, openings));
-        Ok(Self { status: StatusCode::OK, body: Value::Object(Map::new()), transaction })
+        transaction.writes.extend(openings.of_leaf(leaf));
+        let author = secrets.author(&caller.principal).map_err(crate::admission::unavailable)?;
+        Ok(Self { status: StatusCode::OK, body: Value::Object(Map::new()), transaction, author: Some(author) })
     }
 
     /// Sets the answer.
@@ -119,9 +123,10 @@ impl Change {
 
     /// Adds a commitment to `text` to the change's leaf: what people write may name a person (INV-10).
     pub fn commit_to(&mut self, secrets: &Secrets, member: &'static str, text: &str) -> Result<(), Problem> {
-        let Some(members) = self.transaction.leaves.first_mut() else { return Ok(()) };
-        let sealed = leaf::commit(members, member, text.as_bytes(), secrets).map_err(crate::admission::unavailable)?;
-        self.transaction.writes.extend(leaf::openings(LeafRef::This(0), vec![(member, sealed)]));
+        let (Some(members), Some(author)) = (self.transaction.leaves.first_mut(), &self.author) else { return Ok(()) };
+        let mut openings = leaf::Openings::of(Arc::clone(author));
+        openings.commit(members, member, text.as_bytes(), secrets).map_err(crate::admission::unavailable)?;
+        self.transaction.writes.extend(openings.of_leaf(LeafRef::This(0)));
         Ok(())
     }
 
@@ -173,15 +178,12 @@ pub async fn execute_value(
     let scope = caller.principal.keyed(&gateway.secrets);
     let mut caller = caller.clone();
     for _ in 0..ATTEMPTS_MAX {
-        let Change { status, body, mut transaction } = describe(&caller)?;
+        let Change { status, body, mut transaction, .. } = describe(&caller)?;
         if let Some(key) = &request.key {
             let stored = Stored { status: status.as_u16(), body: body.clone() };
-            transaction.idempotency = Some(Idempotency {
-                scope: scope.clone(),
-                key: key.clone(),
-                body: request.digest,
-                response: serde_json::to_vec(&stored).unwrap_or_default(),
-            });
+            let (scope, key, body) = (scope.clone(), key.clone(), request.digest);
+            let response = seal_answer(gateway, &caller, &scope, &key, &stored, &mut transaction)?;
+            transaction.idempotency = Some(Idempotency { scope, key, body, response });
         }
         if transaction.leaves.is_empty() && transaction.writes.is_empty() && transaction.idempotency.is_none() {
             return Ok((status, body));
@@ -193,7 +195,10 @@ pub async fn execute_value(
                 return Ok((status, with_leaf(body, has_leaf.then_some(committed.first_leaf))));
             }
             Err(CommitError::Conflict(_)) => refresh(gateway, &mut caller)?,
-            Err(CommitError::Replayed { response, leaf }) => return replay(&response, leaf),
+            Err(CommitError::Replayed { response, leaf }) => {
+                let key = request.key.as_deref().unwrap_or_default();
+                return replay(gateway, &scope, key, &response, leaf);
+            }
             Err(CommitError::KeyReused { first, second }) => return Err(reused(first, second)),
             Err(CommitError::Leaf { source, .. }) => {
                 return Err(Problem::new(Code::BadInput, format!("this does not fit into a log entry: {source}")));
@@ -224,7 +229,7 @@ pub fn answered(
     if found.body != request.digest {
         return Err(reused(found.body, request.digest));
     }
-    replay(&found.response, found.leaf).map(Some)
+    replay(gateway, &scope, key, &found.response, found.leaf).map(Some)
 }
 
 fn refresh(gateway: &Shared, caller: &mut Caller) -> Result<(), Problem> {
@@ -248,10 +253,54 @@ fn with_leaf(mut body: Value, leaf: Option<u64>) -> Value {
     body
 }
 
-fn replay(response: &[u8], leaf: Option<u64>) -> Result<(StatusCode, Value), Problem> {
+fn replay(
+    gateway: &Shared,
+    scope: &str,
+    key: &str,
+    response: &[u8],
+    leaf: Option<u64>,
+) -> Result<(StatusCode, Value), Problem> {
+    let opened = match response.split_first() {
+        Some((&SEALED, sealed)) => Some(open_answer(gateway, scope, key, sealed)?),
+        // An earlier release's, which is JSON as it is.
+        _ => None,
+    };
+    let response = opened.as_deref().unwrap_or(response);
     let stored: Stored = serde_json::from_slice(response).map_err(crate::admission::unavailable)?;
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     Ok((status, with_leaf(stored.body, leaf)))
+}
+
+/// First byte of a sealed answer; the author's handle and the sealed answer follow.
+const SEALED: u8 = 1;
+
+/// An answer repeats what its caller wrote: it is sealed like everything that a person wrote (INV-10).
+fn seal_answer(
+    gateway: &Shared,
+    caller: &Caller,
+    scope: &str,
+    key: &str,
+    answer: &Stored,
+    transaction: &mut Transaction,
+) -> Result<Vec<u8>, Problem> {
+    let author = gateway.secrets.author(&caller.principal).map_err(crate::admission::unavailable)?;
+    transaction.writes.extend(author.key());
+    let plain = serde_json::to_vec(answer).map_err(crate::admission::unavailable)?;
+    let sealed = gateway.secrets.vault.seal(&author, &answer_place(scope, key), &plain);
+    let mut response = vec![SEALED];
+    response.extend_from_slice(&author.handle());
+    response.append(&mut sealed.map_err(crate::admission::unavailable)?);
+    Ok(response)
+}
+
+fn open_answer(gateway: &Shared, scope: &str, key: &str, sealed: &[u8]) -> Result<Vec<u8>, Problem> {
+    let (handle, sealed) = sealed.split_first_chunk().ok_or_else(|| crate::admission::unavailable("a short answer"))?;
+    let opened = gateway.secrets.vault.unseal(Some(*handle), &answer_place(scope, key), "", sealed);
+    opened.map_err(crate::admission::unavailable)
+}
+
+fn answer_place(scope: &str, key: &str) -> String {
+    format!("answer\0{scope}\0{key}")
 }
 
 fn reused(first: Digest, second: Digest) -> Problem {

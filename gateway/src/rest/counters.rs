@@ -10,7 +10,7 @@ use catalog::{Digest, Role};
 use certs::jws;
 use gateway_api::participant::{CountersView, DatasetCounters, SignedBaseline};
 use gateway_api::{Code, Problem};
-use gateway_store::{DatasetCount, DocKind, LeafRef, Write};
+use gateway_store::{DatasetCount, DocKind};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,9 +18,9 @@ use super::change::{Change, Repeatable, execute};
 use super::participants::{find, members, view};
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::Action;
+use crate::clock;
 use crate::gateway::Shared;
 use crate::rest::path::Path;
-use crate::{clock, leaf};
 
 /// `POST /v1/participants/{id}/baselines`: the signed numbers of a year; inert until an authority's officer confirms them.
 /// Whoever brings them, the signature says whose they are.
@@ -46,12 +46,9 @@ pub async fn declare(
         if let Some(leaf) = change.transaction.leaves.first_mut() {
             leaf.insert("baseline".to_owned(), json!(document));
             leaf.insert("document".to_owned(), json!(digest));
-            // The signature holds a certificate, and so a person's name: the log commits to it (INV-10).
-            let sealed = leaf::commit(leaf, "signature", signature.as_bytes(), &gateway.secrets)
-                .map_err(crate::admission::unavailable)?;
-            let (leaf, field) = (LeafRef::This(0), "signature".to_owned());
-            change.write(Write::Opening { leaf, field, sealed });
         }
+        // The signature holds a certificate, and so a person's name: the log commits to it (INV-10).
+        change.commit_to(&gateway.secrets, "signature", &signature)?;
         change.replace(DocKind::Participant, participant.id.to_string(), revision, &participant);
         Ok(change.answer(StatusCode::OK, &view(&participant)))
     })

@@ -8,7 +8,7 @@ use catalog::inspect::{AcceptedFinding, Finding};
 use catalog::{Version, VersionState};
 use gateway_api::catalog::AcceptFinding;
 use gateway_api::{Code, Problem};
-use gateway_store::{DocKind, LeafRef};
+use gateway_store::DocKind;
 use serde_json::json;
 
 use super::change::{Change, Repeatable, execute, reason};
@@ -121,11 +121,7 @@ pub async fn accept(
         ];
         let mut change = Change::recorded(caller, &gateway.secrets, "finding_accept", members)?;
         // Free text may name somebody: only committed to (INV-10).
-        if let Some(members) = change.transaction.leaves.first_mut() {
-            let sealed = leaf::commit(members, "reason", why.as_bytes(), &gateway.secrets)
-                .map_err(crate::admission::unavailable)?;
-            change.transaction.writes.extend(leaf::openings(LeafRef::This(0), vec![("reason", sealed)]));
-        }
+        change.commit_to(&gateway.secrets, "reason", &why)?;
         change.replace(DocKind::Version, version_key(&version.dataset, &version.version), revision, &version);
         let answer = json!({
             "dataset": version.dataset,

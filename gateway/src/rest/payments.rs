@@ -14,7 +14,7 @@ use gateway_api::{Code, Problem};
 use gateway_ledger::fx::Rate;
 use gateway_ledger::payment::{Exchanged, Payment, PaymentError, Sum, settles};
 use gateway_ledger::{Month, Transfer};
-use gateway_store::{DocKind, LeafRef, PostingFilter, Write};
+use gateway_store::{DocKind, PostingFilter, Write};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -25,7 +25,6 @@ use super::{Caller, Posted, Refused, fx, json_response};
 use crate::authz::{Action, Scope, authorise};
 use crate::clock;
 use crate::gateway::Shared;
-use crate::leaf;
 use crate::rest::path::Path;
 use crate::snapshot::Snapshot;
 
@@ -245,11 +244,7 @@ pub async fn reverse(
         let rate = payment.exchanged.as_ref().map(|exchanged| rate(caller, &exchanged.rate)).transpose()?;
         let transfers = payment.reversed(rate.as_ref()).map_err(crate::admission::unavailable)?;
         let mut change = moved(&gateway, caller, payment, agreement, ("payment_reversal", transfers))?;
-        let members = change.transaction.leaves.first_mut();
-        let sealed = members.map(|members| leaf::commit(members, "reason", why.as_bytes(), &gateway.secrets));
-        if let Some(sealed) = sealed.transpose().map_err(crate::admission::unavailable)? {
-            change.write(Write::Opening { leaf: LeafRef::This(0), field: "reason".to_owned(), sealed });
-        }
+        change.commit_to(&gateway.secrets, "reason", why)?;
         let (revision, before) = settled(caller, &payment.agreement)?;
         keep(&mut change, &payment.agreement, revision, Minor(before.0.saturating_sub(payment.settled.amount.0)));
         let revision = caller.snapshot.settings.get(&id).ok_or_else(missing)?.revision;

@@ -239,7 +239,12 @@ fn decision(number: u64, caller: u64, quote: Minor) -> Result<Transaction, Failu
     });
     let leaf = transaction.leaf(leaf.as_object().cloned().unwrap_or_default());
     for field in ["person", "certificate"] {
-        transaction.writes.push(Write::Opening { leaf, field: field.to_owned(), sealed: vec![7; 108] });
+        transaction.writes.push(Write::Opening {
+            leaf,
+            field: field.to_owned(),
+            subject: [7; 16],
+            sealed: vec![7; 108],
+        });
     }
     transaction.facts.push((digest, facts.into_bytes()));
     let lease = Lease {

@@ -31,13 +31,13 @@ pub use lease::{Lease, LeaseState};
 pub use objects::{ObjectError, Objects, Spool};
 pub use publisher::{PublishError, Published, Publisher, PublisherOptions};
 pub use reader::{
-    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, GrantRow, LeaseFilter,
-    LeaseRow, PostingFilter, PostingRow, Reader, ReceiptRow, StoredResponse,
+    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, Erased, GrantRow,
+    LeaseFilter, LeaseRow, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow, StoredResponse, SubjectRow,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
 pub use transaction::{
-    Commit, CommitError, Committed, DocChange, DocKind, Expect, Idempotency, LeafRef, PersonKey, Receipt, Transaction,
-    Write,
+    Commit, CommitError, Committed, DocChange, DocKind, Expect, Idempotency, LeafRef, PersonKey, Receipt,
+    SubjectHandle, SubjectKey, Transaction, Write,
 };
 pub use uploads::{UploadError, Uploads};
 pub use writer::Written;

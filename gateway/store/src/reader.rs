@@ -19,6 +19,7 @@ mod counting;
 mod lease;
 mod log;
 mod meter;
+mod subject;
 
 pub use access::AccessRow;
 pub(crate) use books::balance;
@@ -26,6 +27,7 @@ pub use books::{PostingFilter, PostingRow, ReceiptRow};
 pub use counting::{Counted, DatasetCount};
 pub use lease::{GrantRow, LeaseFilter, LeaseRow};
 pub use meter::{DeliveredFilter, DeliveredRow};
+pub use subject::{Erased, OpeningRow, SubjectRow};
 
 /// Connections that are kept open when nobody reads.
 const IDLE_MAX: usize = 8;

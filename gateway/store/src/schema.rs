@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 6] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP];
+const MIGRATIONS: [&str; 7] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -334,6 +334,24 @@ DROP TABLE idempotency;
 ALTER TABLE idempotency_by_seq RENAME TO idempotency;
 
 DROP INDEX lease_live;
+";
+
+/// A key for each natural person, wrapped by the node's: destroying one erases what is sealed under it. What was sealed before
+/// has no subject. An erased subject keeps its handle, so that its rows can say what became of them.
+const SUBJECTS: &str = "
+CREATE TABLE vault (id INTEGER PRIMARY KEY CHECK (id = 1), kek TEXT NOT NULL, retired TEXT);
+CREATE TABLE subject_key (
+    handle BLOB PRIMARY KEY,
+    subject TEXT UNIQUE,
+    participant TEXT NOT NULL,
+    kek TEXT,
+    wrapped BLOB,
+    created INTEGER NOT NULL,
+    erased_leaf INTEGER,
+    erased_at INTEGER
+) WITHOUT ROWID;
+ALTER TABLE opening ADD COLUMN subject BLOB;
+ALTER TABLE receipt ADD COLUMN subject BLOB;
 ";
 
 /// Brings the database up to this version. Returns whether it was empty before.

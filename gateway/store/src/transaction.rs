@@ -16,7 +16,7 @@ mod write;
 
 pub use doc::DocKind;
 pub use expect::Expect;
-pub use write::{Receipt, Write};
+pub use write::{Receipt, SubjectKey, Write};
 
 /// Most leaves of one transaction.
 pub const LEAVES_MAX: usize = 64;
@@ -35,6 +35,9 @@ pub const DENIAL_WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_mins(
 
 /// A keyed hash of a person's key, cut to 128 bits: equal for equal keys of one exporter and year, meaningless elsewhere.
 pub type PersonKey = [u8; 16];
+
+/// What rows sealed under a person's key name it by: 16 random bytes, which say nothing about the person.
+pub type SubjectHandle = [u8; 16];
 
 /// What is committed together.
 #[derive(Debug, Clone)]
@@ -85,7 +88,7 @@ pub struct Idempotency {
     pub key: String,
     /// Digest of the request.
     pub body: Digest,
-    /// The answer. Where it must hold the leaf's index, leave that out here: it is stored beside it.
+    /// The answer, encrypted by the caller. Where it must hold the leaf's index, leave that out here: it is stored beside it.
     pub response: Vec<u8>,
 }
 

@@ -30,6 +30,7 @@ mod queue;
 mod receipt;
 mod scope;
 mod steps;
+mod subject;
 mod written;
 
 pub(crate) use apply::{stored, window_ms};

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId, VersionName};
 use gateway_store::{
     CommitError, DocKind, Expect, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError, OpenOptions,
-    Records, Transaction, Write,
+    OpeningRow, Records, Transaction, Write,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -442,17 +442,18 @@ fn facts_and_openings_are_what_they_say() {
     let mut transaction = Transaction::new(now());
     let reference = transaction.leaf(leaf(1));
     transaction.facts.push((Digest::of(b"{}"), b"{}".to_vec()));
-    transaction.writes.push(Write::Opening { leaf: reference, field: "person".to_owned(), sealed: vec![1, 2] });
+    let (field, subject) = ("person".to_owned(), [7; 16]);
+    transaction.writes.push(Write::Opening { leaf: reference, field: field.clone(), subject, sealed: vec![1, 2] });
     records.commit_blocking(transaction).unwrap();
     let (facts, openings) =
         records.read(|reader| Ok((reader.facts(&Digest::of(b"{}"))?, reader.openings(0)?))).unwrap();
     assert_eq!(facts.unwrap(), b"{}");
-    assert_eq!(openings, [("person".to_owned(), vec![1, 2])]);
+    assert_eq!(openings, [OpeningRow { field, subject: Some(subject), sealed: vec![1, 2] }]);
     let mut lie = Transaction::new(now());
     lie.facts.push((Digest::of(b"{}"), b"[]".to_vec()));
     assert!(matches!(records.commit_blocking(lie), Err(CommitError::Invalid(_))));
     for dangling in [LeafRef::This(0), LeafRef::Index(1)] {
-        let write = Write::Opening { leaf: dangling, field: "person".to_owned(), sealed: vec![] };
+        let write = Write::Opening { leaf: dangling, field: "person".to_owned(), subject: [7; 16], sealed: vec![] };
         assert!(matches!(commit(&records, write), Err(CommitError::Invalid(_))), "{dangling:?}");
     }
 }

@@ -5,7 +5,7 @@ use gateway_audit::NodeHash;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{DenialRow, Reader, digest, number};
+use super::{DenialRow, OpeningRow, Reader, digest, number};
 use crate::records::ReadError;
 use crate::writer::{stored, window_ms};
 
@@ -66,10 +66,13 @@ impl Reader<'_> {
     }
 
     /// The sealed openings of a leaf's commitments, by member.
-    pub fn openings(&self, leaf: u64) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
-        let mut query =
-            self.connection.prepare_cached("SELECT field, sealed FROM opening WHERE leaf = ?1 ORDER BY field")?;
-        let rows = query.query_map([stored(leaf)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    pub fn openings(&self, leaf: u64) -> Result<Vec<OpeningRow>, ReadError> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT field, subject, sealed FROM opening WHERE leaf = ?1 ORDER BY field")?;
+        let rows = query.query_map([stored(leaf)], |row| {
+            Ok(OpeningRow { field: row.get(0)?, subject: row.get(1)?, sealed: row.get(2)? })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -4,7 +4,7 @@ use catalog::{Digest, LeaseId, ParticipantId};
 use gateway_ledger::Month;
 use jiff::Timestamp;
 
-use super::DocKind;
+use super::{DocKind, SubjectHandle};
 
 /// A condition under which a transaction may be written. When it fails, read again and decide again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,16 @@ pub enum Expect {
         key: Digest,
         /// How many reads it has, where that matters.
         reads: Option<u64>,
+    },
+    /// Persons' keys are wrapped with this one.
+    Kek {
+        /// Its id.
+        kek: String,
+    },
+    /// The person has this key or none.
+    SubjectKey {
+        /// Which key.
+        handle: SubjectHandle,
     },
     /// No newer revocation list of this issuer is known.
     CrlNotNewer {

@@ -9,7 +9,7 @@ use gateway_ledger::{Contribution, IntervalSet, Keyset, Month, Quote, Transfer};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{DocKind, LeafRef, PersonKey};
+use super::{DocKind, LeafRef, PersonKey, SubjectHandle};
 use crate::lease::{Lease, LeaseState};
 
 /// One change.
@@ -250,9 +250,19 @@ pub enum Write {
         leaf: LeafRef,
         /// Which member.
         field: String,
+        /// Under whose key it is sealed.
+        subject: SubjectHandle,
         /// Salt and value, encrypted by the caller.
         sealed: Vec<u8>,
     },
+    /// The first key that wraps those of persons; a conflict if there is one.
+    FirstKek {
+        /// Its id.
+        kek: String,
+    },
+    /// A person's key. The same one may come again; a conflict if the person has another, or the keys are not wrapped with
+    /// `kek` (any more).
+    SubjectKey(SubjectKey),
     /// The number of the newest revocation list of an issuer; a smaller one than stored is a conflict.
     CrlNumber {
         /// The issuer.
@@ -260,6 +270,21 @@ pub enum Write {
         /// Big-endian, at most 20 bytes (RFC 5280 §5.2.3).
         number: Vec<u8>,
     },
+}
+
+/// A person's wrapped key on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectKey {
+    /// What sealed rows name it by.
+    pub handle: SubjectHandle,
+    /// Keyed hash of the person.
+    pub subject: String,
+    /// The person's participant.
+    pub participant: ParticipantId,
+    /// What it is wrapped with.
+    pub kek: String,
+    /// The key, encrypted by the caller.
+    pub wrapped: Vec<u8>,
 }
 
 /// An acknowledgement on its way into the store.
@@ -275,6 +300,8 @@ pub struct Receipt {
     pub body: Vec<u8>,
     /// Signature and certificate, sealed by the caller.
     pub evidence: Vec<u8>,
+    /// Under whose key.
+    pub subject: SubjectHandle,
     /// Stored bytes of the units it names, each file once.
     pub units: Vec<(Arc<FileIndex>, IntervalSet)>,
     /// The `receipt` leaf.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::entitlement::{self, Entitlement};
 use super::prepared::{Entry, Prepared, stamp};
 use super::scope::{Context, Scope};
-use super::{Head, Refusal, access, books, counting, expect, lease, meter, plain_commit, receipt};
+use super::{Head, Refusal, access, books, counting, expect, lease, meter, plain_commit, receipt, subject};
 use crate::lookup::{Kind, Recent, print, print_of_request};
 use crate::reader::{StoredResponse, answered, facts_row};
 use crate::transaction::{
@@ -169,12 +169,14 @@ fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<()
         }
         Write::AccessMore { key, reads, range } => access::more(connection, *key, *reads, *range)?,
         Write::AccessClosed { key, reads } => access::close(connection, *key, *reads)?,
-        Write::Opening { leaf, field, sealed } => {
+        Write::Opening { leaf, field, subject, sealed } => {
             limit("an opening", sealed)?;
             connection
-                .prepare_cached("INSERT INTO opening (leaf, field, sealed) VALUES (?1, ?2, ?3)")?
-                .execute(params![scope.index(*leaf)?, field, sealed])?;
+                .prepare_cached("INSERT INTO opening (leaf, field, sealed, subject) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![scope.index(*leaf)?, field, sealed, subject])?;
         }
+        Write::FirstKek { kek } => subject::first_kek(connection, kek)?,
+        Write::SubjectKey(key) => subject::put(scope, key)?,
         Write::CrlNumber { issuer, number } => put_crl(connection, issuer, number)?,
     }
     Ok(())

@@ -67,8 +67,9 @@ pub(super) fn put(scope: &Scope<'_>, receipt: &Receipt) -> Result<(), Refusal> {
     let unit_bytes: u64 = receipt.units.iter().map(|(_, units)| units.len()).sum();
     connection
         .prepare_cached(
-            "INSERT INTO receipt (lease, number, ack, body, evidence, unit_bytes, new_bytes, currency, amount, leaf, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO receipt (lease, number, ack, body, evidence, unit_bytes, new_bytes, currency, amount, leaf, at,
+                 subject)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             lease.seq,
@@ -82,6 +83,7 @@ pub(super) fn put(scope: &Scope<'_>, receipt: &Receipt) -> Result<(), Refusal> {
             Minor(amount).0,
             scope.index(receipt.leaf)?,
             scope.at_ms,
+            receipt.subject,
         ])?;
     Ok(())
 }

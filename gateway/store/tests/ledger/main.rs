@@ -175,6 +175,7 @@ impl Fixture {
             ack: Digest::of(format!("{number} {units:?}").as_bytes()),
             body: b"{}".to_vec(),
             evidence: Vec::new(),
+            subject: [7; 16],
             units: vec![(index(), units.iter().cloned().collect())],
             leaf,
         })));

@@ -1,0 +1,73 @@
+//! The key that wraps those of persons: one file outside the data directory, named by its id, so that a copy of the data
+//! directory opens nothing. An erasure makes a new one and destroys the old.
+
+use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+use ring::rand::SecureRandom;
+
+use crate::secrets::{SecretsError, hex};
+
+/// The key and its id.
+pub(super) struct Kek {
+    pub(super) id: String,
+    pub(super) key: LessSafeKey,
+}
+
+impl Kek {
+    /// A new one, on disk before this returns.
+    pub(super) fn make(folder: &Path, random: &dyn SecureRandom) -> Result<Self, SecretsError> {
+        let (mut id, mut bytes) = ([0; 8], [0; 32]);
+        random.fill(&mut id).and_then(|()| random.fill(&mut bytes)).map_err(|_| SecretsError::Random)?;
+        let id = hex(&id);
+        std::fs::create_dir_all(folder)?;
+        let path = path(folder, &id);
+        // Written beside and renamed: a crash leaves no short key behind.
+        let beside = path.with_extension("new");
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, &path)?;
+        sync(folder)?;
+        Ok(Self { key: aead(&bytes).ok_or(SecretsError::Random)?, id })
+    }
+
+    /// The one that the store names.
+    pub(super) fn load(folder: &Path, id: &str) -> Result<Self, SecretsError> {
+        let path = path(folder, id);
+        let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => SecretsError::NoKek(path.display().to_string()),
+            _ => SecretsError::Io(error),
+        })?;
+        let key = aead(&bytes).ok_or_else(|| SecretsError::Length(path.display().to_string()))?;
+        Ok(Self { id: id.to_owned(), key })
+    }
+
+    /// Overwrites the file and removes it. Nothing happens if it is gone.
+    pub(super) fn destroy(folder: &Path, id: &str) -> io::Result<()> {
+        let path = path(folder, id);
+        let mut file = match std::fs::OpenOptions::new().write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        file.seek(io::SeekFrom::Start(0))?;
+        file.write_all(&[0; 32])?;
+        file.sync_all()?;
+        std::fs::remove_file(&path)?;
+        sync(folder)
+    }
+}
+
+fn path(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("{id}.kek"))
+}
+
+fn aead(bytes: &[u8]) -> Option<LessSafeKey> {
+    UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new)
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}

@@ -90,6 +90,8 @@ def test_pull_signs_for_what_it_has_verified(gateway, tmp_path, arguments):
     for identity in (gateway.alice, gateway.broker, gateway.chan):
         leaf = gateway.api(identity).get(f"/v1/audit/{file['receipt']['leaf']}")["leaf"]
         assert leaf["kind"] == "receipt" and leaf["unit_bytes"] == str(line["unit_bytes"])
+        # By what its certificate was judged: the authority's, which are no person's.
+        assert leaf["roots"].startswith("sha256:") and leaf["crl"].startswith("sha256:") and isinstance(leaf["issuers"], list)
         assert "alice" not in json.dumps(leaf)
     assert gateway.api(gateway.bob).request("GET", f"/v1/leases/{file['lease']}").status_code == 404
 

@@ -4,6 +4,9 @@ its place under it."""
 import copy
 import datetime
 import json
+import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -23,6 +26,10 @@ def gateway(own_gateway, tmp_path_factory):
     price = '{ model = "per_pull", amount = "90000", currency = "CNY" }\nfee = { rate_ppm = 100000 }'
     made = corpus.publish(gateway, "closing", {"m.parquet": corpus.parquet(corpus.mixed(50, 1))}, price=price)
     assert gateway.api(gateway.alice).request("GET", made.url).status_code == 200
+    # What the broker reward asks for at least.
+    costly = '{ model = "per_pull", amount = "600000000", currency = "CNY" }\nfee = { rate_ppm = 1000000 }'
+    other = corpus.publish(gateway, "costly", {"m.parquet": corpus.parquet(corpus.mixed(50, 2))}, price=costly)
+    assert gateway.api(gateway.alice).request("GET", other.url).status_code == 200
     billed = lambda: [line for line in lines(gateway) if line["dataset"] == made.dataset]
     (line,) = until("it is billed", 10, billed)
     paper = {"kind": "fapiao", "reference": "F-1", "digest": "sha256:" + "1" * 64}
@@ -81,3 +88,25 @@ def test_what_comes_now_belongs_to_the_open_month(gateway):
     paid = {"agreement": line["agreement"], "amount": "50000", "currency": "CNY", "on": f"{TODAY:%Y-%m-%d}", "shown": paper}
     assert gateway.api(gateway.broker).post("/v1/payments", paid, 201)["period"] > MONTH
     assert closed(gateway, gateway.chan)["accounts"] == before
+
+
+def test_a_claim_shows_what_closed_months_hold_and_both_verifiers_agree(gateway, tmp_path):
+    out, year = tmp_path / "claim.zip", str(TODAY.year + 1)
+    claim = lambda: gateway.kouan(gateway.broker, "incentive", "claim", "--programme", "qianhai-broker-reward-2024", "--year", year, "--out", out, "--json")
+    filed = claim()
+    assert filed.status == 9, filed
+    assert gateway.kouan(gateway.chan, "incentive", "release", filed.json["id"], "--json").status == 0
+    until("the release is published", 10, lambda: claim().status == 0)
+    archive = zipfile.ZipFile(out)
+    (month,) = json.loads(archive.read("sums/sums.json"))
+    assert month["account"] == "broker:qianhai:revenue:data_transaction_service" and month["period"] == MONTH
+    face = archive.read("FACE.txt").decode()
+    assert "已结算月份: 100.0000 %" in face and f"{MONTH} - {MONTH}: CNY" in face
+    # The log has grown since the month closed, and begins with what was published then.
+    assert archive.read("checkpoints/opening") != archive.read("checkpoints/closing")
+    key = gateway.pki / "log.vkey"
+    assert gateway.kouan(gateway.chan, "incentive", "verify", out, "--key", key, "--json").json["verdict"] == "verified"
+    script = tmp_path / "verify.py"
+    script.write_bytes(archive.read("verify.py"))
+    own = subprocess.run([sys.executable, "-I", str(script), str(out), str(key)], capture_output=True, text=True, timeout=60)
+    assert own.returncode == 0 and own.stdout.endswith("verified\n"), own

@@ -13,6 +13,7 @@ import pytest
 
 # tests/run installs it.
 FONT = "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"
+LINES = 500
 MONTH = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).strftime("%Y-%m")
 
 
@@ -55,16 +56,30 @@ def test_a_font_that_is_none_is_refused_and_a_terminal_gets_no_pdf(gateway, tmp_
 
 @pytest.fixture
 def long_statement(gateway):
-    """Stands in for a gateway with a month of 150 agreements."""
+    """Stands in for a gateway with a month of 500 agreements between parties of long names, and payments."""
     lines = [
         {
             "agreement": f"a-{n:030}", "dataset": f"corpus-{n}", "version": "1", "provider": "qianhai", "consumer": "hku",
-            "broker": "qianhai", "units": 1, "rows": n, "unit_bytes": n, "wire_bytes": n, "amount": "100", "fee": "10",
+            "broker": "qianhai-data-exchange-and-compute-centre", "units": 1, "rows": n, "unit_bytes": n, "wire_bytes": n, "amount": "100", "fee": "10", "tax": "5", "vat": "included",
             "evidence": {"sent": n, "receipt": 0},
         }
-        for n in range(150)
+        for n in range(LINES)
     ]
-    body = {"participant": "hku", "period": MONTH, "statements": [{"currency": "CNY", "lines": lines, "total": "15000"}]}
+    # As long as an id and a version may be, and a hundred characters of name in either script.
+    lines[7].update(dataset="x" * 64, version="v" * 64, consumer="c" * 40)
+    paid = [
+        {
+            "id": f"pay-{n}", "state": "recorded", "on": "2026-11-28", "consumer": "hku", "agreement": f"a-{n:030}",
+            "paid": {"amount": "100", "currency": "HKD"}, "settled": {"amount": "91", "currency": "CNY"},
+            "shown": {"kind": "bank", "reference": "R" * 64, "digest": "sha256:0"},
+        }
+        for n in range(40)
+    ]
+    names = {"en": "The Very Long Name of a University " * 6, "zh-Hant": "深圳前海數據交易與計算中心" * 8, "zh-Hans": "深圳前海数据交易与计算中心" * 8}
+    body = {
+        "participant": "hku", "period": MONTH, "statements": [{"currency": "CNY", "lines": lines, "total": str(100 * LINES)}],
+        "payments": paid, "parties": {"hku": {"names": names, "registration": "R" * 18}, "qianhai": {"names": names, "registration": None}},
+    }
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -98,5 +113,25 @@ def test_every_line_of_a_long_month_is_on_a_numbered_page(gateway, long_statemen
         # A page that has lines has their headings.
         assert "corpus-" not in page or "数据集" in page
     found = re.findall(r"corpus-(\d+)@1", "".join(pages))
-    assert found == [str(n) for n in range(150)]
-    assert "150.00 CNY" in pages[-1]
+    assert found == [str(n) for n in range(LINES) if n != 7]
+    told = "".join(pages)
+    assert f"{LINES}.00 CNY" in told and "其中增值税 25.00 CNY" in told and "付款" in told
+    assert told.count("0.91 CNY") == 40
+    # Every character of the longest names is there, in its own script.
+    dense = re.sub(r"\s", "", told)
+    assert all(dense.count(words) >= 14 for words in ("數據交易與計算中心", "数据交易与计算中心")), dense[:3000]
+
+
+def test_nothing_is_printed_beyond_a_page(gateway, long_statement, tmp_path):
+    out = tmp_path / "long.pdf"
+    assert statement(gateway, out, "--gateway", long_statement).status == 0
+    said = subprocess.run(["pdftotext", "-bbox", str(out), "-"], capture_output=True, text=True, check=True, timeout=120).stdout
+    boxes = [tuple(map(float, box)) for box in re.findall(r'xMin="([\d.-]+)" yMin="([\d.-]+)" xMax="([\d.-]+)" yMax="([\d.-]+)"', said)]
+    assert len(boxes) > 5 * LINES
+    beyond = [box for box in boxes if box[0] < 30 or box[2] > 842 - 30 or box[1] < 20 or box[3] > 595 - 15]
+    assert not beyond, beyond[:5]
+    # No line of the table runs into the foot, which stands alone below its rule.
+    for page in said.split("<page ")[1:]:
+        words = re.findall(r'yMin="([\d.]+)" xMax="[\d.]+" yMax="([\d.]+)">([^<]*)<', page)
+        foot = min(float(top) for top, _, word in words if word == "Statement" and float(top) > 500)
+        assert not [word for top, bottom, word in words if float(bottom) > foot and float(top) < foot - 2]

@@ -5,13 +5,17 @@
 //! of another participant releases it. [`bundle::files`] puts contents, leaves, proofs, keys and a verifier of its own
 //! (`verify.py`) together, [`zip::pack`] makes them one file, always the same, and [`verify::verify`] takes it apart.
 
+mod annex;
 pub mod bundle;
 mod contents;
 mod face;
+mod shares;
 mod verify;
 pub mod witnessed;
 pub mod zip;
 
+pub use annex::{Annex, Closed, Contract, Signed, account};
 pub use bundle::{Evidence, ProvenLeaf};
-pub use contents::{Claim, ClaimError, Contents, Party, Shares, Sold, Statements};
+pub use contents::{Claim, ClaimError, Contents, Party, Sold, Statements};
+pub use shares::Shares;
 pub use verify::{Fault, Verified, verify};

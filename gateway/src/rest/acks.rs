@@ -212,6 +212,9 @@ fn receipt(
     let ack = &signed.ack;
     let named: Vec<String> =
         ack.units.iter().map(|units| format!("{} {} {:?}", units.file, units.column, units.row_groups)).collect();
+    let record = &caller.principal.record;
+    let above = caller.principal.connection.chain().iter().skip(1);
+    let issuers: Vec<Digest> = above.map(|certificate| Digest::of(certificate)).collect();
     let members = [
         ("lease", json!(lease.id)),
         ("agreement", json!(lease.agreement)),
@@ -223,6 +226,11 @@ fn receipt(
         ("ack", json!(digest)),
         ("units", json!({"count": named.len(), "digest": Digest::of(named.join("\n").as_bytes())})),
         ("unit_bytes", json!(units.iter().map(|(_, units)| units.len()).sum::<u64>().to_string())),
+        // What the certificate was judged by at that instant, so that a later revocation does not undo the receipt. These
+        // are of authorities; the certificate itself names a person and is committed to.
+        ("issuers", json!(issuers)),
+        ("roots", json!(Digest::of(record.ca.as_bytes()))),
+        ("crl", json!(record.crl.as_ref().map(|crl| Digest::of(crl.as_bytes())))),
     ];
     let mut change = Change::recorded(caller, &gateway.secrets, "receipt", members)?;
     let certificate = caller.principal.connection.chain().first().map(|der| STANDARD.encode(der));

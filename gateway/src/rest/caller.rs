@@ -14,6 +14,7 @@ use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
+use super::change::{Repeatable, answered};
 use super::{Refused, json_response};
 use crate::authz::{Action, Scope, authorise};
 use crate::clock;
@@ -95,7 +96,7 @@ impl FromRequest<Shared> for PostedBytes {
             .map(|value| value.split(';').next().unwrap_or("").trim().to_ascii_lowercase())
             .unwrap_or_default();
         let max = gateway.config.limits.json_body_bytes_max;
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let too_large =
             || Problem::new(Code::TooLarge, format!("the body is longer than {max} bytes, the most this path takes"));
         let length =
@@ -115,7 +116,13 @@ impl FromRequest<Shared> for PostedBytes {
             hasher.update(&(part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
-        Ok(Self { bytes, media_type, digest: hasher.finish(), key })
+        let digest = hasher.finish();
+        if let Some(key) = &key {
+            // Before anything is looked at: a key that was used for another request is refused whatever the rest says.
+            let caller = Caller::from_request_parts(&mut parts, gateway).await?;
+            answered(gateway, &caller, &Repeatable { digest, key: Some(key.clone()) })?;
+        }
+        Ok(Self { bytes, media_type, digest, key })
     }
 }
 

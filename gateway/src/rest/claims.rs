@@ -2,6 +2,7 @@
 //! officer of an authority that is another participant releases or refuses it. A contract is taken up once a year, by
 //! whatever programme: each is a document of its own, so that no two claims can both have it.
 
+mod annex;
 pub mod evidence;
 mod gather;
 
@@ -145,8 +146,14 @@ pub async fn file(
     }
     let statements = gather::statements(&gateway, &caller, programme.base_year(request.year)).await?;
     let id = gateway.secrets.id("c-", caller.now).map_err(crate::admission::unavailable)?;
-    let (claim, contents) = statements.claim(&id, &programme, request.year).map_err(refused)?;
-    let leaves = gather::leaves(&gateway, &claim).await?;
+    let asked = annex::Asked {
+        participant: caller.principal.participant.clone(),
+        side: programme.terms.base.participant,
+        year: programme.base_year(request.year),
+    };
+    let (annex, mut leaves) = annex::gather(&gateway, &caller, &statements, &asked).await?;
+    let (claim, contents) = statements.claim(&id, &programme, request.year, &annex).map_err(refused)?;
+    leaves.extend(gather::leaves(&gateway, &claim).await?);
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
         may_file(caller, &programme)?;
         match standing(caller, &request) {
@@ -291,7 +298,8 @@ mod tests {
         let claim: Claim = serde_json::from_value(json!({
             "id": "c-2", "participant": "hku", "programme": "shenzhen-corpus-voucher-2024", "year": 2026,
             "base_year": 2026, "base": "1", "amount": "1", "contracts": ["a-1"], "contents": {},
-            "shares": {"receipted": 0, "non_affiliated": 0},
+            "shares": {"receipted": 0, "non_affiliated": 0, "payment_matched": 0, "no_round_trip": 0, "top_five": 0,
+                "closed": 0},
         }))
         .unwrap();
         let taken = |open| json!({"claim": "c-1", "programme": "qianhai-broker-reward-2024", "open": open});

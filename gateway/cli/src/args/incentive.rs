@@ -67,6 +67,9 @@ pub struct ClaimArgs {
     /// Year, as `kouan incentive evaluate` takes it
     #[arg(long, value_name = "YYYY", value_parser = clap::value_parser!(i16).range(1..=9999))]
     pub year: i16,
+    /// Font of the statement.pdf in it, with Chinese characters; one that is installed if absent
+    #[arg(long, value_name = "FILE")]
+    pub font: Option<PathBuf>,
     /// Where the bundle goes; claim-PROGRAMME-YEAR-PARTICIPANT.zip if absent
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

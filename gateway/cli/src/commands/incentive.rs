@@ -1,6 +1,7 @@
 //! `kouan incentive …`: programmes of this binary and claims on them; evaluating and verifying work offline.
 
 mod claim;
+mod paper;
 
 use std::io::Read;
 use std::path::Path;

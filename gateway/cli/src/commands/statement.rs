@@ -1,7 +1,7 @@
 //! `kouan statement`: a month's lines as a table, JSON, CSV that no spreadsheet takes for formulas, or PDF.
 
 mod closed;
-mod pdf;
+pub mod pdf;
 
 use std::path::PathBuf;
 

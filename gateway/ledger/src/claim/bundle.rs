@@ -8,19 +8,28 @@ use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::annex::Closed;
 use super::contents::{Claim, Contents, Statements, canonical};
-use super::face::face;
+use super::face::{Shown, face};
 use super::zip::Files;
 use super::{Fault, witnessed};
 use crate::incentive::Programme;
+use crate::sums::SumProof;
 
 /// The form of a bundle; goes up when a verifier has to know.
-pub const FORMAT: &str = "kouan-claim/1";
+pub const FORMAT: &str = "kouan-claim/2";
 
 /// Lists every file but itself.
 pub(super) const MANIFEST: &str = "MANIFEST.json";
 /// Lists every file but itself and the manifest, for `sha256sum -c`. With two lists, the altered one is known.
 pub(super) const SUMS: &str = "SHA256SUMS";
+
+/// The checkpoint that every proof leads to.
+pub(super) const CLOSING: &str = "checkpoints/closing";
+/// The one that was published when the claim's year began, or the oldest that was kept.
+pub(super) const OPENING: &str = "checkpoints/opening";
+/// That the first log begins with the second.
+pub(super) const CONSISTENCY: &str = "checkpoints/consistency";
 
 const README: &str = include_str!("README.txt");
 const VERIFIER: &str = include_str!("verify.py");
@@ -39,6 +48,8 @@ pub struct Evidence {
     pub leaves: Vec<ProvenLeaf>,
     /// The checkpoint that every proof leads to.
     pub checkpoint: String,
+    /// That its log begins with that of the opening one: a hash in base64 a line.
+    pub consistency: String,
     /// The log's verifier key.
     pub log_key: String,
     /// Witnesses, one `witness HK|QH <vkey>` a line.
@@ -73,29 +84,34 @@ pub(super) fn witnessed_ppm(claim: &Claim, checkpoint: &SignedCheckpoint, witnes
 /// The face, from the files that it sums up.
 pub(super) fn face_of(
     claim: &Claim,
-    contents: (&str, &str),
+    contents: (&str, &str, &str),
     checkpoint: &SignedCheckpoint,
     policy: &str,
 ) -> Result<String, Fault> {
     let fault = |file: &str, error: &dyn std::fmt::Display| Fault { file: file.to_owned(), why: error.to_string() };
-    let (statements, programme) = contents;
+    let (statements, programme, sums) = contents;
     let statements: Statements = serde_json::from_str(statements).map_err(|error| fault("statements.json", &error))?;
     let programme = Programme::parse(programme).map_err(|error| fault("rules/programme.toml", &error))?;
     let witnesses = witnessed::policy(policy).map_err(|error| fault("trust.policy", &error))?;
-    Ok(face(claim, &statements, &programme, witnessed_ppm(claim, checkpoint, &witnesses)))
+    let sums: Vec<SumProof> = serde_json::from_str(sums).map_err(|error| fault("sums/sums.json", &error))?;
+    let side = programme.terms.base.participant;
+    let closed = Closed::of(&sums, side, &claim.participant, claim.base_year);
+    let closed = closed.map_err(|error| fault("sums/sums.json", &error))?;
+    let witnessed = witnessed_ppm(claim, checkpoint, &witnesses);
+    Ok(face(claim, &statements, &programme, &Shown { witnessed, closed, side }))
 }
 
-/// The files of the bundle that `evidence` makes: the same for the same evidence.
+/// The files of the bundle that `evidence` makes: the same for the same evidence. `pdf` is the statement on paper, for
+/// whoever has a font at hand; nothing rests on it.
 ///
 /// # Errors
 /// The part of the evidence that does not parse.
-pub fn files(evidence: &Evidence) -> Result<Files, Fault> {
+pub fn files(evidence: &Evidence, pdf: Option<Vec<u8>>) -> Result<Files, Fault> {
     let fault = |file: &str, error: &dyn std::fmt::Display| Fault { file: file.to_owned(), why: error.to_string() };
     let claim: Claim = serde_json::from_str(&evidence.claim).map_err(|error| fault("claim.json", &error))?;
-    let checkpoint =
-        SignedCheckpoint::parse(evidence.checkpoint.as_bytes()).map_err(|error| fault("checkpoint", &error))?;
+    let checkpoint = SignedCheckpoint::parse(evidence.checkpoint.as_bytes()).map_err(|error| fault(CLOSING, &error))?;
     let content = |name: &str| evidence.contents.get(name).map(String::as_str).unwrap_or_default();
-    let contents = (content("statements.json"), content("rules/programme.toml"));
+    let contents = (content("statements.json"), content("rules/programme.toml"), content("sums/sums.json"));
     let face = face_of(&claim, contents, &checkpoint, &evidence.trust_policy)?;
     let mut files = Files::new();
     let mut put = |name: &str, text: &str| files.insert(name.to_owned(), text.as_bytes().to_vec());
@@ -103,7 +119,8 @@ pub fn files(evidence: &Evidence) -> Result<Files, Fault> {
     put("FACE.txt", &face);
     put("verify.py", VERIFIER);
     put("claim.json", &evidence.claim);
-    put("checkpoint", &evidence.checkpoint);
+    put(CLOSING, &evidence.checkpoint);
+    put(CONSISTENCY, &evidence.consistency);
     put("log.vkey", &format!("{}\n", evidence.log_key.trim()));
     put("trust.policy", &evidence.trust_policy);
     for (name, text) in &evidence.contents {
@@ -112,6 +129,9 @@ pub fn files(evidence: &Evidence) -> Result<Files, Fault> {
     for leaf in &evidence.leaves {
         put(&format!("leaves/{}.json", leaf.index), &leaf.leaf);
         put(&format!("proofs/{}.tlog-proof", leaf.index), &leaf.proof);
+    }
+    if let Some(pdf) = pdf {
+        files.insert("statement.pdf".to_owned(), pdf);
     }
     let sums = sums(&files);
     files.insert(SUMS.to_owned(), sums.into_bytes());
@@ -137,6 +157,9 @@ pub(super) fn manifest(files: &Files) -> String {
         .filter(|(name, _)| name.as_str() != MANIFEST)
         .map(|(name, bytes)| (name.clone(), json!(Digest::of(bytes))))
         .collect();
-    // A map of strings always has a canonical form.
-    canonical(&json!({ "format": FORMAT, "files": digests })).unwrap_or_default()
+    let of = |name: &str| files.get(name).map(Vec::as_slice).unwrap_or_default();
+    let tools: serde_json::Value = serde_json::from_slice(of("tools.json")).unwrap_or_default();
+    let rules = Digest::of(of("rules/programme.toml"));
+    // Strings only: they always have a canonical form.
+    canonical(&json!({ "format": FORMAT, "rules": rules, "tools": tools, "files": digests })).unwrap_or_default()
 }

@@ -9,8 +9,11 @@ use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::annex::{Annex, Closed};
+use super::shares::Shares;
 use crate::incentive::{Evaluation, Input, Programme, Side, evaluate};
 use crate::month::Month;
+use crate::statement::TaxKnown;
 
 /// Most contracts of one claim: each is a key in the store, written with the claim.
 pub const CONTRACTS_MAX: usize = 2000;
@@ -59,6 +62,10 @@ pub struct Sold {
     pub amount: Minor,
     /// The broker's part of it.
     pub fee: Minor,
+    /// The tax within it.
+    pub tax: Minor,
+    /// Whether that is known.
+    pub vat: TaxKnown,
     /// Unit bytes shown by the connection.
     pub sent: u64,
     /// Unit bytes shown by the consumer's signature.
@@ -79,16 +86,6 @@ pub struct Statements {
     pub parties: BTreeMap<ParticipantId, Party>,
     /// The lines of the base year and of the months beside it, by month.
     pub lines: Vec<Sold>,
-}
-
-/// How much of the claimed sales is shown by what, in parts per million of their amount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shares {
-    /// By receipts that consumers signed.
-    pub receipted: u32,
-    /// Between parties that are not affiliated.
-    pub non_affiliated: u32,
 }
 
 /// `claim.json`; its digest is in the log.
@@ -146,7 +143,8 @@ pub enum ClaimError {
 }
 
 impl Statements {
-    fn affiliated(&self, sold: &Sold) -> bool {
+    /// Whether a party of the line has declared the other affiliated, or they are one.
+    pub fn affiliated(&self, sold: &Sold) -> bool {
         let names = |party: &ParticipantId, other: &ParticipantId| {
             self.parties.get(party).is_some_and(|party| party.affiliates.contains(other))
         };
@@ -160,7 +158,7 @@ impl Statements {
     }
 
     /// The last moment of a line's month that the statements know of.
-    fn at(&self, period: Month) -> Timestamp {
+    pub(super) fn at(&self, period: Month) -> Timestamp {
         let next = jiff::civil::date(period.year(), period.month(), 1).checked_add(jiff::Span::new().months(1));
         let end = next
             .ok()
@@ -204,34 +202,10 @@ impl Statements {
         json!({ "transactions": transactions })
     }
 
-    /// What shows the participant's own sales (or purchases) of `year`.
-    pub fn shares(&self, side: Side, year: i16) -> Shares {
-        let (mut all, mut receipted, mut apart) = (0_u128, 0_u128, 0_u128);
-        for sold in self.lines.iter().filter(|sold| sold.period.year() == year) {
-            let (own, amount) = match side {
-                Side::Broker => (&sold.broker, sold.fee),
-                Side::Consumer => (&sold.consumer, sold.amount),
-            };
-            let Some(amount) = u128::try_from(amount.0).ok().filter(|_| *own == self.participant) else { continue };
-            all += amount;
-            // A line of which nothing new was delivered has nothing that a receipt could show.
-            let shown = u128::from(sold.receipt.min(sold.unit_bytes));
-            receipted += (amount * shown).checked_div(u128::from(sold.unit_bytes)).unwrap_or(0);
-            if !self.affiliated(sold) {
-                apart += amount;
-            }
-        }
-        let ppm = |part: u128| {
-            let share = (part * 1_000_000).checked_div(all).unwrap_or(0);
-            u32::try_from(share).unwrap_or(1_000_000)
-        };
-        Shares { receipted: ppm(receipted), non_affiliated: ppm(apart) }
-    }
-
     /// RFC 4180, one row a line. No cell can be taken for a formula.
     pub fn csv(&self) -> String {
         let mut text = "period,currency,agreement,dataset,version,provider,consumer,broker,units,rows,unit_bytes,\
-                        wire_bytes,amount,fee,evidence_sent,evidence_receipt\r\n"
+                        wire_bytes,amount,fee,evidence_sent,evidence_receipt,tax,vat\r\n"
             .to_owned();
         for sold in &self.lines {
             let cells = [
@@ -251,6 +225,8 @@ impl Statements {
                 sold.fee.0.to_string(),
                 sold.sent.to_string(),
                 sold.receipt.to_string(),
+                sold.tax.0.to_string(),
+                if sold.vat == TaxKnown::Included { "included" } else { "unknown" }.to_owned(),
             ];
             text.push_str(&cells.join(","));
             text.push_str("\r\n");
@@ -258,8 +234,14 @@ impl Statements {
         text
     }
 
-    /// Freezes a claim of `programme` for `year` under `id`.
-    pub fn claim(&self, id: &str, programme: &Programme, year: i16) -> Result<(Claim, Contents), ClaimError> {
+    /// Freezes a claim of `programme` for `year` under `id`, with what stands beside the statements.
+    pub fn claim(
+        &self,
+        id: &str,
+        programme: &Programme,
+        year: i16,
+        annex: &Annex,
+    ) -> Result<(Claim, Contents), ClaimError> {
         let unfit = |error: &dyn std::fmt::Display| ClaimError::Unfit(error.to_string());
         let transactions = canonical(&self.transactions(programme)).map_err(|error| unfit(&error))?;
         let input = Input::parse(&transactions).map_err(|error| unfit(&error))?;
@@ -280,11 +262,20 @@ impl Statements {
             return Err(ClaimError::Contracts(contracts.len()));
         }
         let base_year = programme.base_year(year);
+        let side = programme.terms.base.participant;
+        let closed = Closed::of(&annex.sums, side, &self.participant, base_year).map_err(|error| unfit(&error))?;
+        let text = |value: Result<String, serde_json::Error>| value.map_err(|error| unfit(&error));
         let contents: Contents = [
+            ("checkpoints/opening", annex.opening.clone()),
+            ("contracts/contracts.json", text(canonical(&annex.contracts))?),
             ("lines.csv", self.csv()),
+            ("payments/payments.json", text(canonical(&annex.payments))?),
+            ("receipts/receipts.json", text(canonical(&annex.receipts))?),
             ("rules/evaluation.json", canonical(&evaluation).map_err(|error| unfit(&error))?),
             ("rules/programme.toml", programme.text.clone()),
             ("statements.json", canonical(self).map_err(|error| unfit(&error))?),
+            ("sums/sums.json", text(canonical(&annex.sums))?),
+            ("tools.json", text(canonical(&annex.tools))?),
             ("transactions.json", transactions),
         ]
         .map(|(name, text)| (name.to_owned(), text))
@@ -299,7 +290,7 @@ impl Statements {
             amount: line.amount.0.to_string(),
             contracts,
             contents: contents.iter().map(|(name, text)| (name.clone(), Digest::of(text.as_bytes()))).collect(),
-            shares: self.shares(programme.terms.base.participant, base_year),
+            shares: self.shares(side, base_year, annex, &closed),
         };
         Ok((claim, contents))
     }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::annex::Closed;
 use super::contents::{Claim, Statements};
-use crate::incentive::Programme;
+use crate::incentive::{Programme, Side};
+use crate::statement::TaxKnown;
 
 /// Fen as yuan: `50000.00`.
 fn yuan(fen: &str) -> String {
@@ -17,8 +19,28 @@ pub(super) fn percent(ppm: u32) -> String {
     format!("{}.{:04}", ppm / 10_000, ppm % 10_000)
 }
 
-/// The text of `FACE.txt`. `witnessed` is the share that both sides of the border cosigned in time, in parts per million.
-pub(super) fn face(claim: &Claim, statements: &Statements, programme: &Programme, witnessed: u32) -> String {
+/// What a verifier works out beside the claim.
+pub(super) struct Shown {
+    /// Share that both sides of the border cosigned in time, parts per million.
+    pub witnessed: u32,
+    /// What closed months say.
+    pub closed: Closed,
+    /// Whose amounts count.
+    pub side: Side,
+}
+
+/// Whether the tax within the claimed amounts is known, in three scripts.
+fn vat(statements: &Statements, side: Side, year: i16) -> &'static str {
+    let mut lines = statements.own(side, year).map(|(sold, _)| sold.vat == TaxKnown::Included).peekable();
+    if lines.peek().is_some() && lines.all(|known| known) {
+        "within the amounts 含於金額 含于金额"
+    } else {
+        "in or ex unknown, not configured 是否含稅未知 是否含税未知"
+    }
+}
+
+/// The text of `FACE.txt`.
+pub(super) fn face(claim: &Claim, statements: &Statements, programme: &Programme, shown: &Shown) -> String {
     let names = statements.parties.get(&claim.participant).map(|party| {
         let names: Vec<&str> = party.names.values().map(String::as_str).collect();
         let registration = party.registration.as_deref().unwrap_or("-");
@@ -37,8 +59,23 @@ pub(super) fn face(claim: &Claim, statements: &Statements, programme: &Programme
     line("Base year 基準年度 基准年度", claim.base_year.to_string());
     line("Base 基數 基数", format!("CNY {}", yuan(&claim.base)));
     line("Amount, at most 金額上限 金额上限", format!("CNY {}", yuan(&claim.amount)));
+    line("VAT 增值稅 增值税", vat(statements, shown.side, claim.base_year).to_owned());
     line("Receipted 經用戶簽收 经用户签收", format!("{} %", percent(claim.shares.receipted)));
-    line("Witnessed in time on both sides 兩地及時見證 两地及时见证", format!("{} %", percent(witnessed)));
-    line("Not affiliated 非關聯方 非关联方", format!("{} %", percent(claim.shares.non_affiliated)));
+    line("Witnessed in time on both sides 兩地及時見證 两地及时见证", format!("{} %", percent(shown.witnessed)));
+    for (name, share) in [
+        ("Not affiliated 非關聯方 非关联方", claim.shares.non_affiliated),
+        ("Matched by payments 有付款憑證 有付款凭证", claim.shares.payment_matched),
+        ("Without round trips in 90 days 九十日內無回購 九十日内无回购", claim.shares.no_round_trip),
+        ("Five largest parties 前五大交易方 前五大交易方", claim.shares.top_five),
+        ("In closed months, under their roots 已結算月份 已结算月份", claim.shares.closed),
+    ] {
+        line(name, format!("{} %", percent(share)));
+    }
+    let months = shown.closed.through.map_or("-".to_owned(), |(first, last)| {
+        let claimed = statements.in_closed(shown.side, claim.base_year, &shown.closed);
+        let (claimed, posted) = (yuan(&claimed.to_string()), yuan(&shown.closed.posted.to_string()));
+        format!("{first} - {last}: CNY {claimed} / {posted}")
+    });
+    line("Lines / posted in closed months 明細 / 已結算 明细 / 已结算", months);
     text
 }

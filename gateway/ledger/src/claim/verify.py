@@ -4,171 +4,111 @@
 Python 3.11 or newer, standard library only. Exit status 0: everything holds; 6: something does not, and its file is named; 2: usage.
 Without the log's key from elsewhere, it is only shown to agree with itself."""
 
-import base64, binascii, hashlib, json, struct, sys, tomllib, zlib
+import base64, binascii, hashlib, io, json, sys, tomllib, zipfile
+from collections import defaultdict
 from datetime import date, datetime, timedelta, timezone
 
 SHANGHAI = timezone(timedelta(hours=8))
-LISTS = ("MANIFEST.json", "SHA256SUMS")
+OPENING, CLOSING, CONSISTENCY = "checkpoints/opening", "checkpoints/closing", "checkpoints/consistency"
+CONTRACTS, PAYMENTS, RECEIPTS, SUMS = "contracts/contracts.json", "payments/payments.json", "receipts/receipts.json", "sums/sums.json"
 
 class Fault(Exception):
     def __init__(self, file, why):
         super().__init__(f"`{file}`: {why}")
 
+class Files(dict):
+    def __missing__(self, name):
+        raise Fault(name, "it is missing")
+
 def need(holds, file, why):
     if not holds:
         raise Fault(file, why)
 
-# --- the archive: stored, sorted, dated 1980-01-01, nothing between the files -------------------------------------------
+sha256 = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
+digest = lambda data: "sha256:" + sha256(data).hex()
+# RFC 8785 for what stands in a bundle: strings, integers, objects with ASCII names.
+canonical = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
-def headers(name, crc, size, offset):
-    shared = struct.pack("<5H3I2H", 20, 0x0800, 0, 0, 0x21, crc, size, size, len(name), 0)
-    local = struct.pack("<I", 0x04034B50) + shared + name
-    return local, struct.pack("<IH", 0x02014B50, 20) + shared + bytes(10) + struct.pack("<I", offset) + name
-
-def pack(files):
-    archive, directory = b"", b""
-    for name in sorted(files):
-        local, central = headers(name.encode(), zlib.crc32(files[name]), len(files[name]), len(archive))
-        archive += local + files[name]
-        directory += central
-    end = struct.pack("<I4x2H2I2x", 0x06054B50, len(files), len(files), len(directory), len(archive))
-    return archive + directory + end
-
-def unpack(archive):
-    need(len(archive) >= 22, "the archive", "it is cut off")
-    end = len(archive) - 22
-    count, at = struct.unpack_from("<H4xI", archive, end + 10)
-    files, last = {}, "the archive"
-    for _ in range(count):
-        need(at + 46 <= end, last, "the directory breaks off behind it")
-        crc, size, length, offset = struct.unpack_from("<I4xIH12xI", archive, at + 16)
-        raw = archive[at + 46 : at + 46 + length]
+def unpack(bundle):
+    archive, files = zipfile.ZipFile(io.BytesIO(bundle)), Files()
+    for info in archive.infolist():
+        need(info.filename not in files, info.filename, "it is there twice")
         try:
-            name = raw.decode()
-        except UnicodeDecodeError:
-            raise Fault(last, "the next entry has no name, or the directory beside it is altered") from None
-        local, central = headers(raw, crc, size, offset)
-        data = offset + 30 + length
-        same = archive[offset:data] == local and archive[at : at + 46 + length] == central
-        need(same or archive[offset + 26 : data] == struct.pack("<2H", length, 0) + raw, "the archive", "its directory lists a file where another lies")
-        need(same, name, "its header in the archive is altered")
-        files[name] = archive[data : data + size]
-        need(zlib.crc32(files[name]) == crc, name, "its bytes do not have its checksum: it is altered")
-        at, last = at + 46 + length, name
-    need(pack(files) == archive, "the archive", "it is not packed as a bundle is")
+            files[info.filename] = archive.read(info)
+        except zipfile.BadZipFile as error:
+            raise Fault(info.filename, f"it is altered: {error}") from None
     return files
 
-def digest(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-def canonical(value):
-    # RFC 8785 for what stands in a manifest: strings, and objects with ASCII names.
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
 def lists(files):
-    for name in LISTS:
-        need(name in files, name, "it is missing")
     digests = {name: digest(data) for name, data in files.items() if name != "MANIFEST.json"}
-    sums = "".join(f"{digests[name][7:]}  {name}\n" for name in sorted(digests) if name not in LISTS).encode()
+    sums = "".join(f"{digests[name][7:]}  {name}\n" for name in sorted(digests) if name != "SHA256SUMS").encode()
     if files["SHA256SUMS"] == sums:
-        manifest = canonical({"format": "kouan-claim/1", "files": digests})
-        need(files["MANIFEST.json"] == manifest, "MANIFEST.json", "it does not list the files as they are")
-        return
+        manifest = {"format": "kouan-claim/2", "rules": digest(files["rules/programme.toml"]), "tools": json.loads(files["tools.json"]), "files": digests}
+        return need(files["MANIFEST.json"] == canonical(manifest), "MANIFEST.json", "it does not list the files as they are")
     listed = json.loads(files["MANIFEST.json"])["files"]
     for name, found in digests.items():
         need(name in listed, name, "it is not in the manifest")
         need(listed[name] == found, name, "it does not have its digest: it is altered")
-    for name in listed:
-        need(name in files, name, "it is missing")
+    _ = [files[name] for name in listed]
     raise Fault("SHA256SUMS", "it does not list the files as they are")
 
-# --- the log: Ed25519 (RFC 8032), signed notes, RFC 6962 inclusion ------------------------------------------------------
-
 P, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-ROOT = pow(2, (P - 1) // 4, P)
+D = -121665 * pow(121666, -1, P) % P
 
 def add(a, b):
-    x, y, z, t = a
-    u, v, w, s = b
-    e, f = (y - x) * (v - u) % P, (y + x) * (v + u) % P
-    g, h = 2 * t * s * D % P, 2 * z * w % P
-    e, f, g, h = f - e, h - g, h + g, f + e
-    return e * f % P, g * h % P, f * g % P, e * h % P
+    (x, y), (u, v) = a, b
+    skew = D * x * y * u * v
+    return (x * v + y * u) * pow(1 + skew, -1, P) % P, (y * v + x * u) * pow(1 - skew, -1, P) % P
 
 def times(number, point):
-    result = (0, 1, 1, 0)
-    while number:
-        if number & 1:
-            result = add(result, point)
-        point, number = add(point, point), number >> 1
-    return result
+    half = times(number >> 1, add(point, point)) if number else (0, 1)
+    return add(half, point) if number & 1 else half
 
 def point(data):
-    y = int.from_bytes(data, "little")
-    sign, y = y >> 255, y & (2**255 - 1)
-    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    sign, y = divmod(int.from_bytes(data, "little"), 2**255)
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(square, (P + 3) // 8, P)
-    x = x if x * x % P == square else x * ROOT % P
-    if y >= P or x * x % P != square or (x == 0 and sign):
-        return None
-    x = P - x if x & 1 != sign else x
-    return x, y, 1, x * y % P
-
-BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+    x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
+    good = y < P and x * x % P == square and (x or not sign)
+    return ((P - x if x & 1 != sign else x), y) if good else None
 
 def signed(public, message, signature):
-    key, nonce = point(public), point(signature[:32])
-    scalar = int.from_bytes(signature[32:], "little")
-    if key is None or nonce is None or len(signature) != 64 or scalar >= ORDER:
+    key, nonce, scalar = point(public), point(signature[:32]), int.from_bytes(signature[32:], "little")
+    if not key or not nonce or len(signature) != 64 or scalar >= ORDER:
         return False
     challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % ORDER
-    x, y, z, _ = times(scalar, BASE)
-    u, v, w, _ = add(nonce, times(challenge, key))
-    return (x * w - u * z) % P == 0 and (y * w - v * z) % P == 0
+    base = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+    return times(scalar, base) == add(nonce, times(challenge, key))
 
 def verifier(text, kind, file):
-    try:
-        name, ident, key = text.strip().split("+", 2)
-        key = base64.b64decode(key, validate=True)
-    except (ValueError, binascii.Error):
-        raise Fault(file, "it holds no verifier key") from None
-    known = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
+    name, ident, key = text.strip().split("+", 2)
+    key = base64.b64decode(key, validate=True)
+    known = sha256(name.encode() + b"\n" + key)[:4]
     need(len(key) == 33 and key[0] == kind and known.hex() == ident, file, "it holds no verifier key of that kind")
     return name, known, key[1:]
 
 def note(text):
     body, lines = text[: text.rindex("\n\n") + 1], text[text.rindex("\n\n") + 2 :]
-    signatures = []
-    for line in lines.removesuffix("\n").split("\n"):
-        dash, name, data = line.split(" ")
-        data = base64.b64decode(data, validate=True)
-        assert dash == "\u2014" and len(data) > 4
-        signatures.append((name, data[:4], data[4:]))
-    return body, signatures
+    signatures = [line.split(" ") for line in lines.removesuffix("\n").split("\n")]
+    assert all(len(line) == 3 and line[0] == "\u2014" for line in signatures)
+    data = [base64.b64decode(line[2], validate=True) for line in signatures]
+    return body, [(line[1], data[:4], data[4:]) for line, data in zip(signatures, data)]
 
-def checkpoint(files, trusted):
+def checkpoint(files, file, trusted):
     own = files["log.vkey"].decode()
     need(trusted is None or trusted.strip() == own.strip(), "log.vkey", "it is not the key of the log that you trust")
     name, ident, public = verifier(own, 1, "log.vkey")
-    try:
-        body, signatures = note(files["checkpoint"].decode())
-        origin, size, root = body.split("\n")[:3]
-        size, root = int(size), base64.b64decode(root, validate=True)
-    except (ValueError, AssertionError, binascii.Error):
-        raise Fault("checkpoint", "it is not a signed checkpoint") from None
+    body, signatures = note(files[file].decode())
+    origin, size, root = body.split("\n")[:3]
     mine = [data for who, key, data in signatures if (who, key) == (name, ident)]
     good = origin == name and mine and all(signed(public, body.encode(), data) for data in mine)
-    need(good, "checkpoint", "the log's signature on it does not verify")
-    return body, signatures, size, root
+    need(good, file, "the log's signature on it does not verify")
+    return body, signatures, int(size), base64.b64decode(root, validate=True)
 
 def witnessed(files, body, signatures, base_year):
     """Parts per million that both sides of the border cosigned before the base year's periods closed."""
     earliest = {}
-    for line in files["trust.policy"].decode().splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        words = line.split()
+    for words in [line.split() for line in files["trust.policy"].decode().splitlines() if line.strip() and line[0] != "#"]:
         need(len(words) == 3 and words[0] == "witness" and words[1] in ("HK", "QH"), "trust.policy", "a line is wrong")
         name, ident, public = verifier(words[2], 4, "trust.policy")
         for data in (data for who, key, data in signatures if (who, key) == (name, ident)):
@@ -178,41 +118,42 @@ def witnessed(files, body, signatures, base_year):
     closes = datetime(base_year + 1, 1, 16, tzinfo=SHANGHAI).timestamp()
     return 1_000_000 if len(earliest) == 2 and max(earliest.values()) <= closes else 0
 
-def included(leaf, index, size, hashes, root):
-    inner = lambda left, right: hashlib.sha256(b"\x01" + left + right).digest()
-    found, last = hashlib.sha256(b"\x00" + leaf).digest(), size - 1
+def climb(index, last, seed, hashes):
+    """RFC 9162, 2.1.3.2 and 2.1.4.2: the roots that a path leads to, of the tree that ends at `index` and of all of it."""
+    older = newer = seed
     for sibling in hashes:
         if last == 0:
-            return False
+            return None, None
         if index & 1 or index == last:
-            found = inner(sibling, found)
-            while index & 1 == 0 and index:
-                index, last = index >> 1, last >> 1
+            older, newer = sha256(b"\x01", sibling, older), sha256(b"\x01", sibling, newer)
+            odd = (index & -index).bit_length() - 1
+            index, last = index >> odd, last >> odd
         else:
-            found = inner(found, sibling)
+            newer = sha256(b"\x01", newer, sibling)
         index, last = index >> 1, last >> 1
-    return last == 0 and found == root
+    return (older, newer) if last == 0 else (None, None)
+
+def consistent(old, old_root, new, new_root, hashes):
+    if old == new or not 0 < old <= new or not hashes:
+        return old == new and old_root == new_root and not hashes
+    seed, hashes = (hashes[0], hashes[1:]) if old & (old - 1) else (old_root, hashes)
+    whole = (old & -old).bit_length() - 1
+    return climb(old - 1 >> whole, new - 1 >> whole, seed, hashes) == (old_root, new_root)
 
 def leaves(files, size, root):
-    found = []
-    for name in sorted(name for name in files if name.startswith(("leaves/", "proofs/"))):
+    found = {}
+    for name in [name for name in files if name.startswith(("leaves/", "proofs/"))]:
         index = name.split("/")[1].split(".")[0]
         leaf_name, proof_name = f"leaves/{index}.json", f"proofs/{index}.tlog-proof"
         need(index.isdigit() and name in (leaf_name, proof_name), name, "it has no index")
-        need(leaf_name in files and proof_name in files, name, "its leaf or its proof is missing")
-        if name == proof_name:
-            continue
         head, _, note_text = files[proof_name].partition(b"\n\n")
-        need(note_text == files["checkpoint"], proof_name, "it leads to another checkpoint")
         lines = [line for line in head.decode().split("\n") if not line.startswith("extra ")]
-        need(lines[:2] == ["c2sp.org/tlog-proof@v1", f"index {index}"], proof_name, "it is of another leaf")
+        right = note_text == files[CLOSING] and lines[:2] == ["c2sp.org/tlog-proof@v1", f"index {index}"] and int(index) < size
+        need(right, proof_name, "it is of another leaf, or leads to another checkpoint")
         hashes = [base64.b64decode(line) for line in lines[2:]]
-        holds = int(index) < size and included(files[leaf_name], int(index), size, hashes, root)
-        need(holds, leaf_name, "it is not in the log")
-        found.append(json.loads(files[leaf_name]))
+        need(climb(int(index), size - 1, sha256(b"\x00", files[leaf_name]), hashes)[1] == root, leaf_name, "it is not in the log")
+        found[int(index)] = json.loads(files[leaf_name])
     return found
-
-# --- the amount: the programme over the transactions --------------------------------------------------------------------
 
 def evaluated(programme, base_year, sales, claimant):
     base, conditions, award = programme["base"], programme["conditions"], programme["award"]
@@ -221,56 +162,118 @@ def evaluated(programme, base_year, sales, claimant):
     near = timedelta(days=conditions.get("round_trip_days", -1))
 
     def counts(sale):
-        day = when[sale["id"]].astimezone(SHANGHAI).date()
-        kind, apart = sale["kind"], not sale["affiliated"] and sale["broker"] != sale["consumer"]
-        trip = any((o["broker"], o["consumer"]) == (sale["consumer"], sale["broker"]) and abs(when[o["id"]] - when[sale["id"]]) <= near for o in sales)
+        day, kind = when[sale["id"]].astimezone(SHANGHAI).date(), sale["kind"]
+        back = lambda o: (o["broker"], o["consumer"]) == (sale["consumer"], sale["broker"]) and abs(when[o["id"]] - when[sale["id"]]) <= near
         return (
-            (not base.get("kinds") or kind in base["kinds"])
-            and kind not in base.get("other_kinds", [])
+            kind in (base.get("kinds") or [kind]) and kind not in base.get("other_kinds", [])
             and sale["currency"] == "CNY"
             and (base["year"] == "before" or date.fromisoformat(first) <= day <= date.fromisoformat(last))
-            and (apart or not conditions.get("non_affiliated"))
-            and not trip
-            and (sale["enterprise"] or not conditions.get("enterprise"))
-            and (sale.get("platform") or not conditions.get("platform"))
+            and (not conditions.get("non_affiliated") or not sale["affiliated"] and sale["broker"] != sale["consumer"])
+            and not any(map(back, sales))
+            and all(sale.get(name) or not conditions.get(name) for name in ("enterprise", "platform"))
         )
 
     total, held = 0, set()
     for sale in sorted(sales, key=lambda sale: (when[sale["id"]], sale["id"])):
         need("reversal_of" not in sale and "rate" not in sale, "transactions.json", "this verifier knows sales in CNY only")
-        if when[sale["id"]].astimezone(SHANGHAI).year != base_year or not counts(sale):
-            continue
-        if conditions.get("contract_once") and sale["contract"] in held:
-            continue
-        held.add(sale["contract"])
-        total += int(sale["amount"]) if sale[base["participant"]] == claimant else 0
+        again = conditions.get("contract_once") and sale["contract"] in held
+        if when[sale["id"]].astimezone(SHANGHAI).year == base_year and counts(sale) and not again:
+            held.add(sale["contract"])
+            total += int(sale["amount"]) if sale[base["participant"]] == claimant else 0
     enough = total >= int(award.get("threshold", "1"))
     return total, min(total * award["rate_percent"] // 100, int(award["cap"])) if enough else 0
+
+next_month = lambda year, month: datetime(year + month // 12, month % 12 + 1, 1, tzinfo=SHANGHAI)
+
+def summed(proof, leaf):
+    """Whether an account has its place under the root of its ledger in the leaf that closed its month."""
+    vector = lambda value: [int(value[moment][side]) for moment in ("opening", "closing") for side in ("debits", "credits")]
+    text = lambda sums: "".join(f"{number}\n" for number in sums).encode()
+    node = (sha256(b"\x00", canonical({name: proof[name] for name in ("account", "closing", "currency", "opening", "period")})), vector(proof))
+    for step in proof["path"]:
+        other = (bytes.fromhex(step["hash"][7:]), vector(step))
+        (a, b), (c, d) = (other, node) if step["side"] == "left" else (node, other)
+        node = (sha256(b"\x01", a, text(b), c, text(d)), [x + y for x, y in zip(b, d)])
+        if min(b + d) < 0:
+            return False
+    roots = [root for root in leaf.get("sums", []) if root["currency"] == proof["currency"]]
+    return any((bytes.fromhex(root["root"][7:]), vector(root)) == node for root in roots)
+
+def beside(files, claim, side, log):
+    """The shares in the order of the face, and what closed months hold: every file against the leaves that hold its digests."""
+    statements, contracts, payments, receipts, sums = (json.loads(files[name]) for name in ("statements.json", CONTRACTS, PAYMENTS, RECEIPTS, SUMS))
+    me, year, part = claim["participant"], f"{claim['base_year']:04}", "fee" if side == "broker" else "amount"
+    own = [sold for sold in statements["lines"] if sold[side] == me and sold["period"][:4] == year and int(sold[part]) >= 0]
+    due, shown, paid, named, others = (defaultdict(int) for _ in range(5))
+    kin = lambda a, b: a == b or b in statements["parties"].get(a, {}).get("affiliates", [])
+    near = lambda sold: kin(sold["broker"], sold["consumer"]) or kin(sold["consumer"], sold["broker"])
+    for sold in own:
+        due[sold["agreement"]] += int(sold["amount"])
+        shown[sold["agreement"]] += sold["receipt"]
+        others[sold["consumer" if side == "broker" else "broker"]] += int(sold[part])
+    parties = ("agreement", "dataset", "consumer", "provider", "broker")
+    listed = {(*(sold[name] for name in parties), str(due[sold["agreement"]]), near(sold)) for sold in own}
+    found = {(*(contract[name] for name in parties), contract["amount"], contract["affiliated"]) for contract in contracts}
+    need(found == listed and len(found) == len(contracts), CONTRACTS, "they are not the contracts of statements.json")
+    for payment in payments:
+        kinds = [leaf["kind"] for leaf in log.values() if leaf.get("payment_digest") == digest(canonical(payment)) and leaf["payment"] == payment["id"]]
+        need(kinds == ["payment"], PAYMENTS, f"payment `{payment['id']}` is not in the log, or was taken back")
+        paid[payment["agreement"]] += int(payment["settled"]["amount"])
+    for signed_for in receipts:
+        leaf, known = log.get(signed_for["leaf"], {}), digest(b"hkqh-receipt/v1\n" + canonical(signed_for["ack"]))
+        need((leaf.get("kind"), leaf.get("ack"), leaf.get("agreement")) == ("receipt", known, signed_for["agreement"]), RECEIPTS, f"leaf {signed_for['leaf']} does not hold the acknowledgement")
+        named[signed_for["agreement"]] += int(leaf["unit_bytes"])
+    unique = len({signed_for["leaf"] for signed_for in receipts}) == len(receipts)
+    need(unique and all(shown[name] <= named[name] for name in shown), RECEIPTS, "they name less than is shown as signed for")
+    account = f"broker:{me}:revenue:data_transaction_service" if side == "broker" else f"consumer:{me}:receivable"
+    for before, proof in zip([None, *sums], sums):
+        months = [leaf for leaf in log.values() if leaf["kind"] == "period_close" and leaf["period"] == proof["period"]]
+        mine = (proof["account"], proof["currency"], proof["period"][:4]) == (account, "CNY", year)
+        chained = not before or (before["period"] < proof["period"] and before["closing"] == proof["opening"])
+        need(mine and chained and any(summed(proof, leaf) for leaf in months), SUMS, f"{proof['period']} is not what the log's months say")
+    entry = "credits" if side == "broker" else "debits"
+    posted = int(sums[-1]["closing"][entry]) - int(sums[0]["opening"][entry]) if sums else 0
+    closed = [sold for sold in own if sums and sums[0]["period"] <= sold["period"] <= sums[-1]["period"] and sold["currency"] == "CNY"]
+    need(sum(int(sold[part]) for sold in closed) <= posted, SUMS, "the closed months hold less than statements.json says for them")
+    end = lambda sold: min(datetime.fromisoformat(statements["made"]), next_month(*map(int, sold["period"].split("-"))) - timedelta(seconds=1))
+    trip = lambda sold: any((o["broker"], o["consumer"]) == (sold["consumer"], sold["broker"]) and abs(end(o) - end(sold)) <= timedelta(90) for o in statements["lines"])
+    value = lambda sold: int(sold[part])
+    ppm = lambda amount, rows=own: sum(map(amount, rows)) * 1_000_000 // (sum(map(value, own)) or 1)
+    shares = {
+        "receipted": ppm(lambda sold: value(sold) * min(sold["receipt"], sold["unit_bytes"]) // sold["unit_bytes"] if sold["unit_bytes"] else 0),
+        "non_affiliated": ppm(lambda sold: 0 if near(sold) else value(sold)),
+        "payment_matched": ppm(lambda sold: value(sold) * min(paid[sold["agreement"]], due[sold["agreement"]]) // (due[sold["agreement"]] or 1)),
+        "no_round_trip": ppm(lambda sold: 0 if trip(sold) else value(sold)),
+        "top_five": ppm(int, sorted(others.values())[-5:]),
+        "closed": ppm(value, closed),
+    }
+    need(shares == claim["shares"], "claim.json", f"its shares are not those of the files: {shares}")
+    return list(shares.values())
 
 def verify(bundle, trusted):
     files = unpack(bundle)
     lists(files)
-    for name in ("claim.json", "checkpoint", "log.vkey", "trust.policy", "FACE.txt"):
-        need(name in files, name, "it is missing")
-    body, signatures, size, root = checkpoint(files, trusted)
+    body, signatures, size, root = checkpoint(files, CLOSING, trusted)
+    _, _, old, old_root = checkpoint(files, OPENING, trusted)
+    path = [base64.b64decode(line) for line in files[CONSISTENCY].decode().splitlines()]
+    need(consistent(old, old_root, size, root, path), CONSISTENCY, "the log does not begin with that of the opening checkpoint")
     claim, known = json.loads(files["claim.json"]), digest(files["claim.json"])
     log = leaves(files, size, root)
     for state, own in (("proposed", True), ("released", False)):
-        said = (leaf for leaf in log if leaf["kind"] == "claim" and leaf["state"] == state and leaf["claim_digest"] == known)
+        said = (leaf for leaf in log.values() if leaf["kind"] == "claim" and leaf["state"] == state and leaf["claim_digest"] == known)
         fits = any((leaf["participant"] == claim["participant"]) == own for leaf in said)
         need(fits, "claim.json", f"no leaf of the right participant says that it was {state}")
     for name, frozen in claim["contents"].items():
-        need(name in files and digest(files[name]) == frozen, name, "it is not the file that the claim was filed with")
+        need(digest(files[name]) == frozen, name, "it is not the file that the claim was filed with")
     for contract in claim["contracts"]:
-        fits = any((leaf["kind"], leaf.get("agreement"), leaf.get("effect")) == ("decision", contract, "allow") for leaf in log)
+        fits = any((leaf["kind"], leaf.get("agreement"), leaf.get("effect")) == ("decision", contract, "allow") for leaf in log.values())
         need(fits, "claim.json", f"no decision of the log is under its contract `{contract}`")
     programme = tomllib.loads(files["rules/programme.toml"].decode())
-    sales = json.loads(files["transactions.json"])["transactions"]
     need(programme["id"] == claim["programme"], "rules/programme.toml", "it is another programme")
-    found = evaluated(programme, claim["base_year"], sales, claim["participant"])
+    found = evaluated(programme, claim["base_year"], json.loads(files["transactions.json"])["transactions"], claim["participant"])
     need(found == (int(claim["base"]), int(claim["amount"])), "claim.json", f"the transactions give {found}, not what it claims")
-    shares = claim["shares"]
-    ppm = [shares["receipted"], witnessed(files, body, signatures, claim["base_year"]), shares["non_affiliated"]]
+    ppm = beside(files, claim, programme["base"]["participant"], log)
+    ppm.insert(1, witnessed(files, body, signatures, claim["base_year"]))
     face = files["FACE.txt"].decode()
     printed = [line.split(": ")[1] for line in face.splitlines() if line.endswith(" %")]
     need(printed == [f"{share // 10000}.{share % 10000:04} %" for share in ppm], "FACE.txt", "it does not say what the bundle shows")
@@ -278,23 +281,18 @@ def verify(bundle, trusted):
 
 def main():
     if len(sys.argv) not in (2, 3):
-        print(__doc__, file=sys.stderr)
-        return 2
+        return print(__doc__, file=sys.stderr) or 2
     try:
-        with open(sys.argv[1], "rb") as file:
-            bundle = file.read()
+        bundle = open(sys.argv[1], "rb").read()
         trusted = open(sys.argv[2], encoding="utf-8").read() if len(sys.argv) == 3 else None
         face = verify(bundle, trusted)
     except OSError as error:
         return print(error, file=sys.stderr) or 74
     except Fault as fault:
-        print(fault)
-        return 6
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        print(f"`the bundle`: it is not of the form that this verifier knows: {error!r}")
-        return 6
-    print(face + ("verified" if trusted else "self-consistent only: give the log's key, from elsewhere, to know whose log it is"))
-    return 0
+        return print(fault) or 6
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, binascii.Error, zipfile.BadZipFile) as error:
+        return print(f"`the bundle`: it is not of the form that this verifier knows: {error!r}") or 6
+    return print(face + ("verified" if trusted else "self-consistent only: give the log's key, from elsewhere, to know whose log it is")) or 0
 
 if __name__ == "__main__":
     sys.exit(main())

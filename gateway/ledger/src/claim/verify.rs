@@ -1,12 +1,15 @@
 //! Taking a bundle apart: every file, every digest, every proof, and the amount once more.
 
+mod beside;
+
 use std::collections::BTreeMap;
 
 use catalog::Digest;
 use gateway_audit::leaf::Leaf;
-use gateway_audit::{LogProof, SignedCheckpoint, VerifierKey};
+use gateway_audit::tree::verify_consistency;
+use gateway_audit::{LogProof, NodeHash, SignedCheckpoint, VerifierKey};
 
-use super::bundle::{MANIFEST, SUMS, face_of, manifest, sums, witnessed_ppm};
+use super::bundle::{CLOSING, CONSISTENCY, MANIFEST, OPENING, SUMS, face_of, manifest, sums, witnessed_ppm};
 use super::contents::{Claim, Statements, canonical};
 use super::witnessed;
 use super::zip::{Files, unpack};
@@ -56,16 +59,18 @@ pub fn verify(bundle: &[u8], key: Option<&VerifierKey>) -> Result<Verified, Faul
     if claim.text().ok().as_deref() != Some(claim_text) {
         return Err(fault("claim.json", "it is not in canonical form"));
     }
+    opening(&files, &checkpoint)?;
     let leaves = leaves(&files, &checkpoint)?;
     released(&claim, claim_text, &leaves)?;
     contents(&files, &claim)?;
     amount(&files, &claim)?;
     contracts(&claim, &leaves)?;
+    beside::verify(&files, &claim, &leaves)?;
     let policy = text(&files, "trust.policy")?;
     let witnesses = witnessed::policy(policy).map_err(|error| fault("trust.policy", error))?;
     let face = face_of(
         &claim,
-        (text(&files, "statements.json")?, text(&files, "rules/programme.toml")?),
+        (text(&files, "statements.json")?, text(&files, "rules/programme.toml")?, text(&files, "sums/sums.json")?),
         &checkpoint,
         policy,
     )?;
@@ -119,10 +124,22 @@ fn checkpoint(files: &Files, key: Option<&VerifierKey>) -> Result<SignedCheckpoi
     if key.is_some_and(|key| *key != own) {
         return Err(fault("log.vkey", "it is not the key of the log that you trust"));
     }
-    let checkpoint = SignedCheckpoint::parse(text(files, "checkpoint")?.as_bytes());
-    let checkpoint = checkpoint.map_err(|error| fault("checkpoint", error))?;
-    checkpoint.verify(&own).map_err(|error| fault("checkpoint", error))?;
+    let checkpoint = SignedCheckpoint::parse(text(files, CLOSING)?.as_bytes());
+    let checkpoint = checkpoint.map_err(|error| fault(CLOSING, error))?;
+    checkpoint.verify(&own).map_err(|error| fault(CLOSING, error))?;
     Ok(checkpoint)
+}
+
+/// The log had the opening checkpoint, and has only grown since.
+fn opening(files: &Files, closing: &SignedCheckpoint) -> Result<(), Fault> {
+    let opening = SignedCheckpoint::parse(text(files, OPENING)?.as_bytes()).map_err(|error| fault(OPENING, error))?;
+    let own: VerifierKey =
+        text(files, "log.vkey")?.trim().parse().map_err(|error: gateway_audit::NoteError| fault("log.vkey", error))?;
+    let old = opening.verify(&own).map_err(|error| fault(OPENING, error))?;
+    let new = closing.checkpoint();
+    let hashes = text(files, CONSISTENCY)?.lines().map(str::parse::<NodeHash>).collect::<Result<Vec<_>, _>>();
+    let hashes = hashes.map_err(|error| fault(CONSISTENCY, error))?;
+    verify_consistency(old.size, new.size, &hashes, &old.root, &new.root).map_err(|error| fault(CONSISTENCY, error))
 }
 
 /// Every leaf, proven under the checkpoint.
@@ -199,9 +216,6 @@ fn amount(files: &Files, claim: &Claim) -> Result<(), Fault> {
         && claim.is_given_by(&evaluate(&programme, claim.year, &input));
     if !given {
         return Err(fault("claim.json", "programme and transactions do not give what it claims"));
-    }
-    if statements.shares(programme.terms.base.participant, claim.base_year) != claim.shares {
-        return Err(fault("claim.json", "its shares are not those of statements.json"));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use gateway_api::claim::ClaimState;
 use gateway_api::{Code, Problem};
+use gateway_audit::SignedCheckpoint;
 use gateway_audit::leaf::Leaf;
 use gateway_ledger::claim::{Contents, Evidence, ProvenLeaf};
 use gateway_store::{DocKind, ReadError, Reader};
@@ -14,7 +15,7 @@ use super::{Filed, find};
 use crate::authz::Action;
 use crate::gateway::Shared;
 use crate::rest::path::Path;
-use crate::rest::prove::{Leaves, prove, published};
+use crate::rest::prove::{Leaves, consistent, prove, published};
 use crate::rest::{Caller, Refused, json_response};
 
 /// Leaves looked at behind the moment of a change: those of the same millisecond, and of the writer's clock running ahead.
@@ -32,22 +33,30 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
     let claim = filed.claim.text().map_err(crate::admission::unavailable)?;
     let (contents, leaves) = gateway.scan(move |reader| gathered(reader, &filed, released)).await?;
     let contents: Contents = serde_json::from_slice(&contents).map_err(crate::admission::unavailable)?;
+    let opening = contents.get("checkpoints/opening").cloned().unwrap_or_default();
     let folder = gateway.config.data.join("log");
     let proven = tokio::task::spawn_blocking(move || {
         let checkpoint = published(&folder)?;
+        let opening = SignedCheckpoint::parse(opening.as_bytes()).map_err(crate::admission::unavailable)?;
+        let hashes = consistent(&folder, &opening, &checkpoint)?;
+        let consistency = hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join(
+            "
+",
+        );
         let proofs = prove(&folder, &checkpoint, &leaves)?;
         let proven = leaves.into_iter().zip(proofs).map(|((index, leaf), proof)| {
             let leaf = String::from_utf8(leaf).map_err(crate::admission::unavailable)?;
             Ok(ProvenLeaf { index, leaf, proof: proof.to_text() })
         });
-        Ok::<_, Problem>((checkpoint.to_text(), proven.collect::<Result<Vec<_>, Problem>>()?))
+        Ok::<_, Problem>((checkpoint.to_text(), consistency, proven.collect::<Result<Vec<_>, Problem>>()?))
     });
-    let (checkpoint, leaves) = proven.await.map_err(crate::admission::unavailable)??;
+    let (checkpoint, consistency, leaves) = proven.await.map_err(crate::admission::unavailable)??;
     let evidence = Evidence {
         claim,
         contents,
         leaves,
         checkpoint,
+        consistency,
         log_key: gateway.log_vkey.clone(),
         trust_policy: "# no witness cosigns this log\n".to_owned(),
     };
@@ -70,9 +79,20 @@ fn gathered(reader: &Reader<'_>, filed: &Filed, released: Timestamp) -> Result<(
     Ok((contents.body, leaves))
 }
 
-/// The leaf that says that claim `id` became `state`, committed at or right after `at`: times in the log never go back,
-/// so its neighbourhood is found by halving.
+/// The leaf that says that claim `id` became `state`.
 fn own_leaf(reader: &Reader<'_>, id: &str, at: Timestamp, state: &str) -> Result<Option<(u64, Vec<u8>)>, ReadError> {
+    leaf_at(reader, at, |leaf| {
+        leaf.kind() == "claim" && leaf.text("claim") == Some(id) && leaf.text("state") == Some(state)
+    })
+}
+
+/// The first leaf that `is` the one, committed at or right after `at`: times in the log never go back, so its neighbourhood
+/// is found by halving.
+pub(super) fn leaf_at(
+    reader: &Reader<'_>,
+    at: Timestamp,
+    is: impl Fn(&Leaf) -> bool,
+) -> Result<Option<(u64, Vec<u8>)>, ReadError> {
     let time = |index| -> Result<i64, ReadError> {
         let bytes = reader.leaf(index)?.unwrap_or_default();
         Ok(Leaf::parse(&bytes).map_or(i64::MAX, |leaf| leaf.at().as_millisecond()))
@@ -83,8 +103,7 @@ fn own_leaf(reader: &Reader<'_>, id: &str, at: Timestamp, state: &str) -> Result
         if time(middle)? < at.as_millisecond() { low = middle + 1 } else { high = middle }
     }
     for (bytes, index) in reader.leaves(low, BEHIND)?.into_iter().zip(low..) {
-        let Ok(leaf) = Leaf::parse(&bytes) else { continue };
-        if leaf.kind() == "claim" && leaf.text("claim") == Some(id) && leaf.text("state") == Some(state) {
+        if Leaf::parse(&bytes).is_ok_and(|leaf| is(&leaf)) {
             return Ok(Some((index, bytes)));
         }
     }

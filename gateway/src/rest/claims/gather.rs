@@ -55,6 +55,8 @@ pub async fn statements(gateway: &Shared, caller: &Caller, base_year: i16) -> Re
                 wire_bytes: line.wire_bytes,
                 amount: line.amount,
                 fee: line.fee,
+                tax: line.tax,
+                vat: line.vat,
                 sent: line.evidence.sent,
                 receipt: line.evidence.receipt,
             }));
@@ -133,6 +135,7 @@ mod tests {
             "period": period, "currency": "CNY", "agreement": "a-1", "dataset": "yue-speech", "version": "1",
             "provider": "qianhai", "consumer": "hku", "broker": "qianhai", "units": 1, "rows": 1, "unit_bytes": 1,
             "wire_bytes": 1, "amount": amount, "fee": "10", "sent": 1, "receipt": 0,
+            "tax": "0", "vat": "unknown",
         }))
         .unwrap()
     }

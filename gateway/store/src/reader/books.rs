@@ -189,6 +189,15 @@ impl Reader<'_> {
         Ok(query.query_map([lease.as_str()], receipt)?.collect::<Result<_, _>>()?)
     }
 
+    /// The acknowledgements of a lease as they were signed, each with its leaf, in order.
+    pub fn acknowledgements(&self, lease: &LeaseId) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT leaf, body FROM receipt WHERE lease = (SELECT seq FROM lease WHERE id = ?1) ORDER BY number",
+        )?;
+        let rows = query.query_map([lease.as_str()], |row| Ok((number(row, 0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// One acknowledgement of a lease.
     pub fn receipt(&self, lease: &LeaseId, number: u64) -> Result<Option<ReceiptRow>, ReadError> {
         let mut query = self.connection.prepare_cached(&format!("{RECEIPT} AND number = ?2"))?;

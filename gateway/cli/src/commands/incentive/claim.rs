@@ -6,6 +6,7 @@ use gateway_api::claim::{ClaimState, ClaimView, FileClaim};
 use gateway_ledger::claim::{Evidence, Fault, Verified, bundle, verify, zip};
 use serde_json::{Value, json};
 
+use super::paper;
 use crate::args::connect::ConnectArgs;
 use crate::args::incentive::{ClaimArgs, VerifyArgs};
 use crate::client::{Call, path};
@@ -64,7 +65,10 @@ pub async fn claim(session: &mut Session<'_>, args: &ClaimArgs) -> Result<Exit, 
     let bytes = answer.bytes(EVIDENCE_BYTES_MAX).await?;
     let evidence: Evidence = serde_json::from_slice(&bytes)
         .map_err(|error| CommandError::Unavailable(format!("the evidence has an unexpected shape: {error}")))?;
-    let files = bundle::files(&evidence).map_err(|fault| broken(&fault))?;
+    let home = session.io.env.var("HOME").map(PathBuf::from);
+    let pdf = paper::statement(&evidence, args.font.as_deref(), home.as_deref())?;
+    let on_paper = pdf.is_some();
+    let files = bundle::files(&evidence, pdf).map_err(|fault| broken(&fault))?;
     let bundle = zip::pack(&files).map_err(|fault| broken(&fault))?;
     // What a stranger would refuse is not handed out.
     let verified = verify(&bundle, None).map_err(|fault| broken(&fault))?;
@@ -74,11 +78,16 @@ pub async fn claim(session: &mut Session<'_>, args: &ClaimArgs) -> Result<Exit, 
     files::write_atomically(&out, &bundle)?;
     let value = json!({
         "id": filed.id, "state": filed.state, "file": out, "bytes": bundle.len(),
-        "sha256": catalog::Digest::of(&bundle).hex(), "claim": filed.claim, "witnessed": verified.witnessed,
+        "sha256": catalog::Digest::of(&bundle).hex(), "claim": filed.claim, "witnessed": verified.witnessed, "statement_pdf": on_paper,
     });
     session.answer(&value, || {
         let mut lines: Lines = verified.face.lines().map(crate::output::clean).collect();
         lines.push(format!("written to {}", out.display()));
+        if !on_paper {
+            lines.push(
+                "without statement.pdf: no font with Chinese characters is installed; name one with --font".to_owned(),
+            );
+        }
         lines
     })?;
     Ok(Exit::Success)

@@ -14,6 +14,8 @@ const MARGIN: f32 = 36.0;
 const BOTTOM: f32 = PAGE.1 - 52.0;
 const TEXT: f32 = 8.0;
 const LEADING: f32 = 11.0;
+/// Where the names of parties begin, behind their ids.
+const INDENT: f32 = MARGIN + 78.0;
 
 /// Heading in three scripts, width, whether numbers stand to the right.
 const COLUMNS: [(&str, &str, &str, f32, bool); 9] = [
@@ -111,21 +113,45 @@ impl Sheet<'_> {
         self.triple(9.0, ("Parties", "各方", "各方"));
         for (id, party) in parties.as_object().into_iter().flatten() {
             self.room(LEADING);
-            let mut x = self.write(Script::Simplified, TEXT, MARGIN, id).max(MARGIN + 70.0) + TEXT;
-            for (member, script) in
-                [("en", Script::Simplified), ("zh-Hant", Script::Traditional), ("zh-Hans", Script::Simplified)]
-            {
-                let name = party.get("names").and_then(|names| names.get(member)).and_then(Value::as_str);
-                if let Some(name) = name {
-                    x = self.write(script, TEXT, x, &crate::output::clean(name)) + TEXT;
+            let mut x = self.write(Script::Simplified, TEXT, MARGIN, id).max(INDENT - TEXT) + TEXT;
+            let name = |member: &str| party.get("names").and_then(|names| names.get(member)).and_then(Value::as_str);
+            let pieces = [
+                (name("en"), Script::Simplified),
+                (name("zh-Hant"), Script::Traditional),
+                (name("zh-Hans"), Script::Simplified),
+                (party.get("registration").and_then(Value::as_str), Script::Simplified),
+            ];
+            for (piece, script) in pieces {
+                if let Some(piece) = piece {
+                    x = self.flow(script, x, &crate::output::clean(piece)) + TEXT;
                 }
-            }
-            if let Some(registration) = party.get("registration").and_then(Value::as_str) {
-                self.write(Script::Simplified, TEXT, x, &crate::output::clean(registration));
             }
             self.y += LEADING;
         }
         self.y += LEADING;
+    }
+
+    /// Writes `text` from `x` on, on new lines behind the indent where it does not fit. Gives where it ends.
+    fn flow(&mut self, script: Script, x: f32, text: &str) -> f32 {
+        let room = PAGE.0 - MARGIN;
+        let mut x = x;
+        if x > INDENT && x + self.document.width(script, TEXT, text) > room {
+            self.y += LEADING;
+            self.room(LEADING);
+            x = INDENT;
+        }
+        let lines = self.wrapped(text, room - x);
+        let last = lines.len().saturating_sub(1);
+        for (number, line) in lines.iter().enumerate() {
+            let end = self.write(script, TEXT, x, line);
+            if number == last {
+                return end;
+            }
+            self.y += LEADING;
+            self.room(LEADING);
+            x = INDENT;
+        }
+        x
     }
 
     fn columns(&mut self) {

@@ -28,6 +28,9 @@ pub struct Config {
     pub origin: String,
     /// The log's signing key, mode 0600.
     pub log_key: PathBuf,
+    /// The key that will take over: both sign the log until `log_key` names it (`kouan audit rotate-key`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_log_key: Option<PathBuf>,
     /// Last signed size and root, outside the data directory: a restored backup is noticed.
     pub guard: PathBuf,
     /// Folder of the key that wraps persons' keys, outside the data directory and its backups: an erasure destroys it.
@@ -222,6 +225,7 @@ impl Config {
         let participants = self.participants.iter_mut().flat_map(|entry| [&mut entry.ca, &mut entry.crl]);
         for path in own
             .into_iter()
+            .chain(self.next_log_key.as_mut())
             .chain(self.kek.as_mut())
             .chain(participants)
             .chain(self.crl_files.values_mut())

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use catalog::{DatasetId, Digest, VersionName, VersionState};
 use gateway_api::Problem;
 use gateway_store::{
-    CommitError, DocKind, Expect, LeaseState, ReadError, Reader, Records, Transaction, Uploads, Write,
+    CommitError, DocKind, Expect, KeyPeriod, LeaseState, ReadError, Reader, Records, Transaction, Uploads, Write,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -66,6 +66,8 @@ pub struct Gateway {
     pub trust: Trust,
     /// The log's verifier key.
     pub log_vkey: String,
+    /// Every key that has signed the log.
+    pub log_keys: Vec<KeyPeriod>,
     /// How often each principal was denied in the current minute.
     pub denials: Denials,
     /// Reads of the log that are counted and not yet written.

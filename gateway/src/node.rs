@@ -172,7 +172,12 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     bootstrap::participants(&config, &records, &catalog).await?;
     let published = rulesets::publish_law(&records, &catalog, rules.law()).await;
     published.map_err(|error| NodeError::Bootstrap(error.to_string()))?;
-    let publisher = Publisher::start(&records, &PublisherOptions::new(config.log_key.clone(), config.guard.clone()))?;
+    let publishing = PublisherOptions {
+        next_key_file: config.next_log_key.clone(),
+        now: clock::now(),
+        ..PublisherOptions::new(config.log_key.clone(), config.guard.clone())
+    };
+    let publisher = Publisher::start(&records, &publishing)?;
 
     let options = ListenerOptions {
         connections_max: limits.connections_max,
@@ -213,6 +218,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         drain: drain.clone(),
         trust: trust.clone(),
         log_vkey: publisher.key().to_string(),
+        log_keys: publisher.keys().to_vec(),
         denials: Denials::default(),
         accesses: Accesses::default(),
         gauges,

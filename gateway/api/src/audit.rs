@@ -31,8 +31,22 @@ pub struct LogKey {
     pub vkey: String,
     /// The log's origin.
     pub origin: String,
+    /// Every key that has signed the log's checkpoints, the earliest first. While the key is being changed two sign.
+    pub keys: Vec<LogKeyPeriod>,
     /// False: nobody outside this node has seen its checkpoints.
     pub witnessed: bool,
+}
+
+/// A key of the log, and which checkpoints it signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogKeyPeriod {
+    /// The verifier key (C2SP signed-note).
+    pub vkey: String,
+    /// Checkpoints of at least this many entries.
+    pub from: u64,
+    /// And of at most so many, if it signs no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
 }
 
 /// `GET /v1/audit/{index}/explain`.

@@ -110,6 +110,17 @@ impl SignedCheckpoint {
         Ok(Self { checkpoint: self.checkpoint.clone(), note: self.note.with_signatures(lines)? })
     }
 
+    /// Checks that the log signed it with one of its keys, and gives what it says and the first of them that did.
+    ///
+    /// # Errors
+    ///
+    /// As [`SignedCheckpoint::verify`].
+    pub fn verify_any<'a>(&self, keys: &'a [VerifierKey]) -> Result<(&Checkpoint, &'a VerifierKey), NoteError> {
+        let key = self.note.verify_any(keys)?;
+        same_origin(key, &self.checkpoint)?;
+        Ok((&self.checkpoint, key))
+    }
+
     /// What it says, believed or not.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

@@ -15,6 +15,7 @@
 //! | [`proof`] | a self-contained `.tlog-proof` of one entry |
 //! | [`verify`] | the offline verifier of a whole log |
 //! | [`witness`] | cosignatures, trust policies, both sides of the witness protocol |
+//! | [`rotation`] | one key of a log vouches for the next |
 //! | [`search`] | filters, and which participants an entry names |
 //!
 //! What the store does with it, from a decision to a proof:
@@ -67,6 +68,7 @@ pub mod checkpoint;
 pub mod leaf;
 pub mod note;
 pub mod proof;
+pub mod rotation;
 pub mod search;
 pub mod tiles;
 pub mod tree;

@@ -12,7 +12,7 @@ pub(crate) mod ed25519;
 pub(crate) mod key;
 
 pub use ed25519::{Ed25519Signer, Signer};
-pub use key::{KeyId, VerifierKey};
+pub use key::{KeyId, VerifierKey, verifier_keys};
 
 /// Longest signed note that is read, in bytes: room for many post-quantum cosignatures.
 pub const NOTE_BYTES_MAX: usize = 256 * 1024;
@@ -187,6 +187,24 @@ impl Note {
             return Err(NoteError::TooLarge);
         }
         Ok(note)
+    }
+
+    /// The first of `keys` that signed the text. A line by any of them must verify.
+    ///
+    /// # Errors
+    ///
+    /// As [`Note::verify`]; [`NoteError::Unsigned`] if no line names any of them.
+    pub fn verify_any<'a>(&self, keys: &'a [VerifierKey]) -> Result<&'a VerifierKey, NoteError> {
+        let mut signed = None;
+        for key in keys {
+            match self.verify(key) {
+                Ok(()) => signed = signed.or(Some(key)),
+                Err(NoteError::Unsigned(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let names = || keys.first().map(|key| key.name().to_owned()).unwrap_or_default();
+        signed.ok_or_else(|| NoteError::Unsigned(names()))
     }
 
     /// The whole note as it is stored and served.

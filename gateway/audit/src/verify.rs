@@ -16,7 +16,7 @@ mod entries;
 mod pass;
 mod report;
 
-pub use report::{Fault, Trust, VerifyCounts, VerifyFinding, VerifyReport};
+pub use report::{Fault, RotationSeen, Trust, VerifyCounts, VerifyFinding, VerifyReport};
 
 use pass::Pass;
 use report::Found;
@@ -84,8 +84,22 @@ pub fn verify_log<F: LogFiles>(
     options: &VerifyOptions<'_>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<VerifyReport, VerifyError> {
-    let mut report = VerifyReport::new(options.key);
-    match run(files, options, progress, &mut report) {
+    verify_log_by(files, options.key.map_or(&[], std::slice::from_ref), options.since, progress)
+}
+
+/// [`verify_log`] for a log whose key was changed: any of `keys` may have signed the checkpoint, and any of them `since`.
+///
+/// # Errors
+///
+/// As [`verify_log`].
+pub fn verify_log_by<F: LogFiles>(
+    files: &F,
+    keys: &[VerifierKey],
+    since: Option<&[u8]>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<VerifyReport, VerifyError> {
+    let mut report = VerifyReport::new(keys.first());
+    match run(files, (keys, since), progress, &mut report) {
         Ok(()) => (),
         Err(Stop::Found(found)) => report.fail(found),
         Err(Stop::Read(error)) => return Err(error),
@@ -107,7 +121,7 @@ pub fn for_each_entry<F: LogFiles>(files: &F, mut visit: impl FnMut(u64, &[u8]))
     let missing = |path: String| VerifyError::Read { path, why: "it is not there".to_owned() };
     let bytes = read(files, CHECKPOINT_FILE).map_err(stopped)?;
     let bytes = bytes.ok_or_else(|| missing(CHECKPOINT_FILE.to_owned()))?;
-    let head = open(CHECKPOINT_FILE, &bytes, None).map_err(stopped)?;
+    let (head, _) = open(CHECKPOINT_FILE, &bytes, &[]).map_err(stopped)?;
     let (mut bundle, mut next) = (0, 0);
     while let Some(path) = TilePath::in_tree(TileLevel::Entries, bundle, head.size) {
         let (form, bytes) = read_tile(files, path).map_err(stopped)?.ok_or_else(|| missing(path.to_string()))?;
@@ -130,19 +144,18 @@ enum Stop {
 
 fn run<F: LogFiles>(
     files: &F,
-    options: &VerifyOptions<'_>,
+    (keys, since): (&[VerifierKey], Option<&[u8]>),
     progress: &mut dyn FnMut(u64, u64),
     report: &mut VerifyReport,
 ) -> Result<(), Stop> {
-    let VerifyOptions { key, since } = *options;
     let bytes = read(files, CHECKPOINT_FILE)?;
     let bytes = bytes.ok_or_else(|| Stop::Found(Found::missing(CHECKPOINT_FILE.into(), None)))?;
-    let head = open(CHECKPOINT_FILE, &bytes, key)?;
-    report.head(&head);
+    let (head, key) = open(CHECKPOINT_FILE, &bytes, keys)?;
+    report.head(&head, key);
     let since = match since {
         None => None,
         Some(bytes) => {
-            let old = open(SINCE_FILE, bytes, key)?;
+            let (old, _) = open(SINCE_FILE, bytes, keys)?;
             check_since(&old, &head)?;
             report.since = Some(old.size);
             Some(old)
@@ -167,20 +180,27 @@ fn unreadable(path: String, why: &dyn Display) -> Stop {
     Stop::Read(VerifyError::Read { path, why: why.to_string() })
 }
 
-/// Parses a checkpoint and, if there is a key, checks its signature.
-fn open(file: &str, bytes: &[u8], key: Option<&VerifierKey>) -> Result<Checkpoint, Stop> {
-    let opened = SignedCheckpoint::parse(bytes).and_then(|signed| match key {
-        Some(key) => signed.verify(key).cloned(),
-        None => Ok(signed.checkpoint().clone()),
+/// Parses a checkpoint and, if there are keys, checks that one of them signed it, and which.
+fn open<'a>(
+    file: &str,
+    bytes: &[u8],
+    keys: &'a [VerifierKey],
+) -> Result<(Checkpoint, Option<&'a VerifierKey>), Stop> {
+    let opened = SignedCheckpoint::parse(bytes).and_then(|signed| {
+        if keys.is_empty() {
+            return Ok((signed.checkpoint().clone(), None));
+        }
+        signed.verify_any(keys).map(|(head, key)| (head.clone(), Some(key)))
     });
     opened.map_err(|error| {
         let fault = match error {
             NoteError::Origin { .. } | NoteError::Unsigned(_) | NoteError::Signature(_) => Fault::Signature,
             _ => Fault::Malformed,
         };
-        let expected = match key {
-            Some(key) => format!("a checkpoint signed by {key}"),
-            None => "a checkpoint".to_owned(),
+        let expected = match keys {
+            [] => "a checkpoint".to_owned(),
+            [key] => format!("a checkpoint signed by {key}"),
+            [key, ..] => format!("a checkpoint signed by one of {} keys of {}", keys.len(), key.name()),
         };
         Stop::Found(Found::new(fault, file.to_owned(), None, expected, error.to_string()))
     })

@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use catalog::Digest;
-use gateway_api::audit::{Entry, EntryList, Explained, LogKey};
+use gateway_api::audit::{Entry, EntryList, Explained, LogKey, LogKeyPeriod};
 use gateway_api::{Code, Explain, Problem, Viewer};
 use gateway_audit::leaf::Leaf;
 use gateway_audit::proof::LogProof;
@@ -194,7 +194,17 @@ pub async fn proof(
 
 /// `GET /v1/log-key`: everybody may verify.
 pub async fn key(State(gateway): State<Shared>, _: Caller) -> Response {
-    let key = LogKey { vkey: gateway.log_vkey.clone(), origin: gateway.config.origin.clone(), witnessed: false };
+    let keys = gateway.log_keys.iter().map(|period| LogKeyPeriod {
+        vkey: period.vkey.clone(),
+        from: period.from,
+        until: period.until,
+    });
+    let key = LogKey {
+        vkey: gateway.log_vkey.clone(),
+        origin: gateway.config.origin.clone(),
+        keys: keys.collect(),
+        witnessed: false,
+    };
     json_response(StatusCode::OK, &key)
 }
 

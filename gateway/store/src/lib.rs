@@ -29,7 +29,7 @@ mod writer;
 
 pub use lease::{Lease, LeaseState};
 pub use objects::{ObjectError, Objects, Spool};
-pub use publisher::{PublishError, Published, Publisher, PublisherOptions};
+pub use publisher::{KeyPeriod, PublishError, Published, Publisher, PublisherOptions};
 pub use reader::{
     AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, Erased, GrantRow,
     LeaseFilter, LeaseRow, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow, StoredResponse, SubjectRow,

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use gateway_audit::note::NoteError;
 use gateway_audit::tiles::TileError;
-use gateway_audit::{NodeHash, Signer as _, VerifierKey};
+use gateway_audit::{NodeHash, VerifierKey};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::durable;
@@ -24,15 +25,21 @@ use crate::transaction::CommitError;
 mod guard;
 mod key;
 mod log;
+mod rotation;
 mod thread;
 
 pub use log::{FACTS_DIR, LOG_DIR};
+pub use rotation::KeyPeriod;
 
 /// How the log is published.
 #[derive(Debug, Clone)]
 pub struct PublisherOptions {
     /// The signing key, `PRIVATE+KEY+<origin>+…`, mode 0600. Its name is the log's origin.
     pub key_file: PathBuf,
+    /// The key that will take over, if the log's key is being changed: both sign until `key_file` names it.
+    pub next_key_file: Option<PathBuf>,
+    /// Now, for the entries in which keys of the log change.
+    pub now: Timestamp,
     /// Last signed size and root, outside the data directory, so that restoring that as a whole is noticed.
     pub guard_file: PathBuf,
     /// Write `guard_file` anew if it is missing although checkpoints were signed. An operator's decision: it gives up
@@ -45,7 +52,7 @@ pub struct PublisherOptions {
 impl PublisherOptions {
     /// The usual options: a checkpoint at most every 200 ms.
     pub const fn new(key_file: PathBuf, guard_file: PathBuf) -> Self {
-        Self { key_file, guard_file, adopt_missing_guard: false, interval: Duration::from_millis(200) }
+        Self { key_file, next_key_file: None, now: Timestamp::UNIX_EPOCH, guard_file, adopt_missing_guard: false, interval: Duration::from_millis(200) }
     }
 }
 
@@ -168,6 +175,7 @@ pub struct Publisher {
     published: watch::Receiver<Published>,
     problem: watch::Receiver<Option<String>>,
     key: VerifierKey,
+    periods: Vec<KeyPeriod>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -186,9 +194,10 @@ impl Publisher {
     ///
     /// [`PublishError`]: nothing was signed.
     pub fn start(records: &Records, options: &PublisherOptions) -> Result<Self, PublishError> {
-        let signer = key::load(&options.key_file)?;
-        let key = signer.verifier().clone();
-        let mut log = log::Log::resume(records, signer, options)?;
+        let keys = key::Keys::load(options, rotation::known(records)?)?;
+        let key = keys.verifier().clone();
+        let mut log = log::Log::resume(records, keys, options)?;
+        let periods = log.reconcile_keys(options)?;
         let first = log.publish()?;
         let (published_to, published) = watch::channel(first);
         let (problem_to, problem) = watch::channel(None);
@@ -205,7 +214,7 @@ impl Publisher {
                 worker.unpark();
             }
         });
-        Ok(Self { published, problem, key, stop, thread: Some(thread) })
+        Ok(Self { published, problem, key, periods, stop, thread: Some(thread) })
     }
 
     /// The published checkpoint, and each later one.
@@ -221,6 +230,11 @@ impl Publisher {
     /// The key that verifies the checkpoints.
     pub fn key(&self) -> &VerifierKey {
         &self.key
+    }
+
+    /// Every key that has signed the log, the earliest first.
+    pub fn keys(&self) -> &[KeyPeriod] {
+        &self.periods
     }
 
     /// The first published checkpoint that covers the leaf with this index.

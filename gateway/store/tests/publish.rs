@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use catalog::Digest;
-use gateway_audit::Ed25519Signer;
-use gateway_audit::verify::{LogFiles, VerifyOptions, VerifyReport, verify_log};
+use gateway_audit::verify::{LogFiles, VerifyOptions, VerifyReport, verify_log, verify_log_by};
+use gateway_audit::{Ed25519Signer, SignedCheckpoint, Signer as _, VerifierKey};
 use gateway_store::{OpenOptions, PublishError, Publisher, PublisherOptions, Records, Transaction};
 use jiff::Timestamp;
 use serde_json::json;
@@ -55,6 +55,70 @@ impl Place {
 
     fn checkpoint(&self) -> Vec<u8> {
         fs::read(self.path("data/log/checkpoint")).unwrap()
+    }
+}
+
+/// One key hands over to the next: never without both, and what was signed before stays signed.
+#[test]
+fn a_key_takes_over_only_from_one_that_vouches_for_it() {
+    let place = Place::new();
+    let write = |name: &str, origin: &str, seed: u8| {
+        let path = place.path(name);
+        fs::write(&path, Ed25519Signer::key_file(origin, &[seed; 32]).unwrap()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        Ed25519Signer::from_seed(origin, &[seed; 32]).unwrap().verifier().clone()
+    };
+    let old = write("log.key", "gw.example/audit", 7);
+    let (new, other) = (write("next.key", "gw.example/audit", 8), write("other.key", "gw.example/other", 9));
+    let options = |key: &str, next: Option<&str>| PublisherOptions {
+        next_key_file: next.map(|name| place.path(name)),
+        ..PublisherOptions::new(place.path(key), place.path("elsewhere/signed.json"))
+    };
+    let lines = || SignedCheckpoint::parse(&place.checkpoint()).unwrap().note().signatures().len();
+    let verified = |keys: &[VerifierKey], since: Option<&[u8]>| {
+        verify_log_by(&Files(place.path("data")), keys, since, &mut |_, _| {}).unwrap()
+    };
+    let records = place.records();
+    let publisher = Publisher::start(&records, &options("log.key", None)).unwrap();
+    assert_eq!(publisher.keys().len(), 1);
+    add(&records, 3, "before");
+    publisher.close();
+    let before = place.checkpoint();
+    let size = records.read(|reader| reader.log_size()).unwrap();
+
+    // Nobody has vouched for it, it is the same, or it is another log's.
+    for (key, next) in [("next.key", None), ("log.key", Some("log.key")), ("log.key", Some("other.key"))] {
+        let error = Publisher::start(&records, &options(key, next)).unwrap_err();
+        let refused = matches!(error, PublishError::Key { .. } | PublishError::Checkpoint(_));
+        assert!(refused && place.checkpoint() == before, "{key} {next:?}: {error}");
+    }
+    for again in 0..2 {
+        let publisher = Publisher::start(&records, &options("log.key", Some("next.key"))).unwrap();
+        let keys = publisher.keys();
+        assert_eq!((keys.len(), keys[1].from, keys[1].until), (2, size, None));
+        publisher.close();
+        assert_eq!(lines(), 2, "start {again}");
+        assert_eq!(records.read(|reader| reader.log_size()).unwrap(), size + 1, "vouched for once");
+    }
+    let overlap = place.checkpoint();
+    for keys in [vec![old.clone()], vec![new.clone()], vec![other, new.clone()]] {
+        assert!(verified(&keys, None).ok || keys.len() == 2, "{keys:?}");
+    }
+    assert!(verified(&[old.clone()], Some(&before)).ok);
+    let rotations = verified(&[old.clone()], None).rotations;
+    assert_eq!((rotations.len(), rotations[0].index), (1, size));
+    assert_eq!((&rotations[0].old, &rotations[0].new), (&old.to_string(), &new.to_string()));
+
+    let publisher = Publisher::start(&records, &options("next.key", None)).unwrap();
+    assert_eq!(publisher.keys()[0].until, Some(size + 1));
+    publisher.close();
+    assert_eq!((lines(), records.read(|reader| reader.log_size()).unwrap()), (1, size + 2));
+    assert!(!verified(&[old.clone()], None).ok && verified(&[new.clone()], Some(&overlap)).ok);
+    // What only the old key signed needs that key beside the new one.
+    assert!(!verified(&[new.clone()], Some(&before)).ok && verified(&[new, old], Some(&before)).ok);
+    // A key that was taken out does not come back.
+    for (key, next) in [("log.key", None), ("log.key", Some("next.key"))] {
+        assert!(matches!(Publisher::start(&records, &options(key, next)), Err(PublishError::Key { .. })));
     }
 }
 

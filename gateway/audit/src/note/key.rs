@@ -97,6 +97,23 @@ impl FromStr for VerifierKey {
     }
 }
 
+/// Reads a file of verifier keys, one a line: a log has several while and after its key was changed. All have one name.
+///
+/// # Errors
+///
+/// [`NoteError::VerifierKey`] if a line is none, there is none, or they are of different logs.
+pub fn verifier_keys(text: &str) -> Result<Vec<VerifierKey>, NoteError> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let keys = lines.map(str::parse).collect::<Result<Vec<VerifierKey>, _>>()?;
+    match keys.split_first() {
+        None => Err(NoteError::VerifierKey("there is none")),
+        Some((first, rest)) if rest.iter().any(|key| key.name != first.name) => {
+            Err(NoteError::VerifierKey("they are keys of different logs"))
+        }
+        Some(_) => Ok(keys),
+    }
+}
+
 /// Splits `<name>+<id>+<base64>` and reads the 32 bytes behind the type byte, which must be `kind`.
 pub(crate) fn parse(text: &str, kind: u8) -> Result<(&str, &str, [u8; 32]), &'static str> {
     let mut parts = text.splitn(3, '+');

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use crate::leaf::{LeafHead, digest_text, facts_path};
+use crate::leaf::{Leaf, LeafHead, LeafKind, digest_text, facts_path};
+use crate::rotation::KeyChange;
 
-use super::report::{Fault, Found, VerifyCounts};
+use super::report::{Fault, Found, RotationSeen, VerifyCounts};
 use super::{LogFiles, Stop, read};
 
 /// Facts digests remembered as checked. Most decisions of a day share few facts; beyond this
@@ -19,6 +20,7 @@ const FACTS_REMEMBERED_MAX: usize = 65_536;
 pub(super) struct EntryCheck {
     pub(super) first_at: Option<Timestamp>,
     pub(super) last_at: Option<Timestamp>,
+    pub(super) rotations: Vec<RotationSeen>,
     facts_checked: HashSet<String>,
 }
 
@@ -42,6 +44,15 @@ impl EntryCheck {
             // The time is kept at its height, or the entries after this one would seem right.
             self.last_at = Some(last);
             return here(Fault::Order, format!("a time not before {last}"), head.at.to_string());
+        }
+        if head.kind == LeafKind::KeyRotate.as_str() {
+            match Leaf::parse(entry).map_err(|error| error.to_string()).and_then(|leaf| KeyChange::read(&leaf)) {
+                Ok(KeyChange::Rotation { old, new }) => {
+                    self.rotations.push(RotationSeen { index, old: old.to_string(), new: new.to_string() });
+                }
+                Ok(KeyChange::Retirement { .. }) => {}
+                Err(why) => return here(Fault::Leaf, "a change of key that both keys signed".into(), why),
+            }
         }
         // The texts of rule sets lie beside the facts, each under its own digest.
         for blob in [head.facts, head.policy].into_iter().flatten() {

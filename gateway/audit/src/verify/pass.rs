@@ -118,6 +118,7 @@ impl<'a, F: LogFiles> Pass<'a, F> {
             self.check_tile(level, index, hashes)?;
         }
         self.report.first_at = self.entries.first_at.map(|at| at.to_string());
+        self.report.rotations = std::mem::take(&mut self.entries.rotations);
         self.report.last_at = self.entries.last_at.map(|at| at.to_string());
         // In an empty log an empty `since` has met no bundle.
         self.check_since(&[]);

@@ -126,8 +126,22 @@ pub struct VerifyReport {
     pub first_at: Option<String>,
     /// Time of the last entry, RFC 3339.
     pub last_at: Option<String>,
+    /// Changes of the log's key, each signed for by the key before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<RotationSeen>,
     /// The first thing that is wrong.
     pub finding: Option<VerifyFinding>,
+}
+
+/// A change of the log's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotationSeen {
+    /// The entry that says so.
+    pub index: u64,
+    /// The key that vouches.
+    pub old: String,
+    /// The key it vouches for.
+    pub new: String,
 }
 
 impl VerifyReport {
@@ -143,11 +157,13 @@ impl VerifyReport {
             checked: VerifyCounts::default(),
             first_at: None,
             last_at: None,
+            rotations: Vec::new(),
             finding: None,
         }
     }
 
-    pub(super) fn head(&mut self, head: &Checkpoint) {
+    pub(super) fn head(&mut self, head: &Checkpoint, key: Option<&VerifierKey>) {
+        self.key = key.map(ToString::to_string);
         self.origin = Some(head.origin.clone());
         self.size = Some(head.size);
         self.root = Some(head.root);

@@ -37,6 +37,8 @@ pub enum AuditCommand {
     Export(ExportArgs),
     /// Keep a full copy of the log: fetch what is new, and refuse a log that is shorter or another than the copy
     Mirror(MirrorArgs),
+    /// Make the log's next signing key, offline: the first step of changing it
+    RotateKey(RotateKeyArgs),
     /// The last entries
     Tail(TailArgs),
 }
@@ -99,7 +101,7 @@ pub struct ProofArgs {
 pub struct VerifyArgs {
     /// Folder that holds `checkpoint`
     pub dir: PathBuf,
-    /// The log's verifier key: a file, or the key itself
+    /// The log's verifier key: a file (a log whose key was changed has several, one a line), or the key itself
     #[arg(long, value_name = "FILE")]
     pub key: Option<String>,
     /// An older checkpoint that this log must extend
@@ -129,6 +131,19 @@ pub struct MirrorArgs {
     /// Gateway, certificate, log key.
     #[command(flatten)]
     pub connect: ConnectWithLogKeyArgs,
+}
+
+/// `kouan audit rotate-key`.
+#[derive(Debug, Clone, Args)]
+pub struct RotateKeyArgs {
+    /// The signing key of now, `log_key` of kouan.toml
+    pub key: PathBuf,
+    /// Write the next signing key here (mode 0600), for `next_log_key` of kouan.toml
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Write both verifier keys here, for auditors; printed if absent
+    #[arg(long, value_name = "FILE")]
+    pub vkeys: Option<PathBuf>,
 }
 
 /// `kouan audit tail`.

@@ -4,13 +4,14 @@ mod export;
 mod log_client;
 mod mirror;
 mod rebuild;
+mod rotate_key;
 mod tail;
 
 pub use rebuild::accounts;
 
 use std::path::Path;
 
-use gateway_audit::verify::{VerifyOptions, verify_log};
+use gateway_audit::verify::verify_log_by;
 use gateway_audit::{VerifierKey, VerifyReport};
 use serde_json::{Value, json};
 
@@ -52,6 +53,7 @@ pub async fn run(session: &mut Session<'_>, command: &AuditCommand) -> Result<Ex
         AuditCommand::Rebuild(args) => rebuild::run(session, args),
         AuditCommand::Export(args) => export::run(session, args).await,
         AuditCommand::Mirror(args) => mirror::run(session, args).await,
+        AuditCommand::RotateKey(args) => rotate_key::run(session, args),
         AuditCommand::Tail(args) => tail::run(session, args).await,
     }
 }
@@ -128,9 +130,9 @@ fn verify(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandE
             args.dir.display()
         )));
     }
-    let key = args.key.as_deref().map(proof::verifier_key).transpose()?;
+    let keys = args.key.as_deref().map(proof::verifier_keys).transpose()?.unwrap_or_default();
     let since = args.since.as_deref().map(|file| files::read(file, CHECKPOINT_BYTES_MAX)).transpose()?;
-    let report = report(&args.dir, key.as_ref(), since.as_deref())?;
+    let report = report(&args.dir, &keys, since.as_deref())?;
     let exit = if report.ok { Exit::Success } else { Exit::Integrity };
     let mut value = serde_json::to_value(&report).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
@@ -143,8 +145,8 @@ fn verify(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandE
     Ok(exit)
 }
 
-fn report(dir: &Path, key: Option<&VerifierKey>, since: Option<&[u8]>) -> Result<VerifyReport, CommandError> {
-    verify_log(&LogFolder::new(dir), &VerifyOptions { key, since }, &mut |_, _| ()).map_err(|error| {
+fn report(dir: &Path, keys: &[VerifierKey], since: Option<&[u8]>) -> Result<VerifyReport, CommandError> {
+    verify_log_by(&LogFolder::new(dir), keys, since, &mut |_, _| ()).map_err(|error| {
         CommandError::LocalIo { path: dir.to_owned(), what: "read", source: std::io::Error::other(error) }
     })
 }
@@ -169,6 +171,9 @@ fn told(report: &VerifyReport) -> Lines {
             ),
         ),
     ]);
+    for seen in &report.rotations {
+        lines.push(format!("entry {}: {} vouches for {}", seen.index, seen.old, seen.new));
+    }
     match &report.finding {
         Some(finding) => lines.push(format!("FAILED  {finding}")),
         None if report.key.is_none() => lines.push(

@@ -18,8 +18,8 @@ use crate::session::Session;
 /// Longest verifier key file, in bytes.
 const KEY_BYTES_MAX: u64 = 64 * 1024;
 
-/// Reads a verifier key: a file, or the key itself.
-pub fn verifier_key(named: &str) -> Result<VerifierKey, CommandError> {
+/// Reads verifier keys: a file with one a line, or a key itself.
+pub fn verifier_keys(named: &str) -> Result<Vec<VerifierKey>, CommandError> {
     let text = match std::fs::exists(named) {
         Ok(true) => files::read_text(named.as_ref(), KEY_BYTES_MAX)?,
         _ if named.contains('+') => named.to_owned(),
@@ -27,15 +27,14 @@ pub fn verifier_key(named: &str) -> Result<VerifierKey, CommandError> {
             return Err(CommandError::io(named.as_ref(), "open")(std::io::ErrorKind::NotFound.into()));
         }
     };
-    text.trim()
-        .parse()
-        .map_err(|error| CommandError::Input(format!("`{named}` is no verifier key (NAME+ID+BASE64): {error}")))
+    gateway_audit::note::verifier_keys(&text)
+        .map_err(|error| CommandError::Input(format!("`{named}` holds no verifier key (NAME+ID+BASE64): {error}")))
 }
 
-/// What `--key` named, told apart by content: the private key of the certificate, and the log's verifier key.
-pub fn keys(connect: &ConnectWithLogKeyArgs) -> Result<(Option<PathBuf>, Option<VerifierKey>), CommandError> {
+/// What `--key` named, told apart by content: the private key of the certificate, and the log's verifier keys.
+pub fn keys(connect: &ConnectWithLogKeyArgs) -> Result<(Option<PathBuf>, Option<Vec<VerifierKey>>), CommandError> {
     let mut private: Option<PathBuf> = None;
-    let mut log_key: Option<VerifierKey> = None;
+    let mut log_key: Option<Vec<VerifierKey>> = None;
     for file in &connect.key {
         let named = file.to_string_lossy();
         // Both are keys to the user; what is in the file says which.
@@ -43,7 +42,7 @@ pub fn keys(connect: &ConnectWithLogKeyArgs) -> Result<(Option<PathBuf>, Option<
         let slot = if is_pem {
             private.replace(file.clone()).is_some()
         } else {
-            log_key.replace(verifier_key(&named)?).is_some()
+            log_key.replace(verifier_keys(&named)?).is_some()
         };
         if slot {
             return Err(CommandError::Usage("`--key` takes one private key and one verifier key at most".to_owned()));
@@ -71,7 +70,9 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
         Some(extra) => extra.clone(),
         None => entry(&client, &index).await?,
     };
-    let checkpoint = proof.verify(&entry, log_key.as_ref()).map_err(bad)?.clone();
+    let signed = log_key.as_deref().map(|keys| proof.checkpoint.note().verify_any(keys)).transpose();
+    let signed = signed.map_err(|error| bad(error.into()))?;
+    let checkpoint = proof.verify(&entry, signed).map_err(bad)?.clone();
     let verdict = if log_key.is_some() { "verified" } else { "self-consistent only" };
     if let Some(out) = &args.out {
         files::write_atomically(out, &bytes)?;
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_none_is_named() {
-        assert!(matches!(verifier_key("/nonexistent/log.vkey"), Err(CommandError::LocalIo { .. })));
-        assert!(matches!(verifier_key("a+b+c"), Err(CommandError::Input(_))));
+        assert!(matches!(verifier_keys("/nonexistent/log.vkey"), Err(CommandError::LocalIo { .. })));
+        assert!(matches!(verifier_keys("a+b+c"), Err(CommandError::Input(_))));
     }
 }

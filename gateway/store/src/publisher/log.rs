@@ -8,9 +8,11 @@ use std::sync::Arc;
 use gateway_audit::tiles::{TILE_WIDTH, TileLevel, TileWrites, encode_entry};
 use gateway_audit::tree::{Frontier, leaf_hash};
 use gateway_audit::verify::CHECKPOINT_FILE;
-use gateway_audit::{Checkpoint, Ed25519Signer, NodeHash, SignedCheckpoint, Signer as _, TileBuilder, TilePath};
+use gateway_audit::{Checkpoint, NodeHash, SignedCheckpoint, TileBuilder, TilePath};
 
 use super::guard::{self, Signed};
+use super::key::Keys;
+use super::rotation::{self, KeyPeriod};
 use super::{PublishError, Published, PublisherOptions};
 use crate::crashpoint;
 use crate::durable;
@@ -30,7 +32,7 @@ const FACTS_BATCH: usize = 1024;
 
 pub(super) struct Log {
     records: Records,
-    signer: Ed25519Signer,
+    keys: Keys,
     dir: PathBuf,
     facts_dir: PathBuf,
     guard_file: PathBuf,
@@ -43,13 +45,13 @@ impl Log {
     /// Takes up the log where it was, and compares it with everything that remembers what was signed.
     pub(super) fn resume(
         records: &Records,
-        signer: Ed25519Signer,
+        keys: Keys,
         options: &PublisherOptions,
     ) -> Result<Self, PublishError> {
         let (size, row) = records.read(|reader| Ok((reader.log_size()?, reader.guard()?)))?;
         let dir = records.dir().join(LOG_DIR);
-        let origin = signer.verifier().name().to_owned();
-        let checkpoint = published(&dir, &signer)?;
+        let origin = keys.verifier().name().to_owned();
+        let checkpoint = published(&dir, &keys)?;
         let outside = guard::read(&options.guard_file, &origin)?;
         let row_signed = row.map(|row| Signed { record: "the database".to_owned(), size: row.size, root: row.root });
         if let (Some(row), None, false) = (&row_signed, &outside, options.adopt_missing_guard) {
@@ -64,7 +66,7 @@ impl Log {
         let facts_dir = records.dir().join(FACTS_DIR);
         let mut log = Self {
             records: records.clone(),
-            signer,
+            keys,
             dir,
             facts_dir,
             guard_file: options.guard_file.clone(),
@@ -153,6 +155,11 @@ impl Log {
         Ok(leaves)
     }
 
+    /// Records which keys sign from here on, before any of them does.
+    pub(super) fn reconcile_keys(&self, options: &PublisherOptions) -> Result<Vec<KeyPeriod>, PublishError> {
+        rotation::reconcile(&self.records, &self.keys, options)
+    }
+
     /// Everything recorded by now: into facts and tiles, guarded, signed, published.
     pub(super) fn publish(&mut self) -> Result<Published, PublishError> {
         // A leaf's facts are recorded with it or before it, so what is read after the size covers it.
@@ -163,14 +170,14 @@ impl Log {
         let size = self.records.read(|reader| reader.log_size())?;
         self.export_facts()?;
         self.integrate(size)?;
-        let origin = self.signer.verifier().name().to_owned();
+        let origin = self.keys.verifier().name().to_owned();
         let checkpoint = Checkpoint { origin, size, root: self.builder.root() };
         crashpoint!("s14.before_guard");
         guard::write(&self.guard_file, &checkpoint)?;
         crashpoint!("s14.between_guards");
         self.records.guard_blocking(size, checkpoint.root, self.facts)?;
         crashpoint!("s14.after_guard");
-        let signed = checkpoint.sign(&[&self.signer])?.to_text();
+        let signed = self.keys.sign(&checkpoint)?.to_text();
         crashpoint!("s14.after_signature");
         let path = self.dir.join(CHECKPOINT_FILE);
         durable::create_dir(&self.dir).map_err(PublishError::at(&self.dir))?;
@@ -245,14 +252,14 @@ impl Log {
 }
 
 /// What the published checkpoint says, if there is one.
-fn published(dir: &Path, signer: &Ed25519Signer) -> Result<Option<Signed>, PublishError> {
+fn published(dir: &Path, keys: &Keys) -> Result<Option<Signed>, PublishError> {
     let path = dir.join(CHECKPOINT_FILE);
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(PublishError::at(&path))?,
     };
     let signed = SignedCheckpoint::parse(&bytes)?;
-    let checkpoint = signed.verify(signer.verifier())?;
+    let checkpoint = keys.open(&signed)?;
     Ok(Some(Signed { record: "the published checkpoint".to_owned(), size: checkpoint.size, root: checkpoint.root }))
 }
 

@@ -56,7 +56,7 @@ pub async fn run(session: &mut Session<'_>, args: &MirrorArgs) -> Result<Exit, C
     let client = Client::open(&profile)?;
     files::create_folder(&args.dir)?;
     let _lock = lock(&args.dir)?;
-    let mirror = Mirror { log: LogClient(&client), dir: &args.dir, key: log_key.as_ref() };
+    let mirror = Mirror { log: LogClient(&client), dir: &args.dir, keys: log_key.as_deref() };
     let came = mirror.look().await?;
     let value = json!({
         "dir": args.dir, "size": came.size, "entries": came.entries, "bundles": came.bundles, "facts": came.facts,
@@ -107,7 +107,7 @@ fn lock(dir: &Path) -> Result<File, CommandError> {
 struct Mirror<'a> {
     log: LogClient<'a>,
     dir: &'a Path,
-    key: Option<&'a VerifierKey>,
+    keys: Option<&'a [VerifierKey]>,
 }
 
 impl Mirror<'_> {
@@ -141,8 +141,8 @@ impl Mirror<'_> {
 
     fn open(&self, what: &str, note: &[u8]) -> Result<SignedCheckpoint, CommandError> {
         let checked = SignedCheckpoint::parse(note).and_then(|signed| {
-            if let Some(key) = self.key {
-                signed.verify(key)?;
+            if let Some(keys) = self.keys {
+                signed.verify_any(keys)?;
             }
             Ok(signed)
         });

@@ -1,6 +1,6 @@
 //! `kouan audit rebuild`: the ledger's balances out of nothing but a log.
 
-use gateway_audit::verify::{VerifyOptions, for_each_entry, verify_log};
+use gateway_audit::verify::{for_each_entry, verify_log_by};
 use gateway_ledger::Book;
 use gateway_ledger::sums::Periods;
 use serde_json::{Value, json};
@@ -29,10 +29,9 @@ pub(super) fn run(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, 
         )));
     }
     let folder = LogFolder::new(&args.dir);
-    let key = args.key.as_deref().map(proof::verifier_key).transpose()?;
+    let keys = args.key.as_deref().map(proof::verifier_keys).transpose()?.unwrap_or_default();
     let since = args.since.as_deref().map(|file| files::read(file, super::CHECKPOINT_BYTES_MAX)).transpose()?;
-    let options = VerifyOptions { key: key.as_ref(), since: since.as_deref() };
-    let report = verify_log(&folder, &options, &mut |_, _| ()).map_err(unreadable)?;
+    let report = verify_log_by(&folder, &keys, since.as_deref(), &mut |_, _| ()).map_err(unreadable)?;
     if let Some(finding) = &report.finding {
         return Err(CommandError::Integrity(format!("the log does not hold: {finding}")));
     }

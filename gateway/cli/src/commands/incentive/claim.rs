@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use gateway_api::claim::{ClaimState, ClaimView, FileClaim};
+use gateway_audit::VerifierKey;
 use gateway_ledger::claim::{Evidence, Fault, Verified, bundle, verify, zip};
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use super::paper;
 use crate::args::connect::ConnectArgs;
 use crate::args::incentive::{ClaimArgs, VerifyArgs};
 use crate::client::{Call, path};
-use crate::commands::proof::verifier_key;
+use crate::commands::proof::verifier_keys;
 use crate::commands::rest::{self, act, act_because, get, items};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -95,10 +96,10 @@ pub async fn claim(session: &mut Session<'_>, args: &ClaimArgs) -> Result<Exit, 
 
 /// `kouan incentive verify`.
 pub fn verified(session: &mut Session<'_>, args: &VerifyArgs) -> Result<(), CommandError> {
-    let key = args.key.as_deref().map(verifier_key).transpose()?;
+    let keys = args.key.as_deref().map(verifier_keys).transpose()?;
     let bundle = files::read(&args.bundle, BUNDLE_BYTES_MAX)?;
     let Verified { claim, origin, size, trusted, witnessed, face } =
-        verify(&bundle, key.as_ref()).map_err(|fault| broken(&fault))?;
+        verify_any(&bundle, keys.as_deref()).map_err(|fault| broken(&fault))?;
     let verdict = if trusted { "verified" } else { "self-consistent only" };
     let value = json!({
         "ok": true, "verdict": verdict, "claim": claim, "origin": origin, "size": size, "witnessed": witnessed,
@@ -109,6 +110,14 @@ pub fn verified(session: &mut Session<'_>, args: &VerifyArgs) -> Result<(), Comm
         lines.push(format!("log {origin} of {size} entries: {verdict}{hint}"));
         lines
     })
+}
+
+/// By the key that signed the bundle's checkpoint, where several are trusted: a log has one after the other.
+fn verify_any(bundle: &[u8], keys: Option<&[VerifierKey]>) -> Result<Verified, Fault> {
+    let Some((first, rest)) = keys.and_then(<[VerifierKey]>::split_first) else { return verify(bundle, None) };
+    let by_first = verify(bundle, Some(first));
+    let other = || rest.iter().find_map(|key| verify(bundle, Some(key)).ok());
+    by_first.or_else(|fault| other().ok_or(fault))
 }
 
 /// `kouan incentive claims`.

@@ -22,6 +22,7 @@ pub mod leases;
 mod leftover;
 pub mod lifecycle;
 pub mod lineage;
+mod log_files;
 pub mod mechanisms;
 pub mod participants;
 pub mod path;
@@ -119,7 +120,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/audit/{index}/explain", get(audit::explain))
         .route("/v1/audit/{index}/proof", get(audit::proof))
         .route("/v1/log-key", get(audit::key))
-        .route("/log/{*path}", get(audit::log))
+        .route("/log/{*path}", get(log_files::get))
         .route("/v1/rulesets", get(rulesets::list).post(rulesets::propose))
         .route("/v1/rulesets/{id}", get(rulesets::show))
         .route("/v1/rulesets/{id}/activate", post(rulesets::activate))

@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cores, data, decisions, durable, flight, handshakes, peers, raw
+from . import cores, data, decisions, durable, flight, handshakes, log, peers, raw
 from .figures import save, table
 from .node import Node
 
-SECTIONS = ("files", "flight", "handshakes", "decisions", "durable")
+SECTIONS = ("files", "flight", "handshakes", "decisions", "durable", "log")
 # About 0.4 GB stored, 1.1 GB of Arrow buffers.
 LARGE_ROWS = 28 << 18
 
@@ -68,6 +68,9 @@ def measure(args, work, begun, started):
         note(begun, f"durable decisions: {args.held:,} first")
         os.sched_setaffinity(0, {server, client})
         lines += durable.rows(Path(os.environ["KOUAN_EXAMPLES"]), work, args.held)
+    if "log" in wanted:
+        note(begun, "log")
+        lines += log.rows(os.environ["KOUAN_EXAMPLES"], work, server)
     return lines
 
 

@@ -181,11 +181,7 @@ fn unreadable(path: String, why: &dyn Display) -> Stop {
 }
 
 /// Parses a checkpoint and, if there are keys, checks that one of them signed it, and which.
-fn open<'a>(
-    file: &str,
-    bytes: &[u8],
-    keys: &'a [VerifierKey],
-) -> Result<(Checkpoint, Option<&'a VerifierKey>), Stop> {
+fn open<'a>(file: &str, bytes: &[u8], keys: &'a [VerifierKey]) -> Result<(Checkpoint, Option<&'a VerifierKey>), Stop> {
     let opened = SignedCheckpoint::parse(bytes).and_then(|signed| {
         if keys.is_empty() {
             return Ok((signed.checkpoint().clone(), None));

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +11,6 @@ use gateway_api::{Code, Explain, Problem, Viewer};
 use gateway_audit::leaf::Leaf;
 use gateway_audit::proof::LogProof;
 use gateway_audit::search::{LeafFilter, parties};
-use gateway_audit::tiles::{TileLevel, TilePath};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -206,46 +204,4 @@ pub async fn key(State(gateway): State<Shared>, _: Caller) -> Response {
         witnessed: false,
     };
     json_response(StatusCode::OK, &key)
-}
-
-/// The canonical facts of a decision, `facts/<64 hex>.json`: a copy of the log verifies with them.
-fn facts(gateway: &Shared, name: &str) -> Result<Response, Refused> {
-    let missing = || Problem::new(Code::NotFound, "there are no such facts");
-    let digest = name.strip_suffix(".json").and_then(|hex| Digest::parse(hex).ok()).ok_or_else(missing)?;
-    let bytes = gateway.look(|reader| reader.facts(&digest))?.ok_or_else(missing)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
-}
-
-/// `GET /log/…`: the published files, byte for byte as they lie under the data directory.
-pub async fn log(State(gateway): State<Shared>, caller: Caller, Path(path): Path<String>) -> Result<Response, Refused> {
-    let missing = || Problem::new(Code::NotFound, "there is no such file in the log");
-    if let Some(name) = path.strip_prefix("facts/") {
-        caller.may(Action::ReadLog)?;
-        let answer = facts(&gateway, name)?;
-        access::record(&gateway, &caller.principal, &Read::Files, None).await?;
-        return Ok(answer);
-    }
-    let tile: Option<TilePath> = path.parse().ok();
-    if path != "checkpoint" && tile.is_none() {
-        return Err(missing().into());
-    }
-    let entries = tile.as_ref().is_some_and(|tile| tile.level() == TileLevel::Entries);
-    caller.may(if entries { Action::ReadLog } else { Action::ReadTiles })?;
-    let range = tile.as_ref().filter(|_| entries).and_then(|tile| {
-        let first = tile.first_entry()?;
-        Some((first, first + u64::from(tile.width()) - 1))
-    });
-    // A parsed tile path prints as itself: digits, `x`, `p` and slashes, so it stays in the folder.
-    let name = tile.map_or_else(|| "checkpoint".to_owned(), |tile| tile.to_string());
-    let bytes = tokio::fs::read(gateway.config.data.join("log").join(name)).await;
-    match bytes {
-        Ok(bytes) => {
-            access::record(&gateway, &caller.principal, &Read::Files, range).await?;
-            let kind = if path == "checkpoint" { "text/plain; charset=utf-8" } else { "application/octet-stream" };
-            let cache = if path == "checkpoint" { "no-store" } else { "private, max-age=31536000, immutable" };
-            Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], Body::from(bytes)).into_response())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing().into()),
-        Err(error) => Err(crate::admission::unavailable(error).into()),
-    }
 }

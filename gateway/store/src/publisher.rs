@@ -52,7 +52,14 @@ pub struct PublisherOptions {
 impl PublisherOptions {
     /// The usual options: a checkpoint at most every 200 ms.
     pub const fn new(key_file: PathBuf, guard_file: PathBuf) -> Self {
-        Self { key_file, next_key_file: None, now: Timestamp::UNIX_EPOCH, guard_file, adopt_missing_guard: false, interval: Duration::from_millis(200) }
+        Self {
+            key_file,
+            next_key_file: None,
+            now: Timestamp::UNIX_EPOCH,
+            guard_file,
+            adopt_missing_guard: false,
+            interval: Duration::from_millis(200),
+        }
     }
 }
 

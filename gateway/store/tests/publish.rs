@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 use std::time::{Duration, Instant};
 
 use catalog::Digest;
@@ -84,7 +85,7 @@ fn a_key_takes_over_only_from_one_that_vouches_for_it() {
     add(&records, 3, "before");
     publisher.close();
     let before = place.checkpoint();
-    let size = records.read(|reader| reader.log_size()).unwrap();
+    let size = size_of(&records);
 
     // Nobody has vouched for it, it is the same, or it is another log's.
     for (key, next) in [("next.key", None), ("log.key", Some("log.key")), ("log.key", Some("other.key"))] {
@@ -98,28 +99,33 @@ fn a_key_takes_over_only_from_one_that_vouches_for_it() {
         assert_eq!((keys.len(), keys[1].from, keys[1].until), (2, size, None));
         publisher.close();
         assert_eq!(lines(), 2, "start {again}");
-        assert_eq!(records.read(|reader| reader.log_size()).unwrap(), size + 1, "vouched for once");
+        assert_eq!(size_of(&records), size + 1, "vouched for once");
     }
     let overlap = place.checkpoint();
     for keys in [vec![old.clone()], vec![new.clone()], vec![other, new.clone()]] {
         assert!(verified(&keys, None).ok || keys.len() == 2, "{keys:?}");
     }
-    assert!(verified(&[old.clone()], Some(&before)).ok);
-    let rotations = verified(&[old.clone()], None).rotations;
+    assert!(verified(from_ref(&old), Some(&before)).ok);
+    let rotations = verified(from_ref(&old), None).rotations;
     assert_eq!((rotations.len(), rotations[0].index), (1, size));
     assert_eq!((&rotations[0].old, &rotations[0].new), (&old.to_string(), &new.to_string()));
 
     let publisher = Publisher::start(&records, &options("next.key", None)).unwrap();
     assert_eq!(publisher.keys()[0].until, Some(size + 1));
     publisher.close();
-    assert_eq!((lines(), records.read(|reader| reader.log_size()).unwrap()), (1, size + 2));
-    assert!(!verified(&[old.clone()], None).ok && verified(&[new.clone()], Some(&overlap)).ok);
+    assert_eq!((lines(), size_of(&records)), (1, size + 2));
+    assert!(!verified(from_ref(&old), None).ok && verified(from_ref(&new), Some(&overlap)).ok);
     // What only the old key signed needs that key beside the new one.
-    assert!(!verified(&[new.clone()], Some(&before)).ok && verified(&[new, old], Some(&before)).ok);
+    assert!(!verified(from_ref(&new), Some(&before)).ok && verified(&[new, old], Some(&before)).ok);
     // A key that was taken out does not come back.
     for (key, next) in [("log.key", None), ("log.key", Some("next.key"))] {
         assert!(matches!(Publisher::start(&records, &options(key, next)), Err(PublishError::Key { .. })));
     }
+}
+
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
+fn size_of(records: &Records) -> u64 {
+    records.read(|reader| reader.log_size()).unwrap()
 }
 
 struct Files(PathBuf);

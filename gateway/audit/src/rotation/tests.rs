@@ -14,7 +14,8 @@ fn leaf(mut members: Map<String, Value>) -> Leaf {
 
 #[test]
 fn both_keys_sign_and_neither_can_be_replaced() {
-    let (old, new, other) = (signer("gw.example/audit", 1), signer("gw.example/audit", 2), signer("gw.example/audit", 3));
+    let (old, new, other) =
+        (signer("gw.example/audit", 1), signer("gw.example/audit", 2), signer("gw.example/audit", 3));
     let made = rotate(&old, &new).unwrap();
     let read = KeyChange::read(&leaf(made.clone())).unwrap();
     assert_eq!(read, KeyChange::Rotation { old: old.verifier().clone(), new: new.verifier().clone() });

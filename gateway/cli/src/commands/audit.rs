@@ -146,8 +146,10 @@ fn verify(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandE
 }
 
 fn report(dir: &Path, keys: &[VerifierKey], since: Option<&[u8]>) -> Result<VerifyReport, CommandError> {
-    verify_log_by(&LogFolder::new(dir), keys, since, &mut |_, _| ()).map_err(|error| {
-        CommandError::LocalIo { path: dir.to_owned(), what: "read", source: std::io::Error::other(error) }
+    verify_log_by(&LogFolder::new(dir), keys, since, &mut |_, _| ()).map_err(|error| CommandError::LocalIo {
+        path: dir.to_owned(),
+        what: "read",
+        source: std::io::Error::other(error),
     })
 }
 

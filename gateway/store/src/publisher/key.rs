@@ -48,14 +48,18 @@ impl Keys {
 
     /// Signs with every key.
     pub(super) fn sign(&self, checkpoint: &Checkpoint) -> Result<SignedCheckpoint, NoteError> {
-        let signers: Vec<&dyn Signer> =
-            [Some(&self.signer), self.next.as_ref()].into_iter().flatten().map(|signer| signer as &dyn Signer).collect();
+        let signers: Vec<&dyn Signer> = [Some(&self.signer), self.next.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|signer| signer as &dyn Signer)
+            .collect();
         checkpoint.sign(&signers)
     }
 
     /// What a checkpoint says that one of our keys signed, now or before.
     pub(super) fn open<'a>(&self, signed: &'a SignedCheckpoint) -> Result<&'a Checkpoint, NoteError> {
-        let now = [Some(&self.signer), self.next.as_ref()].into_iter().flatten().map(|signer| signer.verifier().clone());
+        let now =
+            [Some(&self.signer), self.next.as_ref()].into_iter().flatten().map(|signer| signer.verifier().clone());
         let keys: Vec<VerifierKey> = now.chain(self.known.iter().cloned()).collect();
         signed.verify_any(&keys).map(|(checkpoint, _)| checkpoint)
     }

@@ -43,11 +43,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Takes up the log where it was, and compares it with everything that remembers what was signed.
-    pub(super) fn resume(
-        records: &Records,
-        keys: Keys,
-        options: &PublisherOptions,
-    ) -> Result<Self, PublishError> {
+    pub(super) fn resume(records: &Records, keys: Keys, options: &PublisherOptions) -> Result<Self, PublishError> {
         let (size, row) = records.read(|reader| Ok((reader.log_size()?, reader.guard()?)))?;
         let dir = records.dir().join(LOG_DIR);
         let origin = keys.verifier().name().to_owned();

@@ -45,7 +45,11 @@ pub(super) fn known(records: &Records) -> Result<Vec<VerifierKey>, PublishError>
 /// # Errors
 ///
 /// [`PublishError::Key`] if the configured key is not one that signs now.
-pub(super) fn reconcile(records: &Records, keys: &Keys, options: &PublisherOptions) -> Result<Vec<KeyPeriod>, PublishError> {
+pub(super) fn reconcile(
+    records: &Records,
+    keys: &Keys,
+    options: &PublisherOptions,
+) -> Result<Vec<KeyPeriod>, PublishError> {
     let (revision, mut periods) = read(records)?;
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
     let size = records.read(|reader| reader.log_size())?;

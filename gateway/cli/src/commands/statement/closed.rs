@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::args::exchange::StatementArgs;
 use crate::client::{Call, Client, path};
-use crate::commands::proof::verifier_key;
+use crate::commands::proof::verifier_keys;
 use crate::error::CommandError;
 use crate::output::money;
 use crate::output::table::Table;
@@ -35,12 +35,12 @@ struct Sums {
 }
 
 pub async fn run(session: &mut Session<'_>, client: &Client, args: &StatementArgs) -> Result<(), CommandError> {
-    let key = args.log_key.as_deref().map(verifier_key).transpose()?;
+    let keys = args.log_key.as_deref().map(verifier_keys).transpose()?;
     let mut value = client.json(&Call::get(path(["v1", "periods", &args.period]))).await?;
     let month: Month = serde_json::from_value(value.clone())
         .map_err(|error| CommandError::Unavailable(format!("the gateway's month has an unexpected shape: {error}")))?;
-    check(&month, &args.period, key.as_ref())?;
-    let verdict = if key.is_some() { "verified" } else { "self-consistent only" };
+    check(&month, &args.period, keys.as_deref())?;
+    let verdict = if keys.is_some() { "verified" } else { "self-consistent only" };
     if let Some(members) = value.as_object_mut() {
         members.insert("verdict".to_owned(), json!(verdict));
     }
@@ -51,9 +51,11 @@ pub async fn run(session: &mut Session<'_>, client: &Client, args: &StatementArg
 }
 
 /// Leaf under checkpoint, accounts under the leaf's roots: nothing of it needs a network.
-fn check(month: &Month, period: &str, key: Option<&gateway_audit::VerifierKey>) -> Result<(), CommandError> {
+fn check(month: &Month, period: &str, keys: Option<&[gateway_audit::VerifierKey]>) -> Result<(), CommandError> {
     let wrong = |what: String| CommandError::Integrity(format!("the closing of {period} does not hold: {what}"));
     let proof = LogProof::parse(month.closed.proof.as_bytes()).map_err(|error| wrong(error.to_string()))?;
+    let signed = keys.map(|keys| proof.checkpoint.note().verify_any(keys)).transpose();
+    let key = signed.map_err(|error| wrong(error.to_string()))?;
     proof.verify(month.closed.leaf.as_bytes(), key).map_err(|error| wrong(error.to_string()))?;
     let leaf: Sums = serde_json::from_str(&month.closed.leaf).map_err(|error| wrong(error.to_string()))?;
     if leaf.period != period {

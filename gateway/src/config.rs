@@ -146,6 +146,10 @@ pub struct Limits {
     pub drain_cut_seconds: u64,
     /// Hours that a lease lives.
     pub lease_hours: i64,
+    /// Bytes kept free in the data directory for what must still be recorded when the disk is full; 0 keeps none.
+    pub ballast_bytes: u64,
+    /// Log entries beyond the published ones with which something new may leave.
+    pub unpublished_entries_max: u64,
 }
 
 impl Default for Limits {
@@ -166,6 +170,8 @@ impl Default for Limits {
             drain_seconds: 20,
             drain_cut_seconds: 5,
             lease_hours: 24,
+            ballast_bytes: 64 << 20,
+            unpublished_entries_max: 100_000,
         }
     }
 }

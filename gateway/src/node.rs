@@ -139,8 +139,13 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let rules = RuleSets::new(RuleSet::builtin()?);
     let identity = certs::tls::ServerIdentity::from_pem(&read(&config.server.cert)?, &read(&config.server.key)?)?;
 
-    let (records, recovered) =
-        Records::open(&config.data, OpenOptions { taxes: config.taxes()?, ..OpenOptions::new(clock::now()) })?;
+    let options = OpenOptions {
+        taxes: config.taxes()?,
+        ballast_bytes: limits.ballast_bytes,
+        unpublished_max: Some(limits.unpublished_entries_max),
+        ..OpenOptions::new(clock::now())
+    };
+    let (records, recovered) = Records::open(&config.data, options)?;
     if !recovered.clean {
         tracing::warn!(
             in_doubt = recovered.in_doubt.len(),
@@ -272,8 +277,10 @@ fn readiness(gateway: &Shared, publisher: &Publisher) -> Readiness {
     let drain = gateway.drain.clone();
     let problem = publisher.problem();
     let trust = gateway.trust.clone();
+    let halted = gateway.records.halted();
     Readiness::new()
         .with("drain", move || if drain.is_serving() { Ok(()) } else { Err("stopping".to_owned()) })
+        .with("disk", move || if *halted.borrow() { Err("full: nothing new leaves".to_owned()) } else { Ok(()) })
         .with("log", move || problem.borrow().clone().map_or(Ok(()), Err))
         .with("crl", move || {
             let now = clock::now();

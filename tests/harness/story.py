@@ -14,8 +14,9 @@ from .lines import Broken, Http1
 PRICE = '{ model = "per_gib", amount = "120000000", currency = "CNY" }'
 GROUPS = 8
 SELECTIONS = [("n0",), ("n1",), ("n2",), ("n3",), ("n0", "n1"), ("n1", "n2"), ("n2", "n3")]
-WINDOW = 1 << 19
+WINDOW = 1 << 20
 TILE = 256
+BALLAST = 1 << 20
 # Long enough ago for any month that began then to be due, and within the life of the quickstart's certificates.
 AGO = datetime.timedelta(days=50)
 
@@ -31,7 +32,7 @@ class Prepared:
         node.extra = clock.environment
         node.start()
         try:
-            rows = GROUPS * 20_000
+            rows = GROUPS * 33_000
             data = corpus.parquet(corpus.numbers(rows, seed=9), row_group_size=rows // GROUPS, compression="none", use_dictionary=False)
             terms = f'{PRICE}\nfee = {{ rate_ppm = 100000 }}\nvat = {{ rate_ppm = 60000 }}'
             self.old = corpus.publish(node, "story-old", {"o.parquet": data}, price=terms)
@@ -54,17 +55,19 @@ class Prepared:
         finally:
             node.kill()
         config = self.folder / "kouan.toml"
-        config.write_text(f"{config.read_text()}\n[limits]\ngrant_bytes = {WINDOW}\n")
+        config.write_text(f"{config.read_text()}\n[limits]\ngrant_bytes = {WINDOW}\nballast_bytes = {BALLAST}\n")
 
     def copy(self, folder):
         """A node of its own with the same past."""
-        shutil.copytree(self.folder, folder)
+        # The ballast is made anew.
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("ballast"))
         config = folder / "kouan.toml"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        text = re.sub(r'(?m)^listen = "[^"]*"', f'listen = "127.0.0.1:{port}"', config.read_text())
-        config.write_text(re.sub(r'(?m)^admin = "[^"]*"', 'admin = "127.0.0.1:0"', text))
+        text = config.read_text()
+        with socket.socket() as one, socket.socket() as other:
+            for name, free in (("listen", one), ("admin", other)):
+                free.bind(("127.0.0.1", 0))
+                text = re.sub(rf'(?m)^{name} = "[^"]*"', f'{name} = "127.0.0.1:{free.getsockname()[1]}"', text)
+        config.write_text(text)
         return Gateway(folder)
 
 

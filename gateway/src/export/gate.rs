@@ -106,6 +106,8 @@ pub struct Gate {
     passed: u64,
     granted: u64,
     granting: Option<Granting>,
+    /// Up to where it was granted when the next grant was refused.
+    refused_at: Option<u64>,
     /// Handed over; not yet counted because a break now might lose it.
     under_way: Unacknowledged,
     /// Handed over since the kernel was last asked what has been acknowledged.
@@ -147,6 +149,7 @@ impl Gate {
             passed: 0,
             granted,
             granting: None,
+            refused_at: None,
             under_way,
             unlooked: 0,
             data_total: metrics::counter!("kouan_data_bytes_total"),
@@ -178,7 +181,9 @@ impl Gate {
         let needed = self.passed.saturating_add(bytes);
         let window = self.gateway.config.limits.window(self.needs_receipts);
         loop {
-            let low = self.granted.saturating_sub(needed) < window / 2 && self.granted < self.total;
+            // Refused ahead of need, it is asked for once more at the edge.
+            let refused = self.refused_at == Some(self.granted) && needed <= self.granted;
+            let low = self.granted.saturating_sub(needed) < window / 2 && self.granted < self.total && !refused;
             // INVARIANT (counting): no byte passes in a year in which the export is not counted, granted before or not.
             let turned = bytes > 0 && self.turns.is_some_and(|turns| clock::now() >= turns);
             if self.granting.is_none() && (low || turned) {
@@ -189,7 +194,15 @@ impl Gate {
             match granting.as_mut().poll(context) {
                 Poll::Ready(granted) => {
                     self.granting = None;
-                    (self.granted, self.turns) = granted?;
+                    match granted {
+                        Ok(window) => (self.granted, self.turns) = window,
+                        // What is granted may still pass: the stream ends at its window's edge, unless there is room by then.
+                        Err(GateError::Records) if needed <= self.granted && !turned => {
+                            self.refused_at = Some(self.granted);
+                            break;
+                        }
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
                 }
                 // Ahead of need: the stream goes on within what is granted.
                 Poll::Pending if needed <= self.granted && !turned => break,

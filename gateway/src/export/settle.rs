@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use catalog::{Digest, FileIndex, LeaseId};
 use gateway_ledger::{IntervalSet, Month};
-use gateway_store::{Lease, Records, Transaction, Write};
+use gateway_store::{CommitError, Lease, Records, Transaction, Write};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,10 @@ use crate::clock;
 
 /// How long a reader of totals waits for streams that have just ended.
 const SETTLED_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// How often a delivery is tried again when there was no room, and when.
+const FULL_ATTEMPTS: u32 = 20;
+const FULL_RETRY: Duration = Duration::from_millis(100);
 
 /// Deliveries under one lease that are not yet written.
 #[derive(Debug, Clone)]
@@ -104,6 +108,17 @@ impl Settlement {
     }
 }
 
+/// Records a delivery. A full disk has room a moment later: the ballast's.
+async fn record(records: &Records, transaction: Transaction) -> Result<(), CommitError> {
+    for _ in 0..FULL_ATTEMPTS {
+        match records.commit(transaction.clone()).await {
+            Err(CommitError::Full) => tokio::time::sleep(FULL_RETRY).await,
+            recorded => return recorded.map(drop),
+        }
+    }
+    records.commit(transaction).await.map(drop)
+}
+
 /// Takes settlements from streams that end, and writes them. Its queue is bounded by the number of streams: each ends
 /// once, and settles at most once more when a grant fails.
 #[derive(Debug)]
@@ -150,7 +165,7 @@ impl Settler {
                 if transaction.writes.is_empty() {
                     continue;
                 }
-                if let Err(error) = records.commit(transaction).await {
+                if let Err(error) = record(&records, transaction).await {
                     // Never over: what cannot be recorded as delivered is not billed.
                     tracing::error!(lease = %settlement.lease.id, error = %error, "a delivery was not recorded");
                 }

@@ -116,6 +116,10 @@ pub async fn put(
         )
         .into());
     }
+    // What room there is now is for what has already happened.
+    if *gateway.records.halted().borrow() {
+        return Err(refused(UploadError::Full).into());
+    }
     let max = gateway.config.limits.upload_bytes_max;
     if place.total.is_some_and(|total| total > max) || place.bytes.is_some_and(|bytes| bytes > max) {
         return Err(Problem::new(Code::TooLarge, format!("a file is at most {max} bytes")).into());

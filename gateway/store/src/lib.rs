@@ -14,6 +14,7 @@
 //! are never reused. Nothing else counts as recorded. A failed sync ends the process with status 74: what the kernel
 //! dropped cannot be asked for again, and the next start recovers from what is really there.
 
+mod ballast;
 pub mod crashpoint;
 pub mod durable;
 pub mod lease;
@@ -27,6 +28,7 @@ pub mod transaction;
 pub mod uploads;
 mod writer;
 
+pub use ballast::BALLAST_FILE;
 pub use lease::{Lease, LeaseState};
 pub use objects::{ObjectError, Objects, Spool};
 pub use publisher::{KeyPeriod, PublishError, Published, Publisher, PublisherOptions};

@@ -13,10 +13,11 @@ use gateway_ledger::Taxes;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
+use crate::ballast::Ballast;
 use crate::lookup::RECENT_MAX;
 use crate::reader::{Reader, ReaderPool};
 use crate::transaction::{Commit, CommitError, Committed, Transaction};
-use crate::writer::{Base, Job, Listeners, Prepared, Queue, Reply, Work, Writer, Written};
+use crate::writer::{Base, Halt, Job, Listeners, Prepared, Queue, Reply, Work, Writer, Written};
 
 mod open;
 
@@ -37,12 +38,23 @@ pub struct OpenOptions {
     pub taxes: Taxes,
     /// How many entries of the newest rows are looked up in memory before they go into an index.
     pub recent_max: usize,
+    /// Room that is kept in the data directory for what must still be recorded when the disk is full; 0 keeps none.
+    pub ballast_bytes: u64,
+    /// Most leaves beyond the published ones with which grants are given. `None`: any number.
+    pub unpublished_max: Option<u64>,
 }
 
 impl OpenOptions {
     /// The usual options at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self { now, database_bytes_max: None, taxes: Taxes::default(), recent_max: RECENT_MAX }
+        Self {
+            now,
+            database_bytes_max: None,
+            taxes: Taxes::default(),
+            recent_max: RECENT_MAX,
+            ballast_bytes: 0,
+            unpublished_max: None,
+        }
     }
 }
 
@@ -137,6 +149,7 @@ struct Inner {
     readers: ReaderPool,
     listeners: Listeners,
     recorded: watch::Receiver<u64>,
+    halted: watch::Receiver<bool>,
     written: Arc<Written>,
     writer: Mutex<Option<JoinHandle<()>>>,
     // Held for as long as anybody may write.
@@ -161,11 +174,15 @@ impl Records {
         let (queue, listeners) = (Arc::new(Queue::default()), Listeners::default());
         let written = Arc::new(Written::default());
         let recent = Arc::new(opened.recent);
+        let ballast = Ballast::new(dir, options.ballast_bytes);
+        let halt = Halt::new(ballast, opened.guarded, options.unpublished_max.unwrap_or(u64::MAX));
+        let halted = halt.halted();
         let base = Base {
             connection: opened.connection,
             head: opened.head,
             recent: Arc::clone(&recent),
             taxes: options.taxes,
+            halt,
         };
         let writer = Writer::new(base, Arc::clone(&queue), listeners.clone(), size, Arc::clone(&written));
         let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());
@@ -176,6 +193,7 @@ impl Records {
             readers: ReaderPool::new(dir.join(DATABASE_FILE), recent),
             listeners,
             recorded,
+            halted,
             written,
             writer: Mutex::new(Some(writer)),
             _lock: opened.lock,
@@ -245,6 +263,11 @@ impl Records {
     /// Leaves recorded so far; changes at each group.
     pub fn recorded(&self) -> watch::Receiver<u64> {
         self.0.recorded.clone()
+    }
+
+    /// Whether nothing is granted because the disk is full; what has already happened is still recorded.
+    pub fn halted(&self) -> watch::Receiver<bool> {
+        self.0.halted.clone()
     }
 
     /// What the writer has done since the records were opened.

@@ -23,6 +23,7 @@ mod books;
 mod counting;
 mod entitlement;
 mod expect;
+mod halt;
 mod lease;
 mod meter;
 mod prepared;
@@ -34,6 +35,7 @@ mod subject;
 mod written;
 
 pub(crate) use apply::{stored, window_ms};
+pub(crate) use halt::Halt;
 pub(crate) use prepared::Prepared;
 pub(crate) use queue::{Job, Queue};
 pub use written::Written;
@@ -58,6 +60,8 @@ pub(crate) enum Work {
 pub(crate) enum Reply {
     Async(oneshot::Sender<Result<Committed, CommitError>>),
     Blocking(std::sync::mpsc::SyncSender<Result<Committed, CommitError>>),
+    /// The writer's own.
+    Nobody,
 }
 
 impl Reply {
@@ -66,6 +70,7 @@ impl Reply {
         match self {
             Self::Async(sender) => drop(sender.send(result)),
             Self::Blocking(sender) => drop(sender.send(result)),
+            Self::Nobody => {}
         }
     }
 }
@@ -165,6 +170,7 @@ pub(crate) struct Writer {
     leaving: Option<Leaving>,
     payload_since_checkpoint: usize,
     groups_since_checkpoint: u32,
+    halt: Halt,
 }
 
 /// What an opened directory gives the writer.
@@ -173,6 +179,7 @@ pub(crate) struct Base {
     pub(crate) head: Head,
     pub(crate) recent: Arc<Recent>,
     pub(crate) taxes: Taxes,
+    pub(crate) halt: Halt,
 }
 
 impl Writer {
@@ -183,7 +190,7 @@ impl Writer {
         recorded: watch::Sender<u64>,
         written: Arc<Written>,
     ) -> Self {
-        let Base { connection, head, recent, taxes } = base;
+        let Base { connection, head, recent, taxes, halt } = base;
         Self {
             connection,
             head,
@@ -196,6 +203,7 @@ impl Writer {
             leaving: None,
             payload_since_checkpoint: 0,
             groups_since_checkpoint: 0,
+            halt,
         }
     }
 
@@ -204,8 +212,17 @@ impl Writer {
         // Whatever ends this thread, nobody may go on waiting for it.
         let _closer = CloseOnDrop(Arc::clone(&self.queue));
         let mut last_group = 0;
-        while let Some(group) = self.queue.take(last_group) {
+        // A halted writer wakes by itself to look for room.
+        let patience = |halt: &Halt| halt.is_halted().then_some(halt::LOOK_EVERY);
+        while let Some(group) = self.queue.take(last_group, patience(&self.halt)) {
             last_group = group.jobs.len();
+            if self.halt.end() {
+                tracing::info!("there is room again: grants are given");
+                self.note("ended", halt::latest(&group.jobs));
+            }
+            if group.jobs.is_empty() {
+                continue;
+            }
             self.payload_since_checkpoint += group.bytes;
             self.groups_since_checkpoint += 1;
             self.write(group.jobs);
@@ -223,12 +240,20 @@ impl Writer {
     }
 
     fn write(&mut self, jobs: Vec<Job>) {
-        let steps = Steps::of(&jobs);
+        let (steps, guarded, at) = (Steps::of(&jobs), halt::guarded(&jobs), halt::latest(&jobs));
         let (mut works, replies): (Vec<Work>, Vec<Reply>) = jobs.into_iter().map(Job::into_parts).unzip();
         let mut written = self.attempt(&mut works, Undo::Group, steps);
         if matches!(written, Err(Stopped::HalfWay)) {
             self.roll_back();
             count(&self.written.repeated, 1);
+            written = self.attempt(&mut works, Undo::Each, steps);
+        }
+        let mut began = false;
+        if matches!(&written, Err(Stopped::Database(error)) if is_full(error)) && self.halt.begin() {
+            // There is room now for what has already happened; what would be granted is refused.
+            tracing::error!("the disk is full: the ballast is spent, nothing is granted until there is room");
+            self.roll_back();
+            began = true;
             written = self.attempt(&mut works, Undo::Each, steps);
         }
         let Group { head, results, left } = match written {
@@ -246,6 +271,9 @@ impl Writer {
                 for reply in replies {
                     reply.send(Err(error.clone()));
                 }
+                if began {
+                    self.note("begun", at);
+                }
                 return;
             }
         };
@@ -258,6 +286,9 @@ impl Writer {
             self.leaving = None;
         }
         steps.after_fsync();
+        if let Some(size) = guarded {
+            self.halt.guarded(size);
+        }
         let before = std::mem::replace(&mut self.head, head).revision;
         // Before the listeners: whoever they wake looks here first.
         self.recorded.send_if_modified(|size| std::mem::replace(size, head.next_leaf) != head.next_leaf);
@@ -271,6 +302,17 @@ impl Writer {
         }
         for (reply, result) in replies.into_iter().zip(results) {
             reply.send(result.map(|commit| commit.committed));
+        }
+        if began {
+            self.note("begun", at);
+        }
+    }
+
+    /// Records that granting stopped, or goes on.
+    fn note(&mut self, state: &str, at: Timestamp) {
+        match halt::leaf(at, state) {
+            Ok(job) => self.write(vec![job]),
+            Err(error) => tracing::error!(%error, "the leaf `halt` cannot be made"),
         }
     }
 
@@ -293,6 +335,11 @@ impl Writer {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         for work in works {
             let (before, changes) = (head, self.connection.total_changes());
+            let allowed = self.halt.allows(work, head.next_leaf);
+            if let Err(error) = allowed {
+                results.push(Err(error));
+                continue;
+            }
             let result = match undo {
                 Undo::Group => apply(context, &mut head, work),
                 Undo::Each => in_savepoint(context, &mut head, work),
@@ -378,10 +425,11 @@ fn stop_if_lost(error: &rusqlite::Error) {
 }
 
 fn failure(error: &rusqlite::Error) -> CommitError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => CommitError::Full,
-        _ => CommitError::Unavailable(error.to_string()),
-    }
+    if is_full(error) { CommitError::Full } else { CommitError::Unavailable(error.to_string()) }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// A commit without documents.

@@ -24,6 +24,8 @@ pub(super) struct Opened {
     pub(super) lock: File,
     pub(super) created: bool,
     pub(super) clean: bool,
+    /// Size of the log that was signed last.
+    pub(super) guarded: u64,
 }
 
 pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenError> {
@@ -75,7 +77,11 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
     }
     let head = head(&connection, revision)?;
     let recent = Recent::load(&mut connection, options.recent_max)?;
-    Ok(Opened { connection, head, recent, lock, created, clean })
+    let guarded = connection
+        .query_row("SELECT size FROM guard", [], |row| crate::reader::number(row, 0))
+        .optional()?
+        .unwrap_or(0);
+    Ok(Opened { connection, head, recent, lock, created, clean, guarded })
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {

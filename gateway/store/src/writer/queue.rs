@@ -115,14 +115,23 @@ impl Queue {
         Ok(())
     }
 
-    /// The next group; nothing once the queue is closed and empty. `expected` is the last group's size.
-    pub(super) fn take(&self, expected: usize) -> Option<Group> {
+    /// The next group; nothing once the queue is closed and empty. `expected` is the last group's size. With `patience`, the
+    /// group is empty when nothing has come for so long.
+    pub(super) fn take(&self, expected: usize, patience: Option<Duration>) -> Option<Group> {
         let mut waiting = self.lock();
         while waiting.jobs.is_empty() {
             if waiting.closed {
                 return None;
             }
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            let Some(patience) = patience else {
+                waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let woken = self.arrived.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner);
+            waiting = woken.0;
+            if woken.1.timed_out() && waiting.jobs.is_empty() && !waiting.closed {
+                return Some(Group { jobs: Vec::new(), bytes: 0 });
+            }
         }
         // Callers that were answered together come back together, but not at the same instant: without
         // a short wait the first would get a sync for itself and hold up the rest.

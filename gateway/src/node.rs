@@ -89,6 +89,22 @@ pub enum NodeError {
     Signals(std::io::Error),
 }
 
+impl NodeError {
+    /// Whether the node's disk or a file on it failed: nothing that another configuration would mend.
+    pub fn is_io(&self) -> bool {
+        use gateway_store::{ObjectError, UploadError};
+        match self {
+            Self::Records(error) => error.is_io(),
+            Self::Read(error) => error.is_io(),
+            Self::Log(error) => error.is_io(),
+            Self::Objects(error) => matches!(error, ObjectError::File { .. } | ObjectError::Full),
+            Self::Uploads(error) => matches!(error, UploadError::File { .. } | UploadError::Full),
+            Self::Secrets(error) => matches!(error, SecretsError::Io(_)),
+            _ => false,
+        }
+    }
+}
+
 /// A node whose ports are open.
 #[derive(Debug)]
 pub struct Node {

@@ -59,7 +59,7 @@ class Gateway:
         self.folder = Path(folder)
         self.log_path = self.folder.with_name(self.folder.name + ".log")
         self.process = None
-        self.extra = {}
+        self.extra, self.wrapper = {}, []
 
     # Life
 
@@ -82,7 +82,7 @@ class Gateway:
         assert self.process is None or self.process.poll() is not None, "it is running already"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [binary(), *args],
+                [*self.wrapper, binary(), *args],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -79,11 +79,16 @@ async fn serve(cli: &Cli, args: &ServeArgs) -> Exit {
         Ok(config) => config,
         Err(error) => return fail(cli, &CommandError::Usage(error.to_string())),
     };
+    let data = config.data.clone();
     match node::start(config).await {
         Ok(node) => {
             tracing::info!(address = %node.address, admin = %node.admin, "serving");
             node.finished().await;
             Exit::Success
+        }
+        Err(error) if error.is_io() => {
+            let source = std::io::Error::other(error.to_string());
+            fail(cli, &CommandError::LocalIo { path: data, what: "the gateway does not start", source })
         }
         Err(error) => fail(cli, &CommandError::Usage(error.to_string())),
     }

@@ -156,6 +156,16 @@ impl PublishError {
         |source| Self::File { path: path.to_owned(), source }
     }
 
+    /// Whether a disk or a file failed, rather than what is on it.
+    pub fn is_io(&self) -> bool {
+        match self {
+            Self::File { .. } => true,
+            Self::Read(error) => error.is_io(),
+            Self::Record(error) => matches!(error, CommitError::Full | CommitError::Unavailable(_)),
+            _ => false,
+        }
+    }
+
     /// Whether the same may work later: no room now, or the store refuses for a moment. Anything else is for a person.
     fn is_transient(&self) -> bool {
         match self {

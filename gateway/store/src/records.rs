@@ -94,6 +94,32 @@ pub enum OpenError {
     Recovery(#[from] CommitError),
 }
 
+impl OpenError {
+    /// Whether a disk or a file failed, rather than what is on it or who asks.
+    pub fn is_io(&self) -> bool {
+        match self {
+            Self::File { .. } => true,
+            Self::Database(error) => io_failed(error),
+            Self::Read(error) => error.is_io(),
+            Self::Recovery(error) => matches!(error, CommitError::Full | CommitError::Unavailable(_)),
+            Self::InUse(_) | Self::Newer { .. } | Self::Damaged(_) => false,
+        }
+    }
+}
+
+fn io_failed(error: &rusqlite::Error) -> bool {
+    // A database that can only be opened for reading is one whose file cannot be used.
+    use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | DiskFull | ReadOnly | SystemIoFailure))
+}
+
+impl ReadError {
+    /// Whether a disk or a file failed, rather than what is on it.
+    pub fn is_io(&self) -> bool {
+        matches!(self, Self::Database(error) if io_failed(error))
+    }
+}
+
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

@@ -11,9 +11,9 @@
     clippy::single_range_in_vec_init
 )]
 
-mod model;
 mod postings;
 mod receipts;
+mod simulation;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ use catalog::{
 use gateway_ledger::{Account, Balance, IntervalSet, Month, Quote};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use gateway_store::{
-    CommitError, Committed, DocKind, Lease, LeaseState, OpenOptions, PostingFilter, PostingRow, Receipt, Records,
-    Transaction, Write,
+    CommitError, Committed, DocKind, LeafRef, Lease, LeaseState, OpenOptions, PostingFilter, PostingRow, Receipt,
+    Records, Transaction, Write,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -117,9 +117,17 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// A store with the agreement.
     pub fn new(terms: Offer) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_folder(terms, tempfile::tempdir().unwrap())
+    }
+
+    /// The same where it costs no syncs.
+    pub fn in_memory(terms: Offer) -> Self {
+        Self::in_folder(terms, folder_in_memory())
+    }
+
+    fn in_folder(terms: Offer, dir: tempfile::TempDir) -> Self {
         let records = Records::open(&dir.path().join("data"), OpenOptions::new(now())).unwrap().0;
-        let fixture = Self { records, at: now(), _dir: dir };
+        let fixture = Self::of(records, now(), dir);
         let agreement = Agreement {
             id: AgreementId::parse("a-1").unwrap(),
             participant: ParticipantId::parse("hku").unwrap(),
@@ -136,6 +144,11 @@ impl Fixture {
         let body = serde_json::to_vec(&agreement).unwrap();
         fixture.commit(Write::PutDoc { kind: DocKind::Agreement, id: "a-1".to_owned(), body }).unwrap();
         fixture
+    }
+
+    /// A store that is open.
+    pub fn of(records: Records, at: Timestamp, dir: tempfile::TempDir) -> Self {
+        Self { records, at, _dir: dir }
     }
 
     pub fn commit(&self, write: Write) -> Result<Committed, CommitError> {
@@ -169,16 +182,7 @@ impl Fixture {
     pub fn ack(&self, lease: &Lease, number: u64, units: &[Range<u64>]) -> Result<Committed, CommitError> {
         let mut transaction = Transaction::new(self.at);
         let leaf = transaction.leaf(members(&json!({"kind": "receipt", "lease": lease.id})));
-        transaction.writes.push(Write::Receipt(Box::new(Receipt {
-            lease: lease.id.clone(),
-            number,
-            ack: Digest::of(format!("{number} {units:?}").as_bytes()),
-            body: b"{}".to_vec(),
-            evidence: Vec::new(),
-            subject: [7; 16],
-            units: vec![(index(), units.iter().cloned().collect())],
-            leaf,
-        })));
+        transaction.writes.push(receipt(lease, number, units, leaf));
         let committed = self.records.commit_blocking(transaction)?;
         assert!(self.records.read(|reader| reader.book()).unwrap().balances());
         Ok(committed)
@@ -223,6 +227,26 @@ impl Fixture {
             "the log gives other balances than the store keeps"
         );
     }
+}
+
+/// A folder in memory, where there is one.
+pub fn folder_in_memory() -> tempfile::TempDir {
+    let shared = std::path::Path::new("/dev/shm");
+    let place = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("kouan-").tempdir_in(place).unwrap()
+}
+
+pub fn receipt(lease: &Lease, number: u64, units: &[Range<u64>], leaf: LeafRef) -> Write {
+    Write::Receipt(Box::new(Receipt {
+        lease: lease.id.clone(),
+        number,
+        ack: Digest::of(format!("{number} {units:?}").as_bytes()),
+        body: b"{}".to_vec(),
+        evidence: Vec::new(),
+        subject: [7; 16],
+        units: vec![(index(), units.iter().cloned().collect())],
+        leaf,
+    }))
 }
 
 pub fn grant(lease: &Lease, range: Range<u64>) -> Write {

@@ -104,19 +104,38 @@ pub fn server_config(
     identity: Arc<ServerIdentity>,
     verifier: Arc<ClientVerifier>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(TlsError::Unusable)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(identity);
-    config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
+    Ok(without_resumption(config, &ALPN))
+}
+
+/// The configuration of a witness's listener, which asks for no certificate: its requests carry a log's signature. Nothing
+/// that a principal may do is behind it. HTTP/1.1 only.
+///
+/// # Errors
+///
+/// [`TlsError::Unusable`] only if ring lacked TLS 1.3.
+pub fn open_server_config(identity: Arc<ServerIdentity>) -> Result<Arc<ServerConfig>, TlsError> {
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(TlsError::Unusable)?
+        .with_no_client_auth()
+        .with_cert_resolver(identity);
+    Ok(without_resumption(config, &[b"http/1.1"]))
+}
+
+fn without_resumption(mut config: ServerConfig, alpn: &[&[u8]]) -> Arc<ServerConfig> {
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.ignore_client_order = true;
     // The ticketer's default produces none.
     config.send_tls13_tickets = 0;
     config.max_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 /// The configuration of our own clients: `trust_pem` verifies the server, the certificate and
@@ -131,10 +150,7 @@ pub fn client_config(
     key_pem: &str,
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for cert in certificates("trust bundle", trust_pem)? {
-        roots.add(cert).map_err(TlsError::Unusable)?;
-    }
+    let roots = roots(trust_pem)?;
     let chain = certificates("certificate", cert_pem)?;
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| TlsError::Key)?;
     let mut config = ClientConfig::builder_with_provider(provider())
@@ -146,6 +162,31 @@ pub fn client_config(
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+/// The configuration of a client that shows no certificate: a log that asks its witnesses.
+///
+/// # Errors
+///
+/// [`TlsError::Pem`] for the trust bundle.
+pub fn anonymous_client_config(trust_pem: &str, alpn: &[&[u8]]) -> Result<Arc<ClientConfig>, TlsError> {
+    let roots = roots(trust_pem)?;
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(TlsError::Unusable)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+fn roots(trust_pem: &str) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for cert in certificates("trust bundle", trust_pem)? {
+        roots.add(cert).map_err(TlsError::Unusable)?;
+    }
+    Ok(roots)
 }
 
 fn certificates(what: &'static str, text: &str) -> Result<Vec<rustls_pki_types::CertificateDer<'static>>, TlsError> {

@@ -1,5 +1,7 @@
 //! `kouan.toml`: one tree, checked before any port binds. Paths in it are relative to the file's own folder.
 
+mod witness;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use catalog::{ParticipantId, Place, Role};
 use gateway_ledger::{TaxRate, Taxes};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use serde::{Deserialize, Serialize};
+
+pub use witness::{WitnessAddress, WitnessSection};
 
 /// The configuration as written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +49,9 @@ pub struct Config {
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
+    /// Witnesses of the log; without them every proof is called unwitnessed, and nothing waits for anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<WitnessSection>,
     /// Revocation lists that are watched: a newer one is taken as if it had been PUT.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub crl_files: BTreeMap<ParticipantId, PathBuf>,
@@ -229,6 +236,7 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let own = [&mut self.data, &mut self.log_key, &mut self.guard, &mut self.server.cert, &mut self.server.key];
         let participants = self.participants.iter_mut().flat_map(|entry| [&mut entry.ca, &mut entry.crl]);
+        let witness = self.witness.iter_mut().flat_map(WitnessSection::paths);
         for path in own
             .into_iter()
             .chain(self.next_log_key.as_mut())
@@ -236,6 +244,7 @@ impl Config {
             .chain(participants)
             .chain(self.crl_files.values_mut())
             .chain(self.roots.values_mut())
+            .chain(witness)
         {
             if path.is_relative() {
                 *path = folder.join(&*path);
@@ -277,7 +286,7 @@ impl Config {
         if limits.lease_hours < 1 || limits.lease_hours > 24 {
             return wrong("limits.lease_hours", "a lease lives 1 to 24 hours");
         }
-        Ok(())
+        self.witness.as_ref().map_or(Ok(()), WitnessSection::check)
     }
 
     /// The rates of `[[vat]]`.
@@ -331,6 +340,9 @@ mod tests {
             ("data = \"data\"", "dta = \"data\"", "dta"),
             ("kouan.test/audit", "kouan test", "`origin`"),
             ("place =", "vat = [{ currency = \"CNY\", rate_ppm = 2000000, from = \"2026-01-01\" }]\nplace =", "`vat`"),
+            ("server =", "witness = { policy = \"p\", lost_after = 0 }\nserver =", "`witness.lost_after`"),
+            ("server =", "witness = { policy = \"p\", backlog_max = 0 }\nserver =", "`witness.backlog_max`"),
+            ("server =", "witness = { lost_after = 5 }\nserver =", "policy"),
         ] {
             let error = load(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");

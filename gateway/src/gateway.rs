@@ -27,6 +27,7 @@ use crate::secrets::Secrets;
 use crate::sessions::{Affected, Sessions};
 use crate::snapshot::{Catalog, Snapshot};
 use crate::trust::Trust;
+use crate::witnessing::Witnessing;
 
 /// The node, as requests hold it.
 pub type Shared = Arc<Gateway>;
@@ -68,6 +69,8 @@ pub struct Gateway {
     pub log_vkey: String,
     /// Every key that has signed the log.
     pub log_keys: Vec<KeyPeriod>,
+    /// What the log's witnesses have seen, and whether anything may leave.
+    pub witnessing: Witnessing,
     /// How often each principal was denied in the current minute.
     pub denials: Denials,
     /// Reads of the log that are counted and not yet written.

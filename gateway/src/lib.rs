@@ -27,3 +27,5 @@ pub mod sessions;
 pub mod snapshot;
 pub mod trust;
 pub mod vault;
+pub mod witness;
+pub mod witnessing;

@@ -80,6 +80,36 @@ pub const GATEWAY_METRICS: &[Metric] = &[
         help: "Exports that count towards an exporter's year, all exporters and years together",
     },
     Metric {
+        name: "kouan_witness_answers_total",
+        kind: Kind::Counter,
+        labels: &["outcome"],
+        help: "What witnesses of the log answered: cosigned, later, ahead, fork",
+    },
+    Metric {
+        name: "kouan_unwitnessed_entries",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Published entries that no quorum of witnesses has cosigned",
+    },
+    Metric {
+        name: "kouan_witness_quorum_age_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Seconds since a quorum of witnesses last cosigned",
+    },
+    Metric {
+        name: "kouan_witness_clock_skew_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "How far the clock of the witness that answered last is ahead of ours",
+    },
+    Metric {
+        name: "kouan_witness_halted",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 if a witness has seen another history of the log, and nothing new leaves",
+    },
+    Metric {
         name: "kouan_year_turns_total",
         kind: Kind::Counter,
         labels: &["effect"],

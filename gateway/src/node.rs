@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_store::{DocKind, Objects, OpenOptions, Publisher, PublisherOptions, Records, Uploads};
+use gateway_store::publisher::LOG_DIR;
+use gateway_store::{DocKind, Objects, OpenOptions, Publisher, PublisherOptions, Records, Resumed, Uploads};
 use policy::RuleSet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -30,6 +31,13 @@ use crate::sessions::Sessions;
 use crate::snapshot::{Catalog, SnapshotError};
 use crate::trust::Trust;
 use crate::vault::Vault;
+use crate::witnessing::open::Own;
+use crate::witnessing::rounds::Rounds;
+use crate::witnessing::{Witnesses, Witnessing, WitnessingError};
+
+/// How long a start waits for its first quorum, and how often it looks.
+const QUORUM_WAIT: Duration = Duration::from_secs(2);
+const QUORUM_LOOK: Duration = Duration::from_millis(10);
 
 /// Why a node does not start. Nothing listens then.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +74,9 @@ pub enum NodeError {
     /// The log cannot go on.
     #[error("the log: {0}")]
     Log(#[from] gateway_store::PublishError),
+    /// The log's witnesses.
+    #[error(transparent)]
+    Witnessing(#[from] WitnessingError),
     /// The built-in rules do not load.
     #[error("the rules: {0}")]
     Rules(#[from] policy::RuleSetError),
@@ -198,7 +209,10 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         now: clock::now(),
         ..PublisherOptions::new(config.log_key.clone(), config.guard.clone())
     };
-    let publisher = Publisher::start(&records, &publishing)?;
+    let log = Publisher::resume(&records, &publishing)?;
+    let witnesses = witnesses(&config, &log).await?;
+    let publisher = log.start()?;
+    let (witnessing, rounds, own_witnesses) = witnessing(&config, witnesses, &publisher);
 
     let options = ListenerOptions {
         connections_max: limits.connections_max,
@@ -240,6 +254,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         trust: trust.clone(),
         log_vkey: publisher.key().to_string(),
         log_keys: publisher.keys().to_vec(),
+        witnessing,
         denials: Denials::default(),
         accesses: Accesses::default(),
         gauges,
@@ -252,9 +267,53 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let readiness = readiness(&gateway, &publisher);
     let reload = Arc::new(Notify::new());
     let signals = crate::drain::signals().map_err(NodeError::Signals)?;
-    let running = Running { listener, admin, door, service, readiness, metrics, publisher, signals, reload, identity };
+    let running = Running {
+        listener,
+        admin,
+        door,
+        service,
+        readiness,
+        metrics,
+        publisher,
+        signals,
+        reload,
+        identity,
+        rounds,
+        own_witnesses,
+    };
     let main = tokio::spawn(running.run(Arc::clone(&gateway), settling));
+    // Whoever asks first need not be told to come again because the witnesses have not been asked yet.
+    let quorum = async {
+        while gateway.witnessing.may_leave(clock::now()).is_err() {
+            tokio::time::sleep(QUORUM_LOOK).await
+        }
+    };
+    let _ = tokio::time::timeout(QUORUM_WAIT, quorum).await;
     Ok(Node { address, admin: admin_address, gateway, main })
+}
+
+/// The log's witnesses, who have been asked whether they have seen more of it than is here: nothing is signed before.
+async fn witnesses(config: &Config, log: &Resumed) -> Result<Option<Witnesses>, WitnessingError> {
+    let Some(section) = &config.witness else { return Ok(None) };
+    let mut witnesses = Witnesses::open(section, log.key()).await?;
+    witnesses.compare(&config.data.join(LOG_DIR), &log.signed()?).await?;
+    Ok(Some(witnesses))
+}
+
+/// What is known of the witnesses, and the rounds that find out more.
+fn witnessing(
+    config: &Config,
+    witnesses: Option<Witnesses>,
+    publisher: &Publisher,
+) -> (Witnessing, Option<Rounds>, Option<Own>) {
+    let (Some(section), Some(witnesses)) = (&config.witness, witnesses) else {
+        return (Witnessing::default(), None, None);
+    };
+    let Witnesses { policy, policy_text, asked, own } = witnesses;
+    let (published, folder) = (publisher.published(), config.data.join(LOG_DIR));
+    let witnessing = Witnessing::new(section, (policy, policy_text), published.clone(), publisher.witnessed());
+    let rounds = Rounds { asked, folder, published, sink: publisher.sink(), lost_after: section.lost_after() };
+    (witnessing, Some(rounds), Some(own))
 }
 
 /// Takes every file descriptor that the system allows: each connection is one, and so is each file that is opened.
@@ -294,10 +353,12 @@ fn readiness(gateway: &Shared, publisher: &Publisher) -> Readiness {
     let problem = publisher.problem();
     let trust = gateway.trust.clone();
     let halted = gateway.records.halted();
+    let witnessing = gateway.witnessing.clone();
     Readiness::new()
         .with("drain", move || if drain.is_serving() { Ok(()) } else { Err("stopping".to_owned()) })
         .with("disk", move || if *halted.borrow() { Err("full: nothing new leaves".to_owned()) } else { Ok(()) })
         .with("log", move || problem.borrow().clone().map_or(Ok(()), Err))
+        .with("witness", move || witnessing.check(clock::now()))
         .with("crl", move || {
             let now = clock::now();
             let stale = trust.shared().load().crls().filter(|crl| crl.next_update <= now).count();
@@ -317,6 +378,8 @@ struct Running {
     signals: crate::drain::Signals,
     reload: Arc<Notify>,
     identity: Arc<certs::tls::ServerIdentity>,
+    rounds: Option<Rounds>,
+    own_witnesses: Option<Own>,
 }
 
 impl Running {
@@ -327,6 +390,9 @@ impl Running {
         tasks.spawn(sweep::run(Arc::clone(&gateway)));
         tasks.spawn(access::run(Arc::clone(&gateway)));
         tasks.spawn(rulesets::run(Arc::clone(&gateway)));
+        if let Some(rounds) = self.rounds {
+            tasks.spawn(rounds.run(Arc::clone(&gateway)));
+        }
         tasks.spawn(reload::run(Arc::clone(&gateway), Arc::clone(&self.identity), Arc::clone(&self.reload)));
         {
             let (drain, reload, signals) = (drain.clone(), Arc::clone(&self.reload), self.signals);
@@ -351,6 +417,9 @@ impl Running {
         ended.notify_one();
         tasks.abort_all();
         while tasks.join_next().await.is_some() {}
+        if let Some(own) = self.own_witnesses {
+            own.stop().await;
+        }
         if let Err(problem) = access::write(&gateway, clock::now()).await {
             tracing::error!(error = problem.detail, "the last reads of the log were not written");
         }

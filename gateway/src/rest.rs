@@ -9,6 +9,7 @@ pub mod card;
 pub mod change;
 pub mod claims;
 pub mod counters;
+mod covering;
 pub mod datasets;
 pub mod dual;
 pub mod exchange;

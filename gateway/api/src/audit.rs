@@ -33,8 +33,11 @@ pub struct LogKey {
     pub origin: String,
     /// Every key that has signed the log's checkpoints, the earliest first. While the key is being changed two sign.
     pub keys: Vec<LogKeyPeriod>,
-    /// False: nobody outside this node has seen its checkpoints.
+    /// Whether witnesses have to cosign its checkpoints; if not, nobody outside this node has seen them.
     pub witnessed: bool,
+    /// The trust policy with its witnesses (C2SP tlog-policy). Believe the one that you have from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// A key of the log, and which checkpoints it signs.

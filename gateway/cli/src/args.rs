@@ -14,6 +14,7 @@ pub mod policy;
 pub mod pull;
 pub mod review;
 pub mod target;
+pub mod witness;
 
 use clap::{Parser, Subcommand};
 
@@ -85,6 +86,9 @@ pub enum Command {
     /// The log: search, show, prove, verify offline
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// A witness of logs: cosigns what it has seen, on its own side of the border
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
     /// Metered statement of a month
     Statement(exchange::StatementArgs),
     /// What came in for agreements, and the paper that shows it

@@ -24,6 +24,7 @@ mod rest;
 mod review;
 mod statement;
 mod upload;
+mod witnessed;
 
 use crate::args::{Cli, Command};
 use crate::error::CommandError;
@@ -63,8 +64,8 @@ const fn done((): ()) -> Exit {
 /// The commands that either do what they are asked or fail.
 async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), CommandError> {
     match command {
-        Command::Quickstart(_) | Command::Serve(_) => {
-            Err(CommandError::Usage("`quickstart` and `serve` are run by the `kouan` binary".to_owned()))
+        Command::Quickstart(_) | Command::Serve(_) | Command::Witness(_) => {
+            Err(CommandError::Usage("`quickstart`, `serve` and `witness` are run by the `kouan` binary".to_owned()))
         }
         Command::Cert(command) => cert::run(session, command),
         Command::Participant(command) => participant::run(session, command).await,

@@ -11,7 +11,6 @@ mod contents;
 mod face;
 mod shares;
 mod verify;
-pub mod witnessed;
 pub mod zip;
 
 pub use annex::{Annex, Closed, Contract, Signed, account};

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     match &cli.command {
         Command::Serve(args) if args.crashpoints => list_crashpoints(&cli),
         Command::Serve(args) => with_runtime(&cli, "info", serve(&cli, args)),
+        Command::Witness(command) => with_runtime(&cli, "info", gateway::witness::command::run(&cli, command)),
         Command::Quickstart(args) => with_runtime(&cli, "error", async {
             gateway::quickstart::run(&cli, args, &mut Io::process(Interrupt::never())).await
         }),

@@ -38,6 +38,9 @@ pub enum GateError {
     /// The offer asks for receipts, and none came for a while.
     #[error("too much was sent without a receipt: acknowledge what you have, then go on from here")]
     Unreceipted,
+    /// The log's witnesses are missing, or contradict it: what is granted runs to its edge.
+    #[error("{0}; what was sent is good: go on from here later")]
+    Unwitnessed(String),
     /// The grant was not recorded (INV-2: then it does not exist).
     #[error("the records are not available")]
     Records,
@@ -277,6 +280,10 @@ impl Gate {
             if gateway.drain.is_cutting() {
                 gateway.settler.settle(settlement);
                 return Err(GateError::Draining);
+            }
+            if let Err(stop) = gateway.witnessing.may_leave(clock::now()) {
+                gateway.settler.settle(settlement);
+                return Err(GateError::Unwitnessed(stop.to_string()));
             }
             let lines = Lines { lease: &lease, representation: &representation, ranges: &ranges };
             let (begun, mut moved) = (Instant::now(), 0);

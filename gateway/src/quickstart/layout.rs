@@ -2,6 +2,7 @@
 //! Whatever is there is taken up as it is.
 
 mod toml_text;
+mod witnesses;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -15,6 +16,7 @@ use gateway_audit::{Ed25519Signer, NoteError, Signer as _};
 
 use crate::clock;
 use crate::config::{Config, ConfigError};
+use crate::witness::WitnessError;
 
 /// The log's origin and the name of its key.
 pub const ORIGIN: &str = "quickstart.kouan.example/audit";
@@ -74,6 +76,9 @@ pub enum LayoutError {
         /// What is wrong.
         source: NoteError,
     },
+    /// A witness of the log.
+    #[error("a witness of the log: {0}")]
+    Witness(#[from] WitnessError),
     /// A bundle for a browser.
     #[error("bundle `{}`: {source}", path.display())]
     Bundle {
@@ -122,6 +127,7 @@ impl Layout {
         let mut layout = Self { dir: dir.to_owned(), pki, created: BTreeSet::new(), listen };
         layout.created.extend(layout.pki.changes.iter().map(|(path, _)| path.clone()));
         layout.log_key()?;
+        layout.witnesses()?;
         for (participant, principal) in BROWSERS {
             layout.bundle(participant, principal)?;
         }
@@ -146,6 +152,16 @@ impl Layout {
     /// Verifies the log.
     pub fn log_vkey(&self) -> PathBuf {
         self.dir.join("pki/log.vkey")
+    }
+
+    /// Says whose cosignatures make the log witnessed.
+    pub fn witness_policy(&self) -> PathBuf {
+        self.dir.join("pki/witness-policy")
+    }
+
+    /// Whether the gateway of this folder has its witnesses: one that was laid out before there were any has not.
+    pub fn is_witnessed(&self) -> bool {
+        Config::load(&self.config_path()).is_ok_and(|config| config.witness.is_some())
     }
 
     /// The published log.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use catalog::Digest;
 use gateway_api::audit::{Entry, EntryList, Explained, LogKey, LogKeyPeriod};
@@ -14,12 +14,16 @@ use gateway_audit::search::{LeafFilter, parties};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::prove::{prove, published};
+use super::prove::prove;
 use super::{Caller, Refused, json_response};
 use crate::access::{self, Read};
 use crate::authz::{Action, Scope};
 use crate::gateway::Shared;
+use crate::rest::covering::covering;
 use crate::rest::path::Path;
+
+/// Who has cosigned the checkpoint of a proof, in words; to be checked against a policy that one has from elsewhere.
+const WITNESSED: HeaderName = HeaderName::from_static("kouan-witnessed");
 
 /// Leaves walked by one search request; more are behind its cursor.
 const WALK_MAX: usize = 20_000;
@@ -170,9 +174,10 @@ pub async fn proof(
 ) -> Result<Response, Refused> {
     let (index, bytes, _) = leaf(&gateway, &caller, &index)?;
     let folder = gateway.config.data.join("log");
+    let (checkpoint, witnessed) = covering(&gateway, index).await?;
     let made = tokio::task::spawn_blocking(move || {
         let leaves = vec![(index, bytes)];
-        let proofs = prove(&folder, &published(&folder)?, &leaves)?;
+        let proofs = prove(&folder, &checkpoint, &leaves)?;
         let with_leaf = |(proof, (_, leaf))| LogProof { extra: Some(leaf), ..proof }.to_text();
         proofs.into_iter().zip(leaves).map(with_leaf).next().ok_or_else(|| crate::admission::unavailable("no proof"))
     });
@@ -180,8 +185,11 @@ pub async fn proof(
     access::record(&gateway, &caller.principal, &Read::Proof, Some((index, index))).await?;
     let name = format!("attachment; filename=\"{index}.tlog-proof\"");
     let name = HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment"));
+    // Names of keys may be written in any script; a header takes their bytes.
+    let witnessed = HeaderValue::from_bytes(witnessed.as_bytes()).unwrap_or(HeaderValue::from_static("unwitnessed"));
     Ok((
         [
+            (WITNESSED, witnessed),
             (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
             (header::CONTENT_DISPOSITION, name),
         ],
@@ -201,7 +209,8 @@ pub async fn key(State(gateway): State<Shared>, _: Caller) -> Response {
         vkey: gateway.log_vkey.clone(),
         origin: gateway.config.origin.clone(),
         keys: keys.collect(),
-        witnessed: false,
+        witnessed: gateway.witnessing.has_quorum_rule(),
+        policy: gateway.witnessing.policy().map(|(_, text)| text.to_owned()),
     };
     json_response(StatusCode::OK, &key)
 }

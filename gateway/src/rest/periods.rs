@@ -12,7 +12,8 @@ use gateway_ledger::sums::SumProof;
 use gateway_store::{DocKind, ReadError};
 use serde_json::{Value, json};
 
-use super::prove::{prove, published};
+use super::covering::covering;
+use super::prove::prove;
 use super::{Caller, Refused, json_response};
 use crate::access::{self, Read};
 use crate::authz::{Action, Scope};
@@ -47,9 +48,10 @@ pub async fn show(
         }
     };
     let folder = gateway.config.data.join("log");
+    let (checkpoint, witnessed) = covering(&gateway, index).await?;
     let proven = tokio::task::spawn_blocking(move || {
         let leaves = vec![(index, leaf)];
-        let proofs = prove(&folder, &published(&folder)?, &leaves)?;
+        let proofs = prove(&folder, &checkpoint, &leaves)?;
         Ok::<_, Problem>((leaves, proofs))
     });
     let (leaves, proofs) = proven.await.map_err(crate::admission::unavailable)??;
@@ -61,7 +63,10 @@ pub async fn show(
             json!({"index": index, "leaf": String::from_utf8_lossy(leaf), "proof": proof.to_text()})
         })
         .collect();
-    let body = json!({"period": period, "closed": texts.first(), "accounts": accounts, "log_key": gateway.log_vkey});
+    let body = json!({
+        "period": period, "closed": texts.first(), "accounts": accounts, "log_key": gateway.log_vkey,
+        "witnessed": witnessed,
+    });
     Ok(json_response(StatusCode::OK, &body))
 }
 

@@ -8,6 +8,7 @@
 //! | [`publisher`] | new leaves into tiles, a signed checkpoint within a second |
 //! | [`objects`], [`uploads`] | content-addressed files, and files on their way in |
 //! | [`mod@crashpoint`] | where tests kill the process |
+//! | [`witness`] | what a witness has seen of each log: a database of its own |
 //! | [`durable`] | files that are whole and on disk, or not there |
 //!
 //! *Recorded* means: the future of [`Records::commit`] resolved, so the transaction is synced under leaf indices that
@@ -26,12 +27,15 @@ pub mod records;
 mod schema;
 pub mod transaction;
 pub mod uploads;
+pub mod witness;
 mod writer;
 
 pub use ballast::BALLAST_FILE;
 pub use lease::{Lease, LeaseState};
 pub use objects::{ObjectError, Objects, Spool};
-pub use publisher::{KeyPeriod, PublishError, Published, Publisher, PublisherOptions};
+pub use publisher::{
+    KeyPeriod, PublishError, Published, Publisher, PublisherOptions, Resumed, WITNESSED_FILE, WitnessedSink,
+};
 pub use reader::{
     AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, Erased, GrantRow,
     LeaseFilter, LeaseRow, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow, StoredResponse, SubjectRow,
@@ -42,4 +46,5 @@ pub use transaction::{
     SubjectHandle, SubjectKey, Transaction, Write,
 };
 pub use uploads::{UploadError, Uploads};
+pub use witness::{WitnessStore, WitnessStoreError};
 pub use writer::Written;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use gateway_audit::note::NoteError;
 use gateway_audit::tiles::TileError;
-use gateway_audit::{NodeHash, VerifierKey};
+use gateway_audit::{NodeHash, SignedCheckpoint, VerifierKey};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -27,9 +27,11 @@ mod key;
 mod log;
 mod rotation;
 mod thread;
+mod witnessed;
 
 pub use log::{FACTS_DIR, LOG_DIR};
 pub use rotation::KeyPeriod;
+pub use witnessed::{WITNESSED_FILE, WitnessedSink};
 
 /// How the log is published.
 #[derive(Debug, Clone)]
@@ -187,9 +189,24 @@ pub struct Published {
     pub checkpoint: Arc<str>,
 }
 
+/// A log that was compared with everything here that remembers what was signed, and in which nothing is signed yet.
+pub struct Resumed {
+    log: log::Log,
+    records: Records,
+    options: PublisherOptions,
+}
+
+impl fmt::Debug for Resumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resumed").field("origin", &self.log.key().name()).finish_non_exhaustive()
+    }
+}
+
 /// Publishes the log of one data directory until it is closed or dropped.
 pub struct Publisher {
     published: watch::Receiver<Published>,
+    witnessed: watch::Receiver<Option<Published>>,
+    sink: WitnessedSink,
     problem: watch::Receiver<Option<String>>,
     key: VerifierKey,
     periods: Vec<KeyPeriod>,
@@ -203,6 +220,58 @@ impl fmt::Debug for Publisher {
     }
 }
 
+impl Resumed {
+    /// The key that verifies what is signed.
+    pub fn key(&self) -> &VerifierKey {
+        self.log.key()
+    }
+
+    /// The checkpoint that was signed last; that of the empty tree if none ever was.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`].
+    pub fn signed(&self) -> Result<SignedCheckpoint, PublishError> {
+        self.log.signed()
+    }
+
+    /// Publishes what is new, and goes on by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`].
+    pub fn start(self) -> Result<Publisher, PublishError> {
+        let Self { mut log, records, options } = self;
+        let (key, interval) = (log.key().clone(), options.interval);
+        let periods = log.reconcile_keys(&options)?;
+        let first = log.publish()?;
+        let (published_to, published) = watch::channel(first);
+        let (witnessed_to, witnessed) = watch::channel(log.witnessed.clone());
+        let (problem_to, problem) = watch::channel(None);
+        let stop = Arc::new(AtomicBool::new(false));
+        let cosigned = witnessed::Slot::default();
+        let thread = thread::Thread {
+            log,
+            published: published_to,
+            witnessed: witnessed_to,
+            cosigned: Arc::clone(&cosigned),
+            problem: problem_to,
+            stop: Arc::clone(&stop),
+        };
+        let spawned =
+            std::thread::Builder::new().name("kouan-publisher".to_owned()).spawn(move || thread.run(interval));
+        let thread = spawned.map_err(PublishError::at(records.dir()))?;
+        let worker = thread.thread().clone();
+        let sink = WitnessedSink::new(cosigned, worker.clone());
+        records.on_commit(move |commit| {
+            if commit.committed.leaves > 0 {
+                worker.unpark();
+            }
+        });
+        Ok(Publisher { published, witnessed, sink, problem, key, periods, stop, thread: Some(thread) })
+    }
+}
+
 impl Publisher {
     /// Continues the published log of `records`: compares what was signed with what is recorded, publishes what is
     /// new, and goes on by itself. An empty log has a checkpoint too.
@@ -211,32 +280,33 @@ impl Publisher {
     ///
     /// [`PublishError`]: nothing was signed.
     pub fn start(records: &Records, options: &PublisherOptions) -> Result<Self, PublishError> {
+        Self::resume(records, options)?.start()
+    }
+
+    /// The first half of [`Publisher::start`]: whoever else remembers what was signed can be asked before more is.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`].
+    pub fn resume(records: &Records, options: &PublisherOptions) -> Result<Resumed, PublishError> {
         let keys = key::Keys::load(options, rotation::known(records)?)?;
-        let key = keys.verifier().clone();
-        let mut log = log::Log::resume(records, keys, options)?;
-        let periods = log.reconcile_keys(options)?;
-        let first = log.publish()?;
-        let (published_to, published) = watch::channel(first);
-        let (problem_to, problem) = watch::channel(None);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopping = Arc::clone(&stop);
-        let thread = thread::Thread { log, published: published_to, problem: problem_to, stop: stopping };
-        let interval = options.interval;
-        let spawned =
-            std::thread::Builder::new().name("kouan-publisher".to_owned()).spawn(move || thread.run(interval));
-        let thread = spawned.map_err(PublishError::at(records.dir()))?;
-        let worker = thread.thread().clone();
-        records.on_commit(move |commit| {
-            if commit.committed.leaves > 0 {
-                worker.unpark();
-            }
-        });
-        Ok(Self { published, problem, key, periods, stop, thread: Some(thread) })
+        let log = log::Log::resume(records, keys, options)?;
+        Ok(Resumed { log, records: records.clone(), options: options.clone() })
     }
 
     /// The published checkpoint, and each later one.
     pub fn published(&self) -> watch::Receiver<Published> {
         self.published.clone()
+    }
+
+    /// The newest checkpoint that a quorum of witnesses has cosigned, durable in [`WITNESSED_FILE`].
+    pub fn witnessed(&self) -> watch::Receiver<Option<Published>> {
+        self.witnessed.clone()
+    }
+
+    /// Where cosigned checkpoints go.
+    pub fn sink(&self) -> WitnessedSink {
+        self.sink.clone()
     }
 
     /// Why nothing has been published lately, if so; it is tried again unless [`Publisher::wait`] fails.

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use catalog::Digest;
 use gateway_audit::verify::{LogFiles, VerifyOptions, VerifyReport, verify_log, verify_log_by};
-use gateway_audit::{Ed25519Signer, SignedCheckpoint, Signer as _, VerifierKey};
-use gateway_store::{OpenOptions, PublishError, Publisher, PublisherOptions, Records, Transaction};
+use gateway_audit::{Checkpoint, Cosigner, Ed25519Signer, SignedCheckpoint, Signer as _, VerifierKey};
+use gateway_store::{OpenOptions, PublishError, Published, Publisher, PublisherOptions, Records, Transaction};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -342,4 +342,75 @@ fn altered_files_are_noticed_when_the_log_is_taken_up() {
     fs::set_permissions(place.path("log.key"), fs::Permissions::from_mode(0o640)).unwrap();
     let error = place.publish(&records).unwrap_err();
     assert!(error.to_string().contains("mode 0640"), "{error}");
+}
+
+/// `published` with a cosignature of a witness that nobody else knows.
+fn cosigned(published: &Published, time: u64) -> SignedCheckpoint {
+    let checkpoint = SignedCheckpoint::parse(published.checkpoint.as_bytes()).unwrap();
+    let line = Cosigner::from_seed("witness.example/w", &[9; 32]).unwrap().cosign(&checkpoint, time).unwrap();
+    checkpoint.with_signatures(vec![line]).unwrap()
+}
+
+#[tokio::test]
+async fn what_witnesses_cosigned_is_kept_and_published() {
+    let place = Place::new();
+    let records = place.records();
+    let publisher = place.publish(&records).unwrap();
+    add(&records, 3, "a");
+    let three = publisher.wait(2).await.unwrap();
+    let (mut witnessed, sink) = (publisher.witnessed(), publisher.sink());
+    assert_eq!(*witnessed.borrow(), None);
+    let signed = cosigned(&three, 5);
+    sink.put(signed.clone());
+    witnessed.wait_for(|witnessed| witnessed.as_ref().is_some_and(|witnessed| witnessed.size == 3)).await.unwrap();
+    let kept = place.path("data/witnessed/checkpoint");
+    assert_eq!(fs::read(&kept).unwrap(), signed.to_text().into_bytes());
+    // The published log's own files do not change: each byte of them is checked with the log's key alone.
+    assert_eq!(place.checkpoint(), three.checkpoint.as_bytes());
+    publisher.close();
+    let publisher = place.publish(&records).unwrap();
+    assert_eq!(publisher.witnessed().borrow().as_ref().unwrap().size, 3);
+    assert!(place.verify(&publisher, None).ok);
+    // An older one that comes late takes nothing back.
+    add(&records, 1, "b");
+    let four = publisher.wait(3).await.unwrap();
+    let (mut witnessed, sink) = (publisher.witnessed(), publisher.sink());
+    sink.put(cosigned(&four, 6));
+    witnessed.wait_for(|witnessed| witnessed.as_ref().unwrap().size == 4).await.unwrap();
+    sink.put(cosigned(&three, 7));
+    witnessed.changed().await.unwrap();
+    assert_eq!(witnessed.borrow().as_ref().unwrap().size, 4);
+    publisher.close();
+    records.close();
+}
+
+#[tokio::test]
+async fn a_log_behind_its_witnessed_checkpoint_is_not_signed() {
+    let place = Place::new();
+    let records = place.records();
+    let publisher = place.publish(&records).unwrap();
+    add(&records, 3, "a");
+    let three = publisher.wait(2).await.unwrap();
+    publisher.close();
+    let kept = place.path("data/witnessed/checkpoint");
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    let key = Ed25519Signer::from_seed("gw.example/audit", &[7; 32]).unwrap();
+    let longer = Checkpoint { origin: "gw.example/audit".to_owned(), size: 9, root: three.root }.sign(&[&key]).unwrap();
+    fs::write(&kept, longer.to_text()).unwrap();
+    assert!(matches!(place.publish(&records), Err(PublishError::Behind { signed: 9, size: 3, .. })));
+    let other = Checkpoint { origin: "gw.example/audit".to_owned(), size: 2, root: three.root }.sign(&[&key]).unwrap();
+    fs::write(&kept, other.to_text()).unwrap();
+    assert!(matches!(place.publish(&records), Err(PublishError::Root { signed: 2, .. })));
+    let stranger = Ed25519Signer::from_seed("gw.example/audit", &[8; 32]).unwrap();
+    let forged = Checkpoint { origin: "gw.example/audit".to_owned(), size: 3, root: three.root };
+    fs::write(&kept, forged.sign(&[&stranger]).unwrap().to_text()).unwrap();
+    assert!(matches!(place.publish(&records), Err(PublishError::Checkpoint(_))));
+    fs::write(&kept, cosigned(&three, 5).to_text()).unwrap();
+    place.publish(&records).unwrap().close();
+    // What is asked of witnesses before anything is signed anew is what was signed last.
+    let resumed = Publisher::resume(&records, &place.options()).unwrap();
+    assert_eq!(resumed.signed().unwrap().checkpoint().size, 3);
+    fs::remove_file(place.path("data/log/checkpoint")).unwrap();
+    assert_eq!(resumed.signed().unwrap().checkpoint().root, three.root);
+    records.close();
 }

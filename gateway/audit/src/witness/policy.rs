@@ -207,6 +207,32 @@ impl WitnessPolicy {
         Ok(Witnessed { quorum: since.is_some(), since, by, missing: missing.collect() })
     }
 
+    /// Whether by `until`, in seconds since 1970, the quorum had cosigned `checkpoint`, and so had each of `parts`, which
+    /// are names of witnesses or groups.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::Cosignature`].
+    pub fn witnessed_until(
+        &self,
+        checkpoint: &SignedCheckpoint,
+        until: u64,
+        parts: &[&str],
+    ) -> Result<bool, PolicyError> {
+        let mut in_time = Vec::with_capacity(self.witnesses.len());
+        for witness in &self.witnesses {
+            in_time.push(witness.key.cosigned(checkpoint.note())?.is_some_and(|time| time <= until));
+        }
+        let cosigned = |at: usize| in_time.get(at).copied().unwrap_or(false);
+        let part = |name: &&str| self.find(name).is_some_and(|member| self.holds(member, &cosigned));
+        Ok(self.is_quorum(cosigned) && parts.iter().all(part))
+    }
+
+    fn find(&self, name: &str) -> Option<Member> {
+        let witness = self.witnesses.iter().position(|witness| witness.name == name).map(Member::Witness);
+        witness.or_else(|| self.groups.iter().position(|group| group.name == name).map(Member::Group))
+    }
+
     /// Checks log and quorum: everything that the policy asks of a checkpoint.
     ///
     /// # Errors

@@ -65,6 +65,14 @@ fn both_sides_of_the_border_make_the_quorum() {
         let witnessed = policy.judge(&checkpoint).unwrap();
         assert_eq!((witnessed.quorum, witnessed.since, witnessed.to_string().as_str()), (quorum, since, text));
         assert_eq!(policy.verify(&checkpoint).is_ok(), quorum, "{text}");
+        for (until, parts, want) in [
+            (u64::MAX, ["HK", "QH"].as_slice(), quorum),
+            (since.unwrap_or(0), &["HK"], quorum),
+            (since.map_or(0, |since| since - 1), &[], false),
+            (u64::MAX, &["HK", "nobody"], false),
+        ] {
+            assert_eq!(policy.witnessed_until(&checkpoint, until, parts), Ok(want), "{text} {until} {parts:?}");
+        }
     }
 }
 

@@ -29,8 +29,8 @@ pub enum AuditCommand {
     },
     /// Proof that an entry is in the log (.tlog-proof); verified if the log's key is given
     Proof(ProofArgs),
-    /// Verify a log offline and name the first thing that is wrong
-    Verify(VerifyArgs),
+    /// Verify a log offline and name the first thing that is wrong; with --policy also who has witnessed it
+    Verify(WitnessedArgs),
     /// Make the ledger's balances again from a log's entries, offline, and say their digest
     Rebuild(VerifyArgs),
     /// Copy the log for an auditor, so that `verify` works without the gateway
@@ -91,12 +91,26 @@ pub struct ProofArgs {
     /// Write the proof here (by convention NAME.tlog-proof); standard output if absent
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Trust policy (C2SP tlog-policy): the proof must be witnessed as it asks; its log keys count if --key names none
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Gateway, certificate, log key.
     #[command(flatten)]
     pub connect: ConnectWithLogKeyArgs,
 }
 
 /// `kouan audit verify`.
+#[derive(Debug, Clone, Args)]
+pub struct WitnessedArgs {
+    /// The log.
+    #[command(flatten)]
+    pub log: VerifyArgs,
+    /// Trust policy (C2SP tlog-policy): the log must be witnessed as it asks; its log keys count if --key is absent
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+/// A log offline.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
     /// Folder that holds `checkpoint`

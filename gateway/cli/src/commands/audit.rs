@@ -6,6 +6,7 @@ mod mirror;
 mod rebuild;
 mod rotate_key;
 mod tail;
+mod witness;
 
 pub use rebuild::accounts;
 
@@ -18,7 +19,8 @@ use serde_json::{Value, json};
 use super::log_files::LogFolder;
 use super::proof;
 use super::rest::{self, get, items};
-use crate::args::audit::{AuditCommand, EntryFilterArgs, SearchArgs, VerifyArgs};
+use super::witnessed;
+use crate::args::audit::{AuditCommand, EntryFilterArgs, SearchArgs, WitnessedArgs};
 use crate::client::with_query;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -123,25 +125,52 @@ fn explained(index: u64, value: &Value, lang: Lang) -> Lines {
 }
 
 /// Offline. The report is the answer whatever it says; the exit status tells whether the log holds.
-fn verify(session: &mut Session<'_>, args: &VerifyArgs) -> Result<Exit, CommandError> {
+fn verify(session: &mut Session<'_>, args: &WitnessedArgs) -> Result<Exit, CommandError> {
+    let WitnessedArgs { log: args, policy } = args;
+    let policy = policy.as_deref().map(witnessed::policy).transpose()?;
     if !args.dir.join("checkpoint").is_file() {
         return Err(CommandError::NotFound(format!(
             "`{}` holds no `checkpoint`: name the folder of a log, such as DIR/data/log of a node, or an export",
             args.dir.display()
         )));
     }
-    let keys = args.key.as_deref().map(proof::verifier_keys).transpose()?.unwrap_or_default();
+    let mut keys = args.key.as_deref().map(proof::verifier_keys).transpose()?.unwrap_or_default();
+    if let (true, Some(policy)) = (keys.is_empty(), &policy) {
+        keys = witnessed::log_keys(policy);
+    }
     let since = args.since.as_deref().map(|file| files::read(file, CHECKPOINT_BYTES_MAX)).transpose()?;
     let report = report(&args.dir, &keys, since.as_deref())?;
-    let exit = if report.ok { Exit::Success } else { Exit::Integrity };
+    let mut exit = if report.ok { Exit::Success } else { Exit::Integrity };
     let mut value = serde_json::to_value(&report).unwrap_or_default();
+    // Of a log that does not hold it does not matter who has seen it.
+    let seen = if report.ok { Some(witness::seen(&args.dir, policy.as_ref(), &keys)) } else { None };
     if let Some(object) = value.as_object_mut() {
-        object.insert("verdict".to_owned(), report.verdict().into());
+        match &seen {
+            Some(Ok(seen)) => {
+                object.insert("witnessed".to_owned(), seen.clone());
+            }
+            Some(Err(error)) => {
+                exit = error.exit();
+                object.insert("ok".to_owned(), false.into());
+                object.insert("error".to_owned(), json!({ "code": "integrity", "message": error.to_string() }));
+            }
+            None => {}
+        }
+        let unseen = matches!(seen, Some(Err(_)));
+        object.insert("verdict".to_owned(), if unseen { "not witnessed" } else { report.verdict() }.into());
         if let Some(finding) = &report.finding {
             object.insert("error".to_owned(), json!({ "code": "integrity", "message": finding.to_string() }));
         }
     }
-    session.answer(&value, || told(&report))?;
+    session.answer(&value, || {
+        let mut lines = told(&report);
+        match &seen {
+            Some(Ok(seen)) => lines.extend(seen.get("text").map(plain)),
+            Some(Err(error)) => lines.push(format!("FAILED  {error}")),
+            None => {}
+        }
+        lines
+    })?;
     Ok(exit)
 }
 

@@ -6,6 +6,7 @@ use gateway_audit::{LogProof, VerifierKey};
 use serde_json::{Value, json};
 
 use super::rest::get;
+use super::witnessed;
 use crate::args::audit::ProofArgs;
 use crate::args::connect::ConnectWithLogKeyArgs;
 use crate::client::{Call, Client, path};
@@ -52,7 +53,7 @@ pub fn keys(connect: &ConnectWithLogKeyArgs) -> Result<(Option<PathBuf>, Option<
 }
 
 pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, CommandError> {
-    let (private, log_key) = keys(&args.connect)?;
+    let (private, mut log_key) = keys(&args.connect)?;
     let profile = Profile::resolve(&args.connect.with_key(private), session.io.env.as_ref())?;
     let client = Client::open(&profile)?;
     let index = args.index.to_string();
@@ -70,9 +71,14 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
         Some(extra) => extra.clone(),
         None => entry(&client, &index).await?,
     };
+    let policy = args.policy.as_deref().map(witnessed::policy).transpose()?;
+    if let (None, Some(policy)) = (&log_key, &policy) {
+        log_key = Some(witnessed::log_keys(policy)).filter(|keys| !keys.is_empty());
+    }
     let signed = log_key.as_deref().map(|keys| proof.checkpoint.note().verify_any(keys)).transpose();
     let signed = signed.map_err(|error| bad(error.into()))?;
     let checkpoint = proof.verify(&entry, signed).map_err(bad)?.clone();
+    let witnessed = witnessed::judge(policy.as_ref(), &proof.checkpoint)?;
     let verdict = if log_key.is_some() { "verified" } else { "self-consistent only" };
     if let Some(out) = &args.out {
         files::write_atomically(out, &bytes)?;
@@ -80,7 +86,7 @@ pub async fn run(session: &mut Session<'_>, args: &ProofArgs) -> Result<Exit, Co
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let value = json!({
         "index": args.index, "verdict": verdict, "origin": checkpoint.origin, "size": checkpoint.size,
-        "root": checkpoint.root, "leaf": serde_json::from_slice::<Value>(&entry).ok(), "proof": text, "file": args.out,
+        "root": checkpoint.root, "witnessed": witnessed, "leaf": serde_json::from_slice::<Value>(&entry).ok(), "proof": text, "file": args.out,
     });
     if !session.json && args.out.is_none() {
         session.print(&text)?;
@@ -99,7 +105,14 @@ fn summary(value: &Value) -> String {
     let text = |member: &str| crate::output::plain(value.get(member).unwrap_or(&Value::Null));
     let hint =
         if text("verdict") == "verified" { "" } else { " (give the log's key with --key to verify who signed it)" };
-    format!("entry {} of {} in the log {}: {}{hint}", text("index"), text("size"), text("origin"), text("verdict"))
+    let witnessed = value.pointer("/witnessed/text").map(crate::output::plain).unwrap_or_default();
+    format!(
+        "entry {} of {} in the log {}: {}{hint}, {witnessed}",
+        text("index"),
+        text("size"),
+        text("origin"),
+        text("verdict")
+    )
 }
 
 /// The entry's bytes: its canonical form is what was logged.

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 
 use catalog::Digest;
-use gateway_audit::SignedCheckpoint;
+use gateway_audit::{SignedCheckpoint, WitnessPolicy};
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::Fault;
 use super::annex::Closed;
 use super::contents::{Claim, Contents, Statements, canonical};
 use super::face::{Shown, face};
 use super::zip::Files;
-use super::{Fault, witnessed};
 use crate::incentive::Programme;
 use crate::sums::SumProof;
 
@@ -34,6 +34,9 @@ pub(super) const CONSISTENCY: &str = "checkpoints/consistency";
 const README: &str = include_str!("README.txt");
 const VERIFIER: &str = include_str!("verify.py");
 
+/// The groups or witnesses of a trust policy that stand for the sides of the border.
+const SIDES: [&str; 2] = ["HK", "QH"];
+
 /// Days after the base year in which its records may still be witnessed: then its periods close.
 const WITNESSED_WITHIN_DAYS: i64 = 15;
 
@@ -52,7 +55,7 @@ pub struct Evidence {
     pub consistency: String,
     /// The log's verifier key.
     pub log_key: String,
-    /// Witnesses, one `witness HK|QH <vkey>` a line.
+    /// Whose cosignatures make the log witnessed (C2SP tlog-policy); its groups `HK` and `QH` are the sides of the border.
     pub trust_policy: String,
 }
 
@@ -67,18 +70,18 @@ pub struct ProvenLeaf {
     pub proof: String,
 }
 
-/// The share of a claim that was witnessed in time: all of it, if both sides cosigned a checkpoint over its leaves before
-/// its periods closed, or nothing.
-pub(super) fn witnessed_ppm(claim: &Claim, checkpoint: &SignedCheckpoint, witnesses: &[witnessed::Witness]) -> u32 {
+/// The share of a claim that was witnessed in time: all of it, if the policy's quorum and both sides of the border cosigned
+/// a checkpoint over its leaves before its periods closed, or nothing.
+pub(super) fn witnessed_ppm(claim: &Claim, checkpoint: &SignedCheckpoint, policy: &str) -> Result<u32, Fault> {
+    let fault = |file: &str, error: &dyn std::fmt::Display| Fault { file: file.to_owned(), why: error.to_string() };
+    let policy = WitnessPolicy::parse(policy.as_bytes()).map_err(|error| fault("trust.policy", &error))?;
     let closes = jiff::civil::date(claim.base_year.saturating_add(1), 1, 1)
         .checked_add(jiff::Span::new().days(WITNESSED_WITHIN_DAYS))
         .ok()
         .and_then(|day| day.to_zoned(TimeZone::fixed(Offset::constant(8))).ok())
         .and_then(|day| u64::try_from(day.timestamp().as_second()).ok());
-    match (witnessed::witnessed(checkpoint, witnesses), closes) {
-        (Some(time), Some(closes)) if time <= closes => 1_000_000,
-        _ => 0,
-    }
+    let in_time = policy.witnessed_until(checkpoint, closes.unwrap_or(0), &SIDES);
+    Ok(if in_time.map_err(|error| fault(CLOSING, &error))? { 1_000_000 } else { 0 })
 }
 
 /// The face, from the files that it sums up.
@@ -92,12 +95,11 @@ pub(super) fn face_of(
     let (statements, programme, sums) = contents;
     let statements: Statements = serde_json::from_str(statements).map_err(|error| fault("statements.json", &error))?;
     let programme = Programme::parse(programme).map_err(|error| fault("rules/programme.toml", &error))?;
-    let witnesses = witnessed::policy(policy).map_err(|error| fault("trust.policy", &error))?;
     let sums: Vec<SumProof> = serde_json::from_str(sums).map_err(|error| fault("sums/sums.json", &error))?;
     let side = programme.terms.base.participant;
     let closed = Closed::of(&sums, side, &claim.participant, claim.base_year);
     let closed = closed.map_err(|error| fault("sums/sums.json", &error))?;
-    let witnessed = witnessed_ppm(claim, checkpoint, &witnesses);
+    let witnessed = witnessed_ppm(claim, checkpoint, policy)?;
     Ok(face(claim, &statements, &programme, &Shown { witnessed, closed, side }))
 }
 

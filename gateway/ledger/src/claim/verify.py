@@ -105,18 +105,20 @@ def checkpoint(files, file, trusted):
     need(good, file, "the log's signature on it does not verify")
     return body, signatures, int(size), base64.b64decode(root, validate=True)
 
-def witnessed(files, body, signatures, base_year):
-    """Parts per million that both sides of the border cosigned before the base year's periods closed."""
-    earliest = {}
-    for words in [line.split() for line in files["trust.policy"].decode().splitlines() if line.strip() and line[0] != "#"]:
-        need(len(words) == 3 and words[0] == "witness" and words[1] in ("HK", "QH"), "trust.policy", "a line is wrong")
-        name, ident, public = verifier(words[2], 4, "trust.policy")
-        for data in (data for who, key, data in signatures if (who, key) == (name, ident)):
-            time = int.from_bytes(data[:8], "big")
-            if signed(public, f"cosignature/v1\ntime {time}\n{body}".encode(), data[8:]):
-                earliest[words[1]] = min(time, earliest.get(words[1], time))
-    closes = datetime(base_year + 1, 1, 16, tzinfo=SHANGHAI).timestamp()
-    return 1_000_000 if len(earliest) == 2 and max(earliest.values()) <= closes else 0
+def witnessed(files, body, signatures, base_year):  # in parts per million: by the quorum, on both sides, before the periods closed
+    closes, said, quorum = datetime(base_year + 1, 1, 16, tzinfo=SHANGHAI).timestamp(), {}, None
+    for kind, name, *rest in (line.split() + ["", ""] for line in files["trust.policy"].decode().splitlines()):
+        if kind == "witness":
+            by, ident, public = verifier(rest[0], 4, "trust.policy")
+            times = [(int.from_bytes(data[:8], "big"), data[8:]) for who, key, data in signatures if (who, key) == (by, ident)]
+            good = (signed(public, f"cosignature/v1\ntime {time}\n{body}".encode(), data) for time, data in times)
+            need(all(good), CLOSING, f"the cosignature by `{by}` does not verify")
+            said[name] = any(time <= closes for time, _ in times)
+        elif kind == "group":
+            said[name] = sum(said[one] for one in rest[1:-2]) >= int({"any": 1, "all": len(rest) - 3}.get(rest[0], rest[0]))
+        elif kind == "quorum":
+            quorum = name != "none" and said[name]
+    return 1_000_000 if quorum and said.get("HK") and said.get("QH") else 0
 
 def climb(index, last, seed, hashes):
     """RFC 9162, 2.1.3.2 and 2.1.4.2: the roots that a path leads to, of the tree that ends at `index` and of all of it."""

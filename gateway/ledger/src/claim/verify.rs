@@ -11,7 +11,6 @@ use gateway_audit::{LogProof, NodeHash, SignedCheckpoint, VerifierKey};
 
 use super::bundle::{CLOSING, CONSISTENCY, MANIFEST, OPENING, SUMS, face_of, manifest, sums, witnessed_ppm};
 use super::contents::{Claim, Statements, canonical};
-use super::witnessed;
 use super::zip::{Files, unpack};
 use crate::incentive::{Input, Programme, evaluate};
 
@@ -67,7 +66,6 @@ pub fn verify(bundle: &[u8], key: Option<&VerifierKey>) -> Result<Verified, Faul
     contracts(&claim, &leaves)?;
     beside::verify(&files, &claim, &leaves)?;
     let policy = text(&files, "trust.policy")?;
-    let witnesses = witnessed::policy(policy).map_err(|error| fault("trust.policy", error))?;
     let face = face_of(
         &claim,
         (text(&files, "statements.json")?, text(&files, "rules/programme.toml")?, text(&files, "sums/sums.json")?),
@@ -79,7 +77,7 @@ pub fn verify(bundle: &[u8], key: Option<&VerifierKey>) -> Result<Verified, Faul
     }
     let inside = checkpoint.checkpoint();
     Ok(Verified {
-        witnessed: witnessed_ppm(&claim, &checkpoint, &witnesses),
+        witnessed: witnessed_ppm(&claim, &checkpoint, policy)?,
         claim,
         origin: inside.origin.clone(),
         size: inside.size,

@@ -41,6 +41,10 @@ fn a_folder_is_laid_out_once() {
         "pki/server.key",
         "pki/log.key",
         "pki/log.vkey",
+        "pki/witness-policy",
+        "witness/hk/witness.key",
+        "witness/hk/seen.db",
+        "witness/qh/witness.toml",
         "pki/hku/ca.pem",
         "pki/hku/ca.key",
         "pki/hku/crl.pem",
@@ -55,7 +59,9 @@ fn a_folder_is_laid_out_once() {
     ] {
         assert!(dir.path().join(name).is_file(), "{name}");
     }
-    for secret in ["pki/log.key", "pki/regulator/compliance-chan.p12", "pki/hku/researcher-alice.key"] {
+    for secret in
+        ["pki/log.key", "witness/qh/witness.key", "pki/regulator/compliance-chan.p12", "pki/hku/researcher-alice.key"]
+    {
         let mode = std::fs::metadata(dir.path().join(secret)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }

@@ -23,6 +23,19 @@ guard = "log-guard.json"           # last signed size and root, outside `data`
 cert = "pki/server.pem"
 key = "pki/server.key"
 
+# Witnesses of the log, one on either side of the border: neither side can rewrite history alone. Here this process runs
+# both, for development only; in earnest each side runs its own `kouan witness serve`, and [witness.at] says its `url`.
+[witness]
+policy = "pki/witness-policy"      # C2SP tlog-policy
+lost_after = 900                   # seconds without both sides after which nothing new leaves
+run = ["witness/hk/witness.toml", "witness/qh/witness.toml"]
+
+[witness.at.hk1]
+ca = "pki/trust.pem"
+
+[witness.at.qh1]
+ca = "pki/trust.pem"
+
 # Revocation lists that are watched: a newer one counts within a second.
 [crl_files]
 "#

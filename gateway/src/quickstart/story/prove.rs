@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use gateway_api::audit::EntryList;
 use gateway_api::statement::StatementSet;
 use gateway_audit::proof::PROOF_BYTES_MAX;
-use gateway_audit::{LogProof, VerifierKey};
+use gateway_audit::witness::policy::POLICY_BYTES_MAX;
+use gateway_audit::{LogProof, VerifierKey, WitnessPolicy};
 use gateway_cli::client::{Call, with_query};
 use gateway_cli::files;
 use gateway_cli::pull::PullReport;
@@ -35,11 +36,18 @@ pub async fn proofs(story: &mut Story<'_, '_>, outcome: &mut Outcome) -> Result<
     for (name, leaf) in [Some(("crossing", outcome.leaf)), refused].into_iter().flatten() {
         let out = story.layout.downloads().join(format!("{name}.tlog-proof"));
         let (index, file) = (leaf.to_string(), out.to_string_lossy().into_owned());
-        let vkey = story.layout.log_vkey();
+        let (vkey, policy) = (story.layout.log_vkey(), story.layout.witness_policy());
         let key = vkey.to_string_lossy();
         // `--key` names two keys here: the log's, and the private one of the environment goes on.
-        story.act(ALICE, &["audit", "proof", &index, "--key", &key, "--out", &file]).await?;
-        let proven = check(&out, &vkey)?;
+        let mut words = vec!["audit", "proof", &index, "--key", &key, "--out", &file];
+        // The gateway of a folder that is older than its witnesses has none.
+        let policy_file = policy.to_string_lossy();
+        let is_witnessed = story.layout.is_witnessed();
+        if is_witnessed {
+            words.extend(["--policy", &policy_file]);
+        }
+        story.act(ALICE, &words).await?;
+        let (proven, witnessed) = check(&out, &vkey, is_witnessed.then_some(policy.as_path()))?;
         let member = |name: &str| proven.get(name).map(output_of).unwrap_or_default();
         story.tell.answer(&[format!(
             "entry {leaf} verified offline with {}: {} {} {} {}",
@@ -49,7 +57,16 @@ pub async fn proofs(story: &mut Story<'_, '_>, outcome: &mut Outcome) -> Result<
             member("dataset"),
             member("rules"),
         )]);
-        outcome.proofs.push(json!({ "index": leaf, "file": file, "verdict": "verified", "entry": proven }));
+        story.tell.answer(std::slice::from_ref(&witnessed));
+        let proof = json!({
+            "index": leaf, "file": file, "verdict": "verified", "witnessed": witnessed, "entry": proven,
+        });
+        outcome.proofs.push(proof);
+    }
+    if story.layout.is_witnessed() {
+        story
+            .tell
+            .say("A witness on each side of the border has cosigned that root: neither side can rewrite it alone.");
     }
     story.tell.say("The entry names rules, columns and digests, and no natural person: those are salted commitments.");
     Ok(())
@@ -59,8 +76,9 @@ fn output_of(value: &Value) -> String {
     gateway_cli::output::plain(value)
 }
 
-/// Verifies a proof file with the log's key, from disk alone, and gives the entry.
-fn check(path: &Path, key: &Path) -> Result<Value, QuickstartError> {
+/// Verifies a proof file with the log's key and the trust policy, from disk alone, and gives the entry and who has
+/// witnessed it.
+fn check(path: &Path, key: &Path, policy: Option<&Path>) -> Result<(Value, String), QuickstartError> {
     let wrong = |problem: String| QuickstartError::Proof { path: path.to_owned(), problem };
     let read = |path: &Path, max| files::read(path, max).map_err(|error| wrong(error.to_string()));
     let key = String::from_utf8_lossy(&read(key, KEY_BYTES_MAX)?).into_owned();
@@ -68,7 +86,15 @@ fn check(path: &Path, key: &Path) -> Result<Value, QuickstartError> {
     let proof = LogProof::parse(&read(path, PROOF_BYTES_MAX as u64)?).map_err(|error| wrong(error.to_string()))?;
     let entry = proof.extra.clone().ok_or_else(|| wrong("it does not carry its entry".to_owned()))?;
     proof.verify(&entry, Some(&key)).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_slice(&entry).map_err(|error| wrong(error.to_string()))
+    let witnessed = match policy {
+        None => "unwitnessed".to_owned(),
+        Some(policy) => {
+            let policy = WitnessPolicy::parse(&read(policy, POLICY_BYTES_MAX as u64)?);
+            let policy = policy.map_err(|error| wrong(error.to_string()))?;
+            policy.verify(&proof.checkpoint).map_err(|error| wrong(error.to_string()))?.to_string()
+        }
+    };
+    Ok((serde_json::from_slice(&entry).map_err(|error| wrong(error.to_string()))?, witnessed))
 }
 
 /// The whole log, offline.

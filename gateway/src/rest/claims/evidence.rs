@@ -14,12 +14,16 @@ use jiff::Timestamp;
 use super::{Filed, find};
 use crate::authz::Action;
 use crate::gateway::Shared;
+use crate::rest::covering::covering;
 use crate::rest::path::Path;
-use crate::rest::prove::{Leaves, consistent, prove, published};
+use crate::rest::prove::{Leaves, consistent, prove};
 use crate::rest::{Caller, Refused, json_response};
 
 /// Leaves looked at behind the moment of a change: those of the same millisecond, and of the writer's clock running ahead.
 const BEHIND: usize = 4096;
+
+/// The policy of a log that has no witnesses.
+const UNWITNESSED: &str = "# no witness cosigns this log\nquorum none\n";
 
 /// `GET /v1/claims/{id}/evidence`; 403 `review` until the claim is released.
 pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refused> {
@@ -35,14 +39,11 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
     let contents: Contents = serde_json::from_slice(&contents).map_err(crate::admission::unavailable)?;
     let opening = contents.get("checkpoints/opening").cloned().unwrap_or_default();
     let folder = gateway.config.data.join("log");
+    let (checkpoint, _) = covering(&gateway, leaves.iter().map(|(index, _)| *index).max().unwrap_or(0)).await?;
     let proven = tokio::task::spawn_blocking(move || {
-        let checkpoint = published(&folder)?;
         let opening = SignedCheckpoint::parse(opening.as_bytes()).map_err(crate::admission::unavailable)?;
         let hashes = consistent(&folder, &opening, &checkpoint)?;
-        let consistency = hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join(
-            "
-",
-        );
+        let consistency = hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let proofs = prove(&folder, &checkpoint, &leaves)?;
         let proven = leaves.into_iter().zip(proofs).map(|((index, leaf), proof)| {
             let leaf = String::from_utf8(leaf).map_err(crate::admission::unavailable)?;
@@ -58,7 +59,7 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
         checkpoint,
         consistency,
         log_key: gateway.log_vkey.clone(),
-        trust_policy: "# no witness cosigns this log\n".to_owned(),
+        trust_policy: gateway.witnessing.policy().map_or(UNWITNESSED, |(_, text)| text).to_owned(),
     };
     Ok(json_response(StatusCode::OK, &evidence))
 }

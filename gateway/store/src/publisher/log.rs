@@ -13,7 +13,7 @@ use gateway_audit::{Checkpoint, NodeHash, SignedCheckpoint, TileBuilder, TilePat
 use super::guard::{self, Signed};
 use super::key::Keys;
 use super::rotation::{self, KeyPeriod};
-use super::{PublishError, Published, PublisherOptions};
+use super::{PublishError, Published, PublisherOptions, witnessed};
 use crate::crashpoint;
 use crate::durable;
 use crate::records::Records;
@@ -39,6 +39,8 @@ pub(super) struct Log {
     builder: TileBuilder,
     /// Facts up to this row are exported.
     facts: u64,
+    /// The newest checkpoint that a quorum has cosigned.
+    pub(super) witnessed: Option<Published>,
 }
 
 impl Log {
@@ -48,12 +50,18 @@ impl Log {
         let dir = records.dir().join(LOG_DIR);
         let origin = keys.verifier().name().to_owned();
         let checkpoint = published(&dir, &keys)?;
+        let cosigned = witnessed::read(records.dir())?;
+        let cosigned_size = cosigned.as_ref().map(|signed| keys.open(signed)).transpose()?.map(|own| Signed {
+            record: "the witnessed checkpoint".to_owned(),
+            size: own.size,
+            root: own.root,
+        });
         let outside = guard::read(&options.guard_file, &origin)?;
         let row_signed = row.map(|row| Signed { record: "the database".to_owned(), size: row.size, root: row.root });
         if let (Some(row), None, false) = (&row_signed, &outside, options.adopt_missing_guard) {
             return Err(PublishError::GuardMissing { path: options.guard_file.clone(), signed: row.size });
         }
-        for signed in [&row_signed, &outside, &checkpoint].into_iter().flatten() {
+        for signed in [&row_signed, &outside, &checkpoint, &cosigned_size].into_iter().flatten() {
             if signed.size > size {
                 let (record, signed) = (signed.record.clone(), signed.size);
                 return Err(PublishError::Behind { record, signed, size });
@@ -68,13 +76,17 @@ impl Log {
             guard_file: options.guard_file.clone(),
             builder: TileBuilder::new(),
             facts: row.map_or(0, |row| row.facts),
+            witnessed: cosigned.map(|signed| {
+                let own = signed.checkpoint();
+                Published { size: own.size, root: own.root, checkpoint: Arc::from(signed.to_text()) }
+            }),
         };
         if let Some(row) = &row_signed {
             log.builder = log.edge(row)?;
         }
         // The outside guard is written before the row: it may be ahead of it. An older one is somebody's restored copy,
         // and the checkpoint lags behind both.
-        for signed in [outside, checkpoint].into_iter().flatten() {
+        for signed in [outside, checkpoint, cosigned_size].into_iter().flatten() {
             let got = if signed.size < log.builder.size() {
                 log.root_of(signed.size)?
             } else {
@@ -180,6 +192,35 @@ impl Log {
         durable::replace(&path, signed.as_bytes(), 0o600).map_err(PublishError::at(&path))?;
         crashpoint!("s14.after_publish");
         Ok(Published { size, root: checkpoint.root, checkpoint: Arc::from(signed) })
+    }
+
+    /// The checkpoint that was signed last: the published one, or what the guard remembers, signed again; of a log that
+    /// never was signed that of the empty tree, which is the beginning of every log.
+    pub(super) fn signed(&self) -> Result<SignedCheckpoint, PublishError> {
+        let path = self.dir.join(CHECKPOINT_FILE);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let origin = self.keys.verifier().name().to_owned();
+                let head = Checkpoint { origin, size: self.builder.size(), root: self.builder.root() };
+                Ok(self.keys.sign(&head)?)
+            }
+            bytes => Ok(SignedCheckpoint::parse(&bytes.map_err(PublishError::at(&path))?)?),
+        }
+    }
+
+    /// The data directory.
+    pub(super) fn data(&self) -> &Path {
+        self.records.dir()
+    }
+
+    /// The key that verifies what is signed.
+    pub(super) fn key(&self) -> &gateway_audit::VerifierKey {
+        self.keys.verifier()
+    }
+
+    /// What a checkpoint of this log says.
+    pub(super) fn open<'a>(&self, signed: &'a SignedCheckpoint) -> Result<&'a Checkpoint, PublishError> {
+        Ok(self.keys.open(signed)?)
     }
 
     fn export_facts(&mut self) -> Result<(), PublishError> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::Published;
 use super::log::Log;
+use super::{Published, witnessed};
 
 /// Wait after the first new leaf, so that those recorded with it come along.
 const GATHER: Duration = Duration::from_millis(20);
@@ -21,6 +21,9 @@ const IDLE: Duration = Duration::from_mins(1);
 pub(super) struct Thread {
     pub(super) log: Log,
     pub(super) published: watch::Sender<Published>,
+    pub(super) witnessed: watch::Sender<Option<Published>>,
+    /// A cosigned checkpoint that is not durable yet.
+    pub(super) cosigned: witnessed::Slot,
     pub(super) problem: watch::Sender<Option<String>>,
     pub(super) stop: Arc<AtomicBool>,
 }
@@ -31,6 +34,7 @@ impl Thread {
         let mut failed = false;
         loop {
             let stopping = self.stop.load(Ordering::Acquire);
+            self.adopt();
             if self.log.recorded() == self.published.borrow().size {
                 if stopping {
                     return;
@@ -62,10 +66,22 @@ impl Thread {
         }
     }
 
+    /// Takes over what the witnesses have cosigned. If there is no room, the next cosignatures are as good.
+    fn adopt(&mut self) {
+        let Some(signed) = witnessed::take(&self.cosigned) else { return };
+        match self.log.adopt(&signed) {
+            Ok(witnessed) => {
+                self.witnessed.send_replace(Some(witnessed));
+            }
+            Err(error) => tracing::error!(%error, "a cosigned checkpoint was not kept"),
+        }
+    }
+
     /// Sleeps in spite of commits that come meanwhile, but not of a stop.
-    fn sleep(&self, wait: Duration) {
+    fn sleep(&mut self, wait: Duration) {
         let begun = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
+            self.adopt();
             match wait.checked_sub(begun.elapsed()) {
                 Some(left) if !left.is_zero() => std::thread::park_timeout(left),
                 _ => return,

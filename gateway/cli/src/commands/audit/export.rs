@@ -45,6 +45,12 @@ pub async fn run(session: &mut Session<'_>, args: &ExportArgs) -> Result<Exit, C
             }
         }
     }
+    // Asked for after the newest one, it may have more entries: then it is for the next export.
+    if let Some(bytes) = copy.log.fetch("checkpoint.witnessed").await?
+        && SignedCheckpoint::parse(&bytes).is_ok_and(|seen| seen.checkpoint().size <= size)
+    {
+        files::write_atomically(&copy.place("checkpoint.witnessed")?, &bytes)?;
+    }
     // Last, so that an interrupted export still verifies as the one before it.
     files::write_atomically(&copy.place("checkpoint")?, &checkpoint)?;
     let value = json!({ "dir": args.out, "size": size, "files_fetched": fetched, "facts": facts, "facts_missing": facts_missing });

@@ -1,0 +1,42 @@
+//! The checkpoint that a proof leads to: the newest one that the log's witnesses have cosigned, if it covers the leaf.
+
+use std::time::Duration;
+
+use gateway_api::{Code, Problem};
+use gateway_audit::checkpoint::SignedCheckpoint;
+use gateway_store::publisher::LOG_DIR;
+use jiff::SignedDuration;
+
+use super::prove::published;
+use crate::gateway::Shared;
+
+/// How long a proof waits for its witnesses, who are asked once a second.
+const WAIT: Duration = Duration::from_secs(3);
+/// Witnesses that have been silent for longer are not waited for.
+const SILENT: SignedDuration = SignedDuration::from_secs(90);
+
+/// A checkpoint that covers the leaf with this index, and what is to be said of its witnesses.
+///
+/// # Errors
+/// 503 with `retry_after` while the leaf is recorded and not yet published.
+pub async fn covering(gateway: &Shared, index: u64) -> Result<(SignedCheckpoint, String), Problem> {
+    let fault = |what: &dyn std::fmt::Display| crate::admission::unavailable(what.to_string());
+    let witnessing = &gateway.witnessing;
+    let answers = witnessing.quorum_age(crate::clock::now()).is_some_and(|age| age < SILENT);
+    if answers && witnessing.has_quorum_rule() {
+        let _ = tokio::time::timeout(WAIT, witnessing.covers(index)).await;
+    }
+    let checkpoint = match witnessing.witnessed().filter(|seen| seen.size > index) {
+        Some(seen) => SignedCheckpoint::parse(seen.checkpoint.as_bytes()).map_err(|error| fault(&error))?,
+        None => {
+            let folder = gateway.config.data.join(LOG_DIR);
+            tokio::task::spawn_blocking(move || published(&folder)).await.map_err(|error| fault(&error))??
+        }
+    };
+    if index >= checkpoint.checkpoint().size {
+        let detail = "the leaf is recorded but not yet published: try again in a second";
+        return Err(Problem::new(Code::Unavailable, detail).with("retry_after", 1));
+    }
+    let said = witnessing.judge(&checkpoint).map_or_else(|| "unwitnessed".to_owned(), |judged| judged.to_string());
+    Ok((checkpoint, said))
+}

@@ -1,0 +1,100 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+use gateway_audit::note::{Ed25519Signer, Signer as _};
+use gateway_audit::{Checkpoint, Cosigner, NodeHash};
+
+use super::*;
+
+const ORIGIN: &str = "gw.example/audit";
+
+fn published(size: u64, cosigned_at: Option<u64>) -> Published {
+    let log = Ed25519Signer::from_seed(ORIGIN, &[1; 32]).unwrap();
+    let root = NodeHash::from_bytes([size.to_le_bytes()[0]; 32]);
+    let mut checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root }.sign(&[&log]).unwrap();
+    if let Some(time) = cosigned_at {
+        let line = witness().cosign(&checkpoint, time).unwrap();
+        checkpoint = checkpoint.with_signatures(vec![line]).unwrap();
+    }
+    Published { size, root, checkpoint: Arc::from(checkpoint.to_text()) }
+}
+
+fn witness() -> Cosigner {
+    Cosigner::from_seed("witness.example/w", &[2; 32]).unwrap()
+}
+
+fn section() -> WitnessSection {
+    WitnessSection {
+        policy: "policy".into(),
+        lost_after: 900,
+        backlog_max: 10,
+        run: Vec::new(),
+        at: std::collections::BTreeMap::new(),
+    }
+}
+
+struct Log {
+    published: watch::Sender<Published>,
+    witnessed: watch::Sender<Option<Published>>,
+    witnessing: Witnessing,
+}
+
+fn log(kept: Option<Published>, quorum: &str) -> Log {
+    let text = format!("witness w {}\nquorum {quorum}\n", witness().key());
+    let policy = WitnessPolicy::parse(text.as_bytes()).unwrap();
+    let (published, published_at) = watch::channel(published(5, None));
+    let (witnessed, witnessed_at) = watch::channel(kept);
+    let witnessing = Witnessing::new(&section(), (policy, text), published_at, witnessed_at);
+    Log { published, witnessed, witnessing }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+#[test]
+fn a_lost_quorum_stops_after_its_time_and_its_return_lets_go_on() {
+    let log = log(Some(published(5, Some(1000))), "w");
+    // Across a start it counts from when the witnesses cosigned.
+    assert_eq!(log.witnessing.may_leave(at(1900)), Ok(()));
+    assert_eq!(log.witnessing.may_leave(at(1901)), Err(Stop::Lost { since: Some(at(1000)) }));
+    log.witnessing.quorum(at(2000));
+    assert_eq!(log.witnessing.may_leave(at(2900)), Ok(()));
+    log.witnessing.problem("w", Some("cannot reach it".to_owned()));
+    let told = log.witnessing.check(at(2901)).unwrap_err();
+    assert!(told.starts_with("quorum_lost: ") && told.ends_with("(w: cannot reach it)"), "{told}");
+    let problem = Problem::from(log.witnessing.may_leave(at(2901)).unwrap_err());
+    assert_eq!((problem.status, problem.code), (503, Code::Unavailable));
+}
+
+#[test]
+fn nothing_leaves_before_the_first_quorum() {
+    let none = log(None, "w");
+    assert_eq!(none.witnessing.may_leave(at(1000)), Err(Stop::Lost { since: None }));
+    // A kept checkpoint that the policy's witnesses did not cosign is none.
+    let foreign = log(Some(published(5, None)), "w");
+    assert_eq!(foreign.witnessing.may_leave(at(1000)), Err(Stop::Lost { since: None }));
+    let without_rule = log(None, "none");
+    assert_eq!(without_rule.witnessing.may_leave(at(1000)), Ok(()));
+    assert_eq!(Witnessing::default().may_leave(at(1000)), Ok(()));
+}
+
+#[test]
+fn too_many_unseen_entries_stop_it() {
+    let log = log(Some(published(5, Some(1000))), "w");
+    log.published.send_replace(published(15, None));
+    assert_eq!(log.witnessing.may_leave(at(1001)), Ok(()));
+    log.published.send_replace(published(16, None));
+    assert_eq!(log.witnessing.may_leave(at(1001)), Err(Stop::Backlog { entries: 11 }));
+    log.witnessed.send_replace(Some(published(7, Some(1001))));
+    assert_eq!((log.witnessing.may_leave(at(1001)), log.witnessing.backlog()), (Ok(()), 9));
+}
+
+#[test]
+fn a_halt_is_for_good() {
+    let log = log(Some(published(5, Some(1000))), "w");
+    assert!(log.witnessing.halt("log_forked", "w has seen another history"));
+    assert!(!log.witnessing.halt("log_behind_witness", "later"));
+    log.witnessing.quorum(at(1001));
+    let stop = log.witnessing.may_leave(at(1001)).unwrap_err();
+    assert_eq!(stop.code(), "log_forked");
+    assert!(log.witnessing.check(at(1001)).unwrap_err().contains("w has seen another history"));
+}

@@ -285,7 +285,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     // Whoever asks first need not be told to come again because the witnesses have not been asked yet.
     let quorum = async {
         while gateway.witnessing.may_leave(clock::now()).is_err() {
-            tokio::time::sleep(QUORUM_LOOK).await
+            tokio::time::sleep(QUORUM_LOOK).await;
         }
     };
     let _ = tokio::time::timeout(QUORUM_WAIT, quorum).await;

@@ -26,12 +26,12 @@ pub async fn covering(gateway: &Shared, index: u64) -> Result<(SignedCheckpoint,
     if answers && witnessing.has_quorum_rule() {
         let _ = tokio::time::timeout(WAIT, witnessing.covers(index)).await;
     }
-    let checkpoint = match witnessing.witnessed().filter(|seen| seen.size > index) {
-        Some(seen) => SignedCheckpoint::parse(seen.checkpoint.as_bytes()).map_err(|error| fault(&error))?,
-        None => {
-            let folder = gateway.config.data.join(LOG_DIR);
-            tokio::task::spawn_blocking(move || published(&folder)).await.map_err(|error| fault(&error))??
-        }
+    let seen = witnessing.witnessed().filter(|seen| seen.size > index);
+    let checkpoint = if let Some(seen) = seen {
+        SignedCheckpoint::parse(seen.checkpoint.as_bytes()).map_err(|error| fault(&error))?
+    } else {
+        let folder = gateway.config.data.join(LOG_DIR);
+        tokio::task::spawn_blocking(move || published(&folder)).await.map_err(|error| fault(&error))??
     };
     if index >= checkpoint.checkpoint().size {
         let detail = "the leaf is recorded but not yet published: try again in a second";

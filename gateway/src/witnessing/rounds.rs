@@ -22,7 +22,7 @@ use crate::{clock, leaf};
 /// Shortest time from round to round: witnesses sync a disk each time.
 const EVERY: Duration = Duration::from_secs(1);
 /// Longest time from round to round, unless the quorum may be missing for less than four of them.
-const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+const HEARTBEAT_MAX: Duration = Duration::from_mins(1);
 /// How long others are waited for once there is a quorum.
 const GREEDY: Duration = Duration::from_secs(2);
 /// How long a round waits until what was cosigned is on disk.

@@ -138,7 +138,7 @@ impl Witnessing {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Who cosigned `checkpoint`, if there is a policy.

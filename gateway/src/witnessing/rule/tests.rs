@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
-use gateway_audit::note::{Ed25519Signer, Signer as _};
+use gateway_audit::note::Ed25519Signer;
 use gateway_audit::{Checkpoint, Cosigner, NodeHash};
 
 use super::*;
@@ -22,13 +22,7 @@ fn witness() -> Cosigner {
 }
 
 fn section() -> WitnessSection {
-    WitnessSection {
-        policy: "policy".into(),
-        lost_after: 900,
-        backlog_max: 10,
-        run: Vec::new(),
-        at: std::collections::BTreeMap::new(),
-    }
+    WitnessSection { policy: "policy".into(), lost_after: 900, backlog_max: 10, run: Vec::new(), at: BTreeMap::new() }
 }
 
 struct Log {

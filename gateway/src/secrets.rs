@@ -99,7 +99,9 @@ impl Secrets {
     pub fn is_keyed(&self, domain: &str, value: &[u8], mac: &[u8]) -> bool {
         let mut bytes = [0; 32];
         let digits = std::str::from_utf8(mac).unwrap_or("");
-        if digits.len() != 64 || hex_into(digits, &mut bytes).is_none() {
+        // One spelling: what is sealed is not to be had in another.
+        let capital = digits.bytes().any(|digit| digit.is_ascii_uppercase());
+        if digits.len() != 64 || capital || hex_into(digits, &mut bytes).is_none() {
             return false;
         }
         hmac::verify(&self.principal, &[domain.as_bytes(), &[0], value].concat(), &bytes).is_ok()
@@ -169,12 +171,12 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
     /// Each has a store of its own: what is asked here has nothing to do with it.
-    fn open(folder: &Path) -> Secrets {
+    pub(crate) fn open(folder: &Path) -> Secrets {
         let (data, at) = (tempfile::tempdir().unwrap(), jiff::Timestamp::UNIX_EPOCH);
         let (records, _) = gateway_store::Records::open(data.path(), gateway_store::OpenOptions::new(at)).unwrap();
         let vault = Vault::open(records, &data.path().join("kek"), &folder.join("seal.key"), at).unwrap();

@@ -2,6 +2,8 @@
 answered is noted before the next step, so that the same story can be told again after a crash and must get the same answers."""
 
 import datetime
+import itertools
+import random
 import re
 import shutil
 import socket
@@ -19,6 +21,21 @@ TILE = 256
 BALLAST = 1 << 20
 # Long enough ago for any month that began then to be due, and within the life of the quickstart's certificates.
 AGO = datetime.timedelta(days=50)
+
+
+# Below those that the kernel gives to clients: a node is started again on its port, and nobody may have taken it meanwhile.
+_ports = itertools.count(random.randrange(20_000))
+
+
+def free_port():
+    while True:
+        port = 10_000 + next(_ports) % 20_000
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Refused(Exception):
@@ -59,7 +76,9 @@ class Prepared:
         finally:
             node.kill()
         config = self.folder / "kouan.toml"
-        config.write_text(f"{config.read_text()}\n[limits]\ngrant_bytes = {WINDOW}\nballast_bytes = {BALLAST}\n")
+        # Its witnesses would have to be moved with each copy; they have tests of their own.
+        text = re.sub(r"(?ms)^\[witness.*?(?=^\[(?!witness))", "", config.read_text())
+        config.write_text(f"{text}\n[limits]\ngrant_bytes = {WINDOW}\nballast_bytes = {BALLAST}\n")
 
     def copy(self, folder):
         """A node of its own with the same past."""
@@ -67,10 +86,8 @@ class Prepared:
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("ballast"))
         config = folder / "kouan.toml"
         text = config.read_text()
-        with socket.socket() as one, socket.socket() as other:
-            for name, free in (("listen", one), ("admin", other)):
-                free.bind(("127.0.0.1", 0))
-                text = re.sub(rf'(?m)^{name} = "[^"]*"', f'{name} = "127.0.0.1:{free.getsockname()[1]}"', text)
+        for name in ("listen", "admin"):
+            text = re.sub(rf'(?m)^{name} = "[^"]*"', f'{name} = "127.0.0.1:{free_port()}"', text)
         config.write_text(text)
         return Gateway(folder)
 

@@ -6,6 +6,7 @@
 mod bundles;
 mod commands;
 mod development;
+mod fuzz;
 mod handshake;
 mod lists;
 mod openssl;

@@ -5,7 +5,8 @@
 //! file's digest, the column's dotted path, row groups; never by offsets, which a redacted file does not share.
 
 use catalog::{Digest, FileIndex, LeaseId};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::interval::IntervalSet;
 
@@ -27,6 +28,7 @@ pub struct Ack {
     /// Digest of the version's manifest.
     pub manifest: Digest,
     /// 1 for the lease's first, then one more each.
+    #[serde(deserialize_with = "exact")]
     pub seq: u64,
     /// Which units.
     pub units: Vec<AckedUnits>,
@@ -41,7 +43,22 @@ pub struct AckedUnits {
     /// Dotted path of the leaf column.
     pub column: String,
     /// Row groups, half-open intervals.
+    #[serde(deserialize_with = "exact_row_groups")]
     pub row_groups: IntervalSet,
+}
+
+/// Canonical JSON writes integers as floating point does: above 2^53 two of them may be signed as the same bytes.
+const INTEGER_MAX: u64 = 1 << 53;
+
+fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number <= INTEGER_MAX { Ok(number) } else { Err(D::Error::custom(format!("{number} is beyond 2^53"))) }
+}
+
+fn exact_row_groups<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IntervalSet, D::Error> {
+    let row_groups = IntervalSet::deserialize(deserializer)?;
+    let end = row_groups.iter().next_back().map_or(0, |range| range.end);
+    if end <= INTEGER_MAX { Ok(row_groups) } else { Err(D::Error::custom(format!("row group {end} is beyond 2^53"))) }
 }
 
 /// Why an acknowledgement is out of range. It changes nothing.

@@ -212,6 +212,10 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let log = Publisher::resume(&records, &publishing)?;
     let witnesses = witnesses(&config, &log).await?;
     let publisher = log.start()?;
+    // Only now: a key that nobody vouched for has been refused by the log itself.
+    if let Some(witnesses) = &witnesses {
+        witnesses.names(publisher.key())?;
+    }
     let (witnessing, rounds, own_witnesses) = witnessing(&config, witnesses, &publisher);
 
     let options = ListenerOptions {
@@ -284,7 +288,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let main = tokio::spawn(running.run(Arc::clone(&gateway), settling));
     // Whoever asks first need not be told to come again because the witnesses have not been asked yet.
     let quorum = async {
-        while gateway.witnessing.may_leave(clock::now()).is_err() {
+        while gateway.witnessing.may_leave(tokio::time::Instant::now()).is_err() {
             tokio::time::sleep(QUORUM_LOOK).await;
         }
     };
@@ -295,7 +299,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
 /// The log's witnesses, who have been asked whether they have seen more of it than is here: nothing is signed before.
 async fn witnesses(config: &Config, log: &Resumed) -> Result<Option<Witnesses>, WitnessingError> {
     let Some(section) = &config.witness else { return Ok(None) };
-    let mut witnesses = Witnesses::open(section, log.key()).await?;
+    let mut witnesses = Witnesses::open(section).await?;
     witnesses.compare(&config.data.join(LOG_DIR), &log.signed()?).await?;
     Ok(Some(witnesses))
 }
@@ -309,9 +313,15 @@ fn witnessing(
     let (Some(section), Some(witnesses)) = (&config.witness, witnesses) else {
         return (Witnessing::default(), None, None);
     };
-    let Witnesses { policy, policy_text, asked, own } = witnesses;
+    let Witnesses { policy, policy_text, asked, own, .. } = witnesses;
     let (published, folder) = (publisher.published(), config.data.join(LOG_DIR));
-    let witnessing = Witnessing::new(section, (policy, policy_text), published.clone(), publisher.witnessed());
+    let witnessing = Witnessing::new(
+        section,
+        (policy, policy_text),
+        published.clone(),
+        publisher.witnessed(),
+        (clock::now(), tokio::time::Instant::now()),
+    );
     let rounds = Rounds { asked, folder, published, sink: publisher.sink(), lost_after: section.lost_after() };
     (witnessing, Some(rounds), Some(own))
 }
@@ -358,7 +368,7 @@ fn readiness(gateway: &Shared, publisher: &Publisher) -> Readiness {
         .with("drain", move || if drain.is_serving() { Ok(()) } else { Err("stopping".to_owned()) })
         .with("disk", move || if *halted.borrow() { Err("full: nothing new leaves".to_owned()) } else { Ok(()) })
         .with("log", move || problem.borrow().clone().map_or(Ok(()), Err))
-        .with("witness", move || witnessing.check(clock::now()))
+        .with("witness", move || witnessing.check(tokio::time::Instant::now()))
         .with("crl", move || {
             let now = clock::now();
             let stale = trust.shared().load().crls().filter(|crl| crl.next_update <= now).count();

@@ -47,6 +47,14 @@ def configured(gateway, **keys):
     path.write_text("\n".join(lines) + "\n")
 
 
+def trusted(gateway, vkey):
+    """Tells the trust policy and the witnesses of the stopped node that the log has another key too."""
+    policy = gateway.pki / "witness-policy"
+    policy.write_text(f"log {vkey}\n" + policy.read_text())
+    for config in gateway.folder.glob("witness/*/witness.toml"):
+        config.write_text(config.read_text().replace("logs = [", f'logs = ["{vkey}", '))
+
+
 def copied(gateway, target):
     shutil.copytree(gateway.log_folder(), target / "log")
     shutil.copytree(gateway.data / "facts", target / "facts")
@@ -105,8 +113,13 @@ def test_a_key_is_changed(own, tmp_path):
 
     gateway.stop()
     configured(gateway, log_key="pki/next.key")
+    # Whoever believes the policy has to believe the new key: the node says so.
+    refused = told([binary(), "serve", "--config", str(gateway.folder / "kouan.toml")])
+    assert refused.status != 0 and f"add `log {made.json['new']}`" in refused.err, refused
+    trusted(gateway, made.json["new"])
     gateway.serve()
     until("everything is published", 5, lambda: published(gateway))
+    until("the witnesses have seen the new key's checkpoint", 20, lambda: len(signatures(gateway.data / "witnessed")) == 1)
     assert len(signatures(gateway.log_folder())) == 1 and len(rotations(gateway)) == 2
     served = gateway.api(gateway.alice).get("/v1/log-key")
     assert served["vkey"] == made.json["new"] and served["keys"][0]["until"] >= served["keys"][1]["from"]

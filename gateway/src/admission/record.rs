@@ -56,7 +56,7 @@ pub async fn admit(
         return Err(Problem::new(Code::Unavailable, "the gateway is stopping: try again").with("retry_after", 5));
     }
     // No new lease and no further grant that nobody on the other side would ever see.
-    gateway.witnessing.may_leave(crate::clock::now())?;
+    gateway.witnessing.may_leave(tokio::time::Instant::now())?;
     let key = lease_key(gateway, principal, resolved, redact)?;
     // Whoever finds the counter moved decides again with nobody in between: many exports at once would else keep each other
     // from ever being recorded.

@@ -281,7 +281,7 @@ impl Gate {
                 gateway.settler.settle(settlement);
                 return Err(GateError::Draining);
             }
-            if let Err(stop) = gateway.witnessing.may_leave(clock::now()) {
+            if let Err(stop) = gateway.witnessing.may_leave(Instant::now()) {
                 gateway.settler.settle(settlement);
                 return Err(GateError::Unwitnessed(stop.to_string()));
             }

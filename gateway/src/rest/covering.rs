@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_api::{Code, Problem};
 use gateway_audit::checkpoint::SignedCheckpoint;
 use gateway_store::publisher::LOG_DIR;
-use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use super::prove::published;
 use crate::gateway::Shared;
@@ -13,7 +13,7 @@ use crate::gateway::Shared;
 /// How long a proof waits for its witnesses, who are asked once a second.
 const WAIT: Duration = Duration::from_secs(3);
 /// Witnesses that have been silent for longer are not waited for.
-const SILENT: SignedDuration = SignedDuration::from_secs(90);
+const SILENT: Duration = Duration::from_secs(90);
 
 /// A checkpoint that covers the leaf with this index, and what is to be said of its witnesses.
 ///
@@ -22,7 +22,7 @@ const SILENT: SignedDuration = SignedDuration::from_secs(90);
 pub async fn covering(gateway: &Shared, index: u64) -> Result<(SignedCheckpoint, String), Problem> {
     let fault = |what: &dyn std::fmt::Display| crate::admission::unavailable(what.to_string());
     let witnessing = &gateway.witnessing;
-    let answers = witnessing.quorum_age(crate::clock::now()).is_some_and(|age| age < SILENT);
+    let answers = witnessing.quorum_age(Instant::now()).is_some_and(|age| age < SILENT);
     if answers && witnessing.has_quorum_rule() {
         let _ = tokio::time::timeout(WAIT, witnessing.covers(index)).await;
     }

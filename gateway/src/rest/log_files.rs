@@ -44,6 +44,13 @@ pub async fn get(
         access::record(&gateway, &caller.principal, &Read::Files, None).await?;
         return Ok(answer);
     }
+    if path == "checkpoint.witnessed" {
+        caller.may(Action::ReadTiles)?;
+        let seen = gateway.witnessing.witnessed().ok_or_else(missing)?;
+        access::record(&gateway, &caller.principal, &Read::Files, None).await?;
+        let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+        return Ok((headers, seen.checkpoint.to_string()).into_response());
+    }
     let tile: Option<TilePath> = path.parse().ok();
     if path != "checkpoint" && tile.is_none() {
         return Err(missing().into());

@@ -26,7 +26,7 @@ pub struct WitnessConfig {
     pub store: PathBuf,
     /// Its server certificate.
     pub server: Server,
-    /// The logs that it cosigns: verifier keys, or files with one. A log with several keys is listed with each.
+    /// The logs that it cosigns: verifier keys, or files with one a line. While a log's key is being changed, both.
     pub logs: Vec<String>,
 }
 
@@ -67,11 +67,12 @@ impl WitnessConfig {
     ///
     /// [`WitnessError::File`] for a file that cannot be read or a text that is no key.
     pub fn log_keys(&self) -> Result<Vec<VerifierKey>, WitnessError> {
-        self.logs.iter().map(|log| log_key(log)).collect()
+        let keys = self.logs.iter().map(|log| log_keys(log)).collect::<Result<Vec<_>, _>>()?;
+        Ok(keys.into_iter().flatten().collect())
     }
 }
 
-fn log_key(log: &str) -> Result<VerifierKey, WitnessError> {
+fn log_keys(log: &str) -> Result<Vec<VerifierKey>, WitnessError> {
     let path = Path::new(log);
     let fault = WitnessError::file(path);
     let text = if path.exists() {
@@ -79,5 +80,6 @@ fn log_key(log: &str) -> Result<VerifierKey, WitnessError> {
     } else {
         log.to_owned()
     };
-    text.trim().parse().map_err(|error| fault(format!("it is neither a file nor a log's verifier key: {error}")))
+    gateway_audit::note::verifier_keys(&text)
+        .map_err(|error| fault(format!("it is neither a file nor a log's verifier key: {error}")))
 }

@@ -1,7 +1,7 @@
 //! From `[witness]` to witnesses that can be asked, and the question that comes before anything is signed: have they seen
 //! more of this log than is here?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -29,6 +29,7 @@ pub struct Witnesses {
     pub policy: WitnessPolicy,
     /// Its text.
     pub policy_text: String,
+    path: PathBuf,
     /// One for each witness of the policy, in its order.
     pub asked: Vec<Asked>,
     /// Those that this process runs.
@@ -53,19 +54,16 @@ impl Own {
 }
 
 impl Witnesses {
-    /// Reads the policy of the log with `log_key`, and starts the witnesses that this process runs.
+    /// Reads the policy, and starts the witnesses that this process runs.
     ///
     /// # Errors
     ///
     /// [`WitnessingError`] names the file or witness, and what would be right.
-    pub async fn open(section: &WitnessSection, log_key: &VerifierKey) -> Result<Self, WitnessingError> {
+    pub async fn open(section: &WitnessSection) -> Result<Self, WitnessingError> {
         let fault = |problem: String| WitnessingError::Policy { path: section.policy.clone(), problem };
         let policy_text = certs::files::read_text(&section.policy, POLICY_BYTES_MAX as u64);
         let policy_text = policy_text.map_err(|error| fault(error.to_string()))?;
         let policy = WitnessPolicy::parse(policy_text.as_bytes()).map_err(|error| fault(error.to_string()))?;
-        if !policy.logs().is_empty() && !policy.logs().iter().any(|log| log.key == *log_key) {
-            return Err(fault(format!("it names no log with this gateway's key: add `log {log_key}`")));
-        }
         if let Some(name) = section.at.keys().find(|name| policy.witnesses().iter().all(|one| one.name != **name)) {
             let problem = "[witness.at] names it, and the policy has no such witness".to_owned();
             return Err(WitnessingError::Witness { name: name.clone(), problem });
@@ -94,7 +92,21 @@ impl Witnesses {
             let tls = tls.map_err(|error| wrong(format!("`{}`: {error}", at.ca.display())))?;
             asked.push(Asked::new(witness.name.clone(), witness.key.clone(), place, tls));
         }
-        Ok(Self { policy, policy_text, asked, own: run(servers) })
+        Ok(Self { policy, policy_text, path: section.policy.clone(), asked, own: run(servers) })
+    }
+
+    /// Checks that the policy names this log's key, so that whoever believes the policy believes the log.
+    ///
+    /// # Errors
+    ///
+    /// [`WitnessingError::Policy`].
+    pub fn names(&self, log_key: &VerifierKey) -> Result<(), WitnessingError> {
+        let logs = self.policy.logs();
+        if logs.is_empty() || logs.iter().any(|log| log.key == *log_key) {
+            return Ok(());
+        }
+        let problem = format!("it names no log with this gateway's key: add `log {log_key}`");
+        Err(WitnessingError::Policy { path: self.path.clone(), problem })
     }
 
     /// Asks every witness about what was signed last, before anything else is signed.

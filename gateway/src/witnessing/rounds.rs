@@ -100,7 +100,7 @@ impl Rounds {
             if !policy.is_quorum(|at| fresh.get(at).copied().unwrap_or(false)) {
                 continue;
             }
-            witnessing.quorum(clock::now());
+            witnessing.quorum(clock::now(), Instant::now());
             patience.get_or_insert_with(|| Instant::now() + GREEDY);
             match checkpoint.with_signatures(lines.clone()) {
                 Ok(cosigned) => self.sink.put(cosigned),
@@ -182,7 +182,7 @@ const fn outcome(answer: &Answer) -> &'static str {
 fn gauges(witnessing: &Witnessing) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge of entries")]
     metrics::gauge!("kouan_unwitnessed_entries").set(witnessing.backlog() as f64);
-    if let Some(age) = witnessing.quorum_age(clock::now()) {
+    if let Some(age) = witnessing.quorum_age(Instant::now()) {
         metrics::gauge!("kouan_witness_quorum_age_seconds").set(age.as_secs_f64());
     }
 }

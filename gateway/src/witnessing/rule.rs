@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use gateway_api::{Code, Problem};
 use gateway_audit::{SignedCheckpoint, WitnessPolicy, Witnessed};
 use gateway_store::Published;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::WitnessSection;
 
@@ -82,7 +84,7 @@ pub struct Witnessing(Option<Arc<Inner>>);
 struct Inner {
     policy: WitnessPolicy,
     policy_text: String,
-    lost_after: SignedDuration,
+    lost_after: Duration,
     backlog_max: u64,
     published: watch::Receiver<Published>,
     witnessed: watch::Receiver<Option<Published>>,
@@ -91,11 +93,25 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When a quorum last cosigned.
-    quorum_at: Option<Timestamp>,
+    quorum: Option<Quorum>,
     halted: Option<Stop>,
     /// What keeps each witness from cosigning.
     problems: BTreeMap<String, String>,
+}
+
+/// A quorum that has cosigned. How long ago is counted in elapsed time: a wall clock that is set loses no quorum.
+#[derive(Debug, Clone, Copy)]
+struct Quorum {
+    at: Timestamp,
+    known: Instant,
+    /// How old it was then: of an earlier run only the wall clock tells.
+    age: Duration,
+}
+
+impl Quorum {
+    fn age(&self, now: Instant) -> Duration {
+        self.age.saturating_add(now.saturating_duration_since(self.known))
+    }
 }
 
 impl Witnessing {
@@ -105,12 +121,17 @@ impl Witnessing {
         (policy, policy_text): (WitnessPolicy, String),
         published: watch::Receiver<Published>,
         witnessed: watch::Receiver<Option<Published>>,
+        (wall, now): (Timestamp, Instant),
     ) -> Self {
         let kept = witnessed.borrow().clone();
         let since = kept.and_then(|kept| judge(&policy, &kept.checkpoint)).and_then(|judged| judged.since);
-        let quorum_at = since.and_then(|since| Timestamp::from_second(i64::try_from(since).ok()?).ok());
-        let state = Mutex::new(State { quorum_at, ..State::default() });
-        let lost_after = SignedDuration::try_from(section.lost_after()).unwrap_or(SignedDuration::MAX);
+        let at = since.and_then(|since| Timestamp::from_second(i64::try_from(since).ok()?).ok());
+        let quorum = at.map(|at| {
+            let age = Duration::try_from(wall.duration_since(at)).unwrap_or_default();
+            Quorum { at, known: now, age }
+        });
+        let state = Mutex::new(State { quorum, ..State::default() });
+        let lost_after = section.lost_after();
         let backlog_max = section.backlog_max;
         Self(Some(Arc::new(Inner { policy, policy_text, lost_after, backlog_max, published, witnessed, state })))
     }
@@ -151,17 +172,17 @@ impl Witnessing {
     /// # Errors
     ///
     /// [`Stop`]: why not.
-    pub fn may_leave(&self, now: Timestamp) -> Result<(), Stop> {
+    pub fn may_leave(&self, now: Instant) -> Result<(), Stop> {
         let Some(inner) = self.0.as_ref().filter(|inner| inner.policy.has_quorum()) else { return Ok(()) };
-        let (halted, since) = {
+        let (halted, quorum) = {
             let state = inner.state();
-            (state.halted.clone(), state.quorum_at)
+            (state.halted.clone(), state.quorum)
         };
         if let Some(halted) = halted {
             return Err(halted);
         }
-        if since.is_none_or(|since| now.duration_since(since) > inner.lost_after) {
-            return Err(Stop::Lost { since });
+        if quorum.is_none_or(|quorum| quorum.age(now) > inner.lost_after) {
+            return Err(Stop::Lost { since: quorum.map(|quorum| quorum.at) });
         }
         let entries = inner.backlog();
         if entries > inner.backlog_max { Err(Stop::Backlog { entries }) } else { Ok(()) }
@@ -172,7 +193,7 @@ impl Witnessing {
     /// # Errors
     ///
     /// In plain words.
-    pub fn check(&self, now: Timestamp) -> Result<(), String> {
+    pub fn check(&self, now: Instant) -> Result<(), String> {
         let Err(stop) = self.may_leave(now) else { return Ok(()) };
         let problems: Vec<String> = self.0.as_ref().map_or_else(Vec::new, |inner| {
             inner.state().problems.iter().map(|(name, problem)| format!("{name}: {problem}")).collect()
@@ -187,14 +208,14 @@ impl Witnessing {
     }
 
     /// How long ago a quorum last cosigned.
-    pub fn quorum_age(&self, now: Timestamp) -> Option<SignedDuration> {
-        self.0.as_ref()?.state().quorum_at.map(|at| now.duration_since(at))
+    pub fn quorum_age(&self, now: Instant) -> Option<Duration> {
+        self.0.as_ref()?.state().quorum.map(|quorum| quorum.age(now))
     }
 
-    /// A quorum has cosigned at `now`.
-    pub(super) fn quorum(&self, now: Timestamp) {
+    /// A quorum has cosigned just now.
+    pub(super) fn quorum(&self, wall: Timestamp, now: Instant) {
         if let Some(inner) = &self.0 {
-            inner.state().quorum_at = Some(now);
+            inner.state().quorum = Some(Quorum { at: wall, known: now, age: Duration::ZERO });
         }
     }
 

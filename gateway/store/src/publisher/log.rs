@@ -170,13 +170,10 @@ impl Log {
 
     /// Everything recorded by now: into facts and tiles, guarded, signed, published.
     pub(super) fn publish(&mut self) -> Result<Published, PublishError> {
-        // A leaf's facts are recorded with it or before it, so what is read after the size covers it.
-        #[expect(
-            clippy::redundant_closure_for_method_calls,
-            reason = "the method alone is not general over the reader's lifetime"
-        )]
-        let size = self.records.read(|reader| reader.log_size())?;
-        self.export_facts()?;
+        // A leaf's facts are recorded with it or before it, so those of this moment cover its leaves. What comes meanwhile
+        // waits for the next checkpoint: to follow it would be to publish nothing for as long as anything comes.
+        let (size, facts) = self.records.read(|reader| Ok((reader.log_size()?, reader.facts_last()?)))?;
+        self.export_facts(facts)?;
         self.integrate(size)?;
         let origin = self.keys.verifier().name().to_owned();
         let checkpoint = Checkpoint { origin, size, root: self.builder.root() };
@@ -223,10 +220,11 @@ impl Log {
         Ok(self.keys.open(signed)?)
     }
 
-    fn export_facts(&mut self) -> Result<(), PublishError> {
+    /// Writes facts up to row `until`.
+    fn export_facts(&mut self, until: u64) -> Result<(), PublishError> {
         loop {
             let after = self.facts;
-            let rows = self.records.read(|reader| reader.facts_after(after, FACTS_BATCH))?;
+            let rows = self.records.read(|reader| reader.facts_after(after, until, FACTS_BATCH))?;
             let Some((last, ..)) = rows.last() else {
                 return Ok(());
             };
@@ -307,3 +305,6 @@ fn same_root(signed: &Signed, got: NodeHash) -> Result<(), PublishError> {
     let (record, expected) = (signed.record.clone(), signed.root);
     Err(PublishError::Root { record, signed: signed.size, expected, got })
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,14 +105,21 @@ impl Reader<'_> {
         Ok(guard.optional()?)
     }
 
-    /// At most `limit` facts blobs stored after row `after`.
-    pub(crate) fn facts_after(&self, after: u64, limit: usize) -> Result<Vec<FactsRow>, ReadError> {
+    /// The last row of facts.
+    pub(crate) fn facts_last(&self) -> Result<u64, ReadError> {
+        let mut query = self.connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM facts")?;
+        Ok(query.query_row([], |row| number(row, 0))?)
+    }
+
+    /// At most `limit` facts blobs stored after row `after`, up to row `last`.
+    pub(crate) fn facts_after(&self, after: u64, last: u64, limit: usize) -> Result<Vec<FactsRow>, ReadError> {
         let mut query = self
             .connection
-            .prepare_cached("SELECT seq, digest, body FROM facts WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+            .prepare_cached("SELECT seq, digest, body FROM facts WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3")?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = query
-            .query_map(params![stored(after), limit], |row| Ok((number(row, 0)?, digest(row, 1)?, row.get(2)?)))?;
+        let rows = query.query_map(params![stored(after), stored(last), limit], |row| {
+            Ok((number(row, 0)?, digest(row, 1)?, row.get(2)?))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Every point and what is true there. A name begins with the step of the flow that it is in.
-pub const POINTS: [(&str, &str); 37] = [
+pub const POINTS: [(&str, &str); 38] = [
     ("start.before_recovery", "the records are open, the `recovery` leaf is not recorded"),
     ("start.after_recovery", "the `recovery` leaf is durable, nothing else has started"),
     ("change.before_commit", "a change of the catalog or of an agreement is written, not committed"),
@@ -31,8 +31,9 @@ pub const POINTS: [(&str, &str); 37] = [
     ("s12.settle_after_fsync", "they are durable"),
     ("s12.close_before_commit", "the end of a lease, its leaf and its release are written, not committed"),
     ("s12.close_after_fsync", "the end of the lease is durable"),
-    ("s13.before_names", "new facts or tiles are synced beside their place, none has its name"),
-    ("s13.between_files", "one of several facts or tiles has its name"),
+    ("s13.between_facts", "one of several facts is written, none is synced"),
+    ("s13.before_names", "new tiles are synced beside their place, none has its name"),
+    ("s13.between_files", "one of several tiles has its name"),
     ("s13.before_folders", "all have their names, the folders are not synced"),
     ("s13.before_tidying", "tiles are durable, replaced partial ones are still there"),
     ("s14.before_guard", "tiles are durable, no guard says that they are about to be signed"),

@@ -233,7 +233,7 @@ impl Log {
                 .into_iter()
                 .map(|(_, digest, body)| (self.facts_dir.join(format!("{}.json", digest.hex())), body))
                 .collect();
-            durable::create_all(&files, 0o400).map_err(PublishError::at(&self.facts_dir))?;
+            durable::write_content(&files, 0o400).map_err(PublishError::at(&self.facts_dir))?;
             self.facts = last;
         }
     }

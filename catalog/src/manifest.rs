@@ -4,6 +4,8 @@ mod derived;
 mod fault;
 mod offer;
 mod parse;
+#[cfg(test)]
+pub(crate) mod plain;
 mod section;
 
 #[cfg(test)]

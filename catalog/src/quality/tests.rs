@@ -10,33 +10,17 @@ use crate::Manifest;
 use crate::admit::{admit, prepare};
 use crate::inspect::{Inspector, headline_for_consumer, inspection_for_consumer};
 use crate::layout::Limits;
+use crate::manifest::plain::PLAIN;
 
-const MANIFEST: &str = r#"
-[dataset]
-id = "messages"
-version = "1"
-title = { en = "Messages" }
-licence = "CC-BY-4.0"
-source_statement = "made up"
-collected_in = ["CN"]
-collected_to = "2026-06-30"
-place = "CN-440300"
-columns_default = "none"
-class = "general"
-important_status = "no"
-controlled_item = false
-genetic_resource = false
-geospatial = false
-state_secret = false
-label_column = "topic"
-[columns.author]
-class = "personal"
-[offer]
-purposes = ["academic-research"]
-recipients = ["*"]
-places = ["HK"]
-price = { model = "free" }
-"#;
+/// With a label and a date, and a personal column.
+fn messages() -> String {
+    let facts = "subjects = { persons = 100, sensitive = 10, under_14 = 0 }";
+    let column = "[columns.id_no]\nclass = \"sensitive\"";
+    assert!(PLAIN.contains(facts) && PLAIN.contains(column));
+    PLAIN
+        .replace(facts, "collected_to = \"2026-06-30\"\nlabel_column = \"topic\"")
+        .replace(column, "[columns.author]\nclass = \"personal\"")
+}
 
 const LINES: &str = r#"{"author": "陳小明", "topic": "天氣", "day": "2026-11-01", "turns": [{"text": "聽日會唔會落雨呀，我諗住同佢哋去行山"}, {"text": "唔會嘅，放心啦"}]}
 {"author": "陳小明", "topic": "天氣", "day": "2026-11-01", "turns": [{"text": "聽日會唔會落雨呀，我諗住同佢哋去行山"}, {"text": "唔會架，放心啦"}]}
@@ -55,7 +39,7 @@ fn inspected(manifest: Option<&Manifest>, name: &str, upload: &str) -> Value {
 
 #[test]
 fn nested_text_is_reported_like_any_other() {
-    let manifest = Manifest::parse(MANIFEST).unwrap();
+    let manifest = Manifest::parse(&messages()).unwrap();
     let inspection = inspected(Some(&manifest), "m.jsonl", LINES);
     let quality = &inspection["quality"];
     assert_eq!(quality["complete_ppm"], 944_444, "17 of 18 cells");
@@ -85,7 +69,7 @@ fn nested_text_is_reported_like_any_other() {
 
 #[test]
 fn a_consumer_sees_nothing_that_comes_from_personal_values() {
-    let text = MANIFEST.replace("[columns.author]", "[columns.topic]\nclass = \"personal\"\n[columns.author]");
+    let text = messages().replace("[columns.author]", "[columns.topic]\nclass = \"personal\"\n[columns.author]");
     let manifest = Manifest::parse(&text).unwrap();
     let inspection = inspected(Some(&manifest), "m.jsonl", LINES);
     assert!(inspection["quality"]["text"]["author"].is_object());
@@ -102,7 +86,7 @@ fn a_consumer_sees_nothing_that_comes_from_personal_values() {
 #[test]
 fn the_newest_day_of_a_personal_column_is_hidden_too() {
     let upload = "when,birth\n2026-10-01,2026-11-20\n2026-10-03,1990-01-01\n9999-12-31,\n";
-    let personal = MANIFEST.replace("[columns.author]", "[columns.birth]").replace("label_column = \"topic\"\n", "");
+    let personal = messages().replace("[columns.author]", "[columns.birth]").replace("label_column = \"topic\"\n", "");
     let manifest = Manifest::parse(&personal).unwrap();
     let inspection = inspected(Some(&manifest), "d.csv", upload);
     let newest = |inspection: &Value| inspection["quality"]["freshness"]["newest"].clone();

@@ -8,9 +8,12 @@
     clippy::redundant_closure_for_method_calls
 )]
 
+#[path = "shapes/lease.rs"]
+mod shape;
+
 use std::sync::{Arc, Mutex};
 
-use catalog::{AgreementId, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId, VersionName};
+use catalog::{Digest, LeaseId, MechanismId, ParticipantId, ReleaseId};
 use gateway_store::{
     CommitError, DocKind, Expect, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError, OpenOptions,
     OpeningRow, Records, Transaction, Write,
@@ -46,28 +49,13 @@ fn put(id: &str, body: &str) -> Write {
 
 fn lease(id: &str, key: &str) -> Lease {
     Lease {
-        id: LeaseId::parse(id).unwrap(),
         key: Digest::of(key.as_bytes()),
-        principal: "p".to_owned(),
-        certificate: "c".to_owned(),
-        participant: ParticipantId::parse("hku").unwrap(),
-        agreement: AgreementId::parse("a-1").unwrap(),
-        provider: ParticipantId::parse("qianhai").unwrap(),
-        dataset: DatasetId::parse("yue-speech").unwrap(),
-        version: VersionName::parse("1").unwrap(),
         columns: vec!["text".to_owned(), "時間".to_owned()],
         redact: true,
-        purpose: Purpose::parse("academic-research").unwrap(),
         price: Some(json!({"model": "free"})),
         mechanism: Some(MechanismId::parse("m-1").unwrap()),
         release: Some(ReleaseId::parse("x-1").unwrap()),
-        state: LeaseState::Active,
-        leaf: 0,
-        created: now(),
-        expires: now() + SignedDuration::from_hours(24),
-        reason: None,
-        sent_bytes: 0,
-        unit_bytes: 0,
+        ..shape::lease(id, now(), 24)
     }
 }
 

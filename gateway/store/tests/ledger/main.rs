@@ -13,6 +13,8 @@
 
 mod postings;
 mod receipts;
+#[path = "../shapes/lease.rs"]
+mod shape;
 mod simulation;
 
 use std::ops::Range;
@@ -82,30 +84,7 @@ pub fn index() -> Arc<FileIndex> {
 }
 
 pub fn lease(id: &str) -> Lease {
-    Lease {
-        id: LeaseId::parse(id).unwrap(),
-        key: Digest::of(id.as_bytes()),
-        principal: "p".to_owned(),
-        certificate: "c".to_owned(),
-        participant: ParticipantId::parse("hku").unwrap(),
-        agreement: AgreementId::parse("a-1").unwrap(),
-        provider: ParticipantId::parse("qianhai").unwrap(),
-        dataset: DatasetId::parse("yue-speech").unwrap(),
-        version: VersionName::parse("1").unwrap(),
-        columns: vec!["a".to_owned(), "b".to_owned()],
-        redact: false,
-        purpose: Purpose::parse("academic-research").unwrap(),
-        price: None,
-        state: LeaseState::Active,
-        leaf: 0,
-        created: now(),
-        expires: now() + SignedDuration::from_hours(24 * 365),
-        reason: None,
-        sent_bytes: 0,
-        unit_bytes: 0,
-        mechanism: None,
-        release: None,
-    }
+    shape::lease(id, now(), 24 * 365)
 }
 
 pub(crate) struct Fixture {

@@ -94,16 +94,14 @@ def note(text):
     data = [base64.b64decode(line[2], validate=True) for line in signatures]
     return body, [(line[1], data[:4], data[4:]) for line, data in zip(signatures, data)]
 
-def checkpoint(files, file, trusted):
-    own = files["log.vkey"].decode()
-    need(trusted is None or trusted.strip() == own.strip(), "log.vkey", "it is not the key of the log that you trust")
-    name, ident, public = verifier(own, 1, "log.vkey")
+def checkpoint(files, file, keys):
     body, signatures = note(files[file].decode())
     origin, size, root = body.split("\n")[:3]
-    mine = [data for who, key, data in signatures if (who, key) == (name, ident)]
-    good = origin == name and mine and all(signed(public, body.encode(), data) for data in mine)
-    need(good, file, "the log's signature on it does not verify")
-    return body, signatures, int(size), base64.b64decode(root, validate=True)
+    for name, ident, public in (verifier(key, 1, "log.vkey") for key in keys):
+        mine = [data for who, key, data in signatures if (who, key) == (name, ident)]
+        if origin == name and mine and all(signed(public, body.encode(), data) for data in mine):
+            return body, signatures, int(size), base64.b64decode(root, validate=True)
+    raise Fault(file, "the log's signature on it does not verify")
 
 def witnessed(files, body, signatures, base_year):  # in parts per million: by the quorum, on both sides, before the periods closed
     closes, said, quorum = datetime(base_year + 1, 1, 16, tzinfo=SHANGHAI).timestamp(), {}, None
@@ -182,8 +180,7 @@ def evaluated(programme, base_year, sales, claimant):
         if when[sale["id"]].astimezone(SHANGHAI).year == base_year and counts(sale) and not again:
             held.add(sale["contract"])
             total += int(sale["amount"]) if sale[base["participant"]] == claimant else 0
-    enough = total >= int(award.get("threshold", "1"))
-    return total, min(total * award["rate_percent"] // 100, int(award["cap"])) if enough else 0
+    return total, min(total * award["rate_percent"] // 100, int(award["cap"])) if total >= int(award.get("threshold", "1")) else 0
 
 next_month = lambda year, month: datetime(year + month // 12, month % 12 + 1, 1, tzinfo=SHANGHAI)
 
@@ -225,15 +222,14 @@ def beside(files, claim, side, log):
         leaf, known = log.get(signed_for["leaf"], {}), digest(b"hkqh-receipt/v1\n" + canonical(signed_for["ack"]))
         need((leaf.get("kind"), leaf.get("ack"), leaf.get("agreement")) == ("receipt", known, signed_for["agreement"]), RECEIPTS, f"leaf {signed_for['leaf']} does not hold the acknowledgement")
         named[signed_for["agreement"]] += int(leaf["unit_bytes"])
-    unique = len({signed_for["leaf"] for signed_for in receipts}) == len(receipts)
-    need(unique and all(shown[name] <= named[name] for name in shown), RECEIPTS, "they name less than is shown as signed for")
+    need(len({signed_for["leaf"] for signed_for in receipts}) == len(receipts) and all(shown[name] <= named[name] for name in shown), RECEIPTS, "they name less than is shown as signed for")
     account = f"broker:{me}:revenue:data_transaction_service" if side == "broker" else f"consumer:{me}:receivable"
     for before, proof in zip([None, *sums], sums):
         months = [leaf for leaf in log.values() if leaf["kind"] == "period_close" and leaf["period"] == proof["period"]]
         mine = (proof["account"], proof["currency"], proof["period"][:4]) == (account, "CNY", year)
         chained = not before or (before["period"] < proof["period"] and before["closing"] == proof["opening"])
         need(mine and chained and any(summed(proof, leaf) for leaf in months), SUMS, f"{proof['period']} is not what the log's months say")
-    entry = "credits" if side == "broker" else "debits"
+    entry = {"broker": "credits", "consumer": "debits"}[side]
     posted = int(sums[-1]["closing"][entry]) - int(sums[0]["opening"][entry]) if sums else 0
     closed = [sold for sold in own if sums and sums[0]["period"] <= sold["period"] <= sums[-1]["period"] and sold["currency"] == "CNY"]
     need(sum(int(sold[part]) for sold in closed) <= posted, SUMS, "the closed months hold less than statements.json says for them")
@@ -255,12 +251,17 @@ def beside(files, claim, side, log):
 def verify(bundle, trusted):
     files = unpack(bundle)
     lists(files)
-    body, signatures, size, root = checkpoint(files, CLOSING, trusted)
-    _, _, old, old_root = checkpoint(files, OPENING, trusted)
-    path = [base64.b64decode(line) for line in files[CONSISTENCY].decode().splitlines()]
-    need(consistent(old, old_root, size, root, path), CONSISTENCY, "the log does not begin with that of the opening checkpoint")
-    claim, known = json.loads(files["claim.json"]), digest(files["claim.json"])
+    keys = files["log.vkey"].decode().split()
+    need(len(keys) == 1 and (trusted is None or keys[0] in trusted.split()), "log.vkey", "it is not the key of the log that you trust")
+    body, signatures, size, root = checkpoint(files, CLOSING, keys)
     log = leaves(files, size, root)
+    # Each key vouched for the next in an entry of the log, so that an earlier one may have signed the opening checkpoint.
+    for leaf in (log[index] for index in sorted(log, reverse=True) if log[index]["kind"] == "key_rotate"):
+        keys += [leaf["old"]] if leaf.get("new") in keys else []
+    _, _, old, old_root = checkpoint(files, OPENING, keys)
+    path = map(base64.b64decode, files[CONSISTENCY].decode().split())
+    need(consistent(old, old_root, size, root, list(path)), CONSISTENCY, "the log does not begin with that of the opening checkpoint")
+    claim, known = json.loads(files["claim.json"]), digest(files["claim.json"])
     for state, own in (("proposed", True), ("released", False)):
         said = (leaf for leaf in log.values() if leaf["kind"] == "claim" and leaf["state"] == state and leaf["claim_digest"] == known)
         fits = any((leaf["participant"] == claim["participant"]) == own for leaf in said)

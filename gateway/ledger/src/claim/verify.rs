@@ -5,7 +5,8 @@ mod beside;
 use std::collections::BTreeMap;
 
 use catalog::Digest;
-use gateway_audit::leaf::Leaf;
+use gateway_audit::leaf::{Leaf, LeafKind};
+use gateway_audit::rotation::KeyChange;
 use gateway_audit::tree::verify_consistency;
 use gateway_audit::{LogProof, NodeHash, SignedCheckpoint, VerifierKey};
 
@@ -58,8 +59,8 @@ pub fn verify(bundle: &[u8], key: Option<&VerifierKey>) -> Result<Verified, Faul
     if claim.text().ok().as_deref() != Some(claim_text) {
         return Err(fault("claim.json", "it is not in canonical form"));
     }
-    opening(&files, &checkpoint)?;
     let leaves = leaves(&files, &checkpoint)?;
+    opening(&files, &checkpoint, &leaves)?;
     released(&claim, claim_text, &leaves)?;
     contents(&files, &claim)?;
     amount(&files, &claim)?;
@@ -128,16 +129,31 @@ fn checkpoint(files: &Files, key: Option<&VerifierKey>) -> Result<SignedCheckpoi
     Ok(checkpoint)
 }
 
-/// The log had the opening checkpoint, and has only grown since.
-fn opening(files: &Files, closing: &SignedCheckpoint) -> Result<(), Fault> {
+/// The log had the opening checkpoint, under the key of the closing one or an earlier that leads to it, and has only grown
+/// since.
+fn opening(files: &Files, closing: &SignedCheckpoint, leaves: &BTreeMap<u64, Leaf>) -> Result<(), Fault> {
     let opening = SignedCheckpoint::parse(text(files, OPENING)?.as_bytes()).map_err(|error| fault(OPENING, error))?;
-    let own: VerifierKey =
-        text(files, "log.vkey")?.trim().parse().map_err(|error: gateway_audit::NoteError| fault("log.vkey", error))?;
-    let old = opening.verify(&own).map_err(|error| fault(OPENING, error))?;
+    let (old, _) = opening.verify_any(&keys(files, leaves)?).map_err(|error| fault(OPENING, error))?;
     let new = closing.checkpoint();
     let hashes = text(files, CONSISTENCY)?.lines().map(str::parse::<NodeHash>).collect::<Result<Vec<_>, _>>();
     let hashes = hashes.map_err(|error| fault(CONSISTENCY, error))?;
     verify_consistency(old.size, new.size, &hashes, &old.root, &new.root).map_err(|error| fault(CONSISTENCY, error))
+}
+
+/// The log's key, and those before it: each vouched for the next in an entry of the log.
+fn keys(files: &Files, leaves: &BTreeMap<u64, Leaf>) -> Result<Vec<VerifierKey>, Fault> {
+    let own = text(files, "log.vkey")?.trim().parse();
+    let mut keys = vec![own.map_err(|error: gateway_audit::NoteError| fault("log.vkey", error))?];
+    let changes = leaves.iter().rev().filter(|(_, leaf)| leaf.kind() == LeafKind::KeyRotate.as_str());
+    for (index, leaf) in changes {
+        let change = KeyChange::read(leaf).map_err(|why| fault(&format!("leaves/{index}.json"), why))?;
+        if let KeyChange::Rotation { old, new } = change
+            && keys.contains(&new)
+        {
+            keys.push(old);
+        }
+    }
+    Ok(keys)
 }
 
 /// Every leaf, proven under the checkpoint.

@@ -106,7 +106,7 @@ fn a_line_says_what_was_new_and_what_was_posted() {
             "lines": [{
                 "agreement": "a-1", "dataset": "yue-speech", "version": "1", "provider": "qianhai", "consumer": "hku",
                 "broker": "lin-data", "units": 1, "rows": 10, "unit_bytes": 100, "wire_bytes": 800,
-                "amount": "117", "fee": "11", "tax": "0", "evidence": {"sent": 100, "receipt": 50},
+                "amount": "117", "fee": "11", "tax": "0", "vat": "unknown", "evidence": {"sent": 100, "receipt": 50},
             }],
             "total": "117",
         }])

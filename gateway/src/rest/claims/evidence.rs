@@ -35,7 +35,9 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
         _ => return Err(Problem::new(Code::Review, "the claim awaits an authority's compliance officer").into()),
     };
     let claim = filed.claim.text().map_err(crate::admission::unavailable)?;
-    let (contents, leaves) = gateway.scan(move |reader| gathered(reader, &filed, released)).await?;
+    // Each key's entry, in which the one before vouches for it, so that the opening checkpoint may be by an earlier one.
+    let changes: Vec<u64> = gateway.log_keys.iter().map(|period| period.from).filter(|from| *from > 0).collect();
+    let (contents, leaves) = gateway.scan(move |reader| gathered(reader, &filed, released, &changes)).await?;
     let contents: Contents = serde_json::from_slice(&contents).map_err(crate::admission::unavailable)?;
     let opening = contents.get("checkpoints/opening").cloned().unwrap_or_default();
     let folder = gateway.config.data.join("log");
@@ -65,11 +67,16 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
 }
 
 /// The frozen files, and the leaves by index: those frozen with the claim, and its own two.
-fn gathered(reader: &Reader<'_>, filed: &Filed, released: Timestamp) -> Result<(Vec<u8>, Leaves), ReadError> {
+fn gathered(
+    reader: &Reader<'_>,
+    filed: &Filed,
+    released: Timestamp,
+    changes: &[u64],
+) -> Result<(Vec<u8>, Leaves), ReadError> {
     let missing = |what: &str| ReadError::Damaged { what: format!("claim {}: {what} is missing", filed.claim.id) };
     let contents = reader.doc(DocKind::ClaimContents, &filed.claim.id)?.ok_or_else(|| missing("its contents"))?;
     let mut leaves = Leaves::new();
-    for index in &filed.leaves {
+    for index in filed.leaves.iter().chain(changes) {
         leaves.push((*index, reader.leaf(*index)?.ok_or_else(|| missing("a leaf"))?));
     }
     for (at, state) in [(filed.at, "proposed"), (released, "released")] {

@@ -23,16 +23,16 @@ use std::sync::Arc;
 use catalog::file_index::{Leaf, Unit};
 use catalog::offer::{Currency, Period};
 use catalog::{
-    Agreement, AgreementId, AgreementState, DatasetId, Digest, EvidenceKind, Fee, FileIndex, LeaseId, Minor, Offer,
-    ParticipantId, Price, PriceModel, Purpose, Vat, VersionName,
+    Agreement, AgreementId, AgreementState, DatasetId, Digest, EvidenceKind, Fee, FileIndex, Minor, Offer,
+    ParticipantId, Price, PriceModel, Purpose, Vat,
 };
 use gateway_ledger::{Account, Balance, IntervalSet, Month, Quote};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use gateway_store::{
-    CommitError, Committed, DocKind, LeafRef, Lease, LeaseState, OpenOptions, PostingFilter, PostingRow, Receipt,
+    CommitError, Committed, DocKind, LeafRef, Lease, OpenOptions, PostingFilter, PostingRow, Receipt,
     Records, Transaction, Write,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 pub fn now() -> Timestamp {

@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use catalog::Digest;
 use gateway_audit::note::KeyId;
 use gateway_audit::rotation::rotate;
-use gateway_audit::{
-    Checkpoint, Ed25519Signer, LogProof, SignedCheckpoint, Signer, TileBuilder, TilePath, TileReader,
-};
+use gateway_audit::{Checkpoint, Ed25519Signer, LogProof, SignedCheckpoint, Signer, TileBuilder, TilePath, TileReader};
 use gateway_ledger::claim::{Annex, ClaimError, Evidence, ProvenLeaf, Signed, Statements, bundle, verify, zip};
 use gateway_ledger::incentive::Programme;
 use gateway_ledger::sums::{Closing, SumProof};

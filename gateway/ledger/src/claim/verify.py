@@ -137,7 +137,7 @@ def consistent(old, old_root, new, new_root, hashes):
     if old == new or not 0 < old <= new or not hashes:
         return old == new and old_root == new_root and not hashes
     seed, hashes = (hashes[0], hashes[1:]) if old & (old - 1) else (old_root, hashes)
-    whole = (old & -old).bit_length() - 1
+    whole = (old & -old).bit_length() - 1  # the levels on which the old tree is complete
     return climb(old - 1 >> whole, new - 1 >> whole, seed, hashes) == (old_root, new_root)
 
 def leaves(files, size, root):
@@ -255,9 +255,8 @@ def verify(bundle, trusted):
     need(len(keys) == 1 and (trusted is None or keys[0] in trusted.split()), "log.vkey", "it is not the key of the log that you trust")
     body, signatures, size, root = checkpoint(files, CLOSING, keys)
     log = leaves(files, size, root)
-    # Each key vouched for the next in an entry of the log, so that an earlier one may have signed the opening checkpoint.
     for leaf in (log[index] for index in sorted(log, reverse=True) if log[index]["kind"] == "key_rotate"):
-        keys += [leaf["old"]] if leaf.get("new") in keys else []
+        keys += [leaf["old"]] if leaf.get("new") in keys else []  # it vouched for the next, and may have signed the opening
     _, _, old, old_root = checkpoint(files, OPENING, keys)
     path = map(base64.b64decode, files[CONSISTENCY].decode().split())
     need(consistent(old, old_root, size, root, list(path)), CONSISTENCY, "the log does not begin with that of the opening checkpoint")

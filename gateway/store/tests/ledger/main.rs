@@ -29,8 +29,8 @@ use catalog::{
 use gateway_ledger::{Account, Balance, IntervalSet, Month, Quote};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use gateway_store::{
-    CommitError, Committed, DocKind, LeafRef, Lease, OpenOptions, PostingFilter, PostingRow, Receipt,
-    Records, Transaction, Write,
+    CommitError, Committed, DocKind, LeafRef, Lease, OpenOptions, PostingFilter, PostingRow, Receipt, Records,
+    Transaction, Write,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};

@@ -41,4 +41,7 @@ pub struct Agreement {
     pub foreign_authority_request: bool,
     /// When it was accepted.
     pub at: Timestamp,
+    /// When it ended, if it has; absent also for what ended before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
 }

@@ -101,6 +101,9 @@ pub struct Version {
     /// Why it is suspended, withdrawn or quarantined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When it was withdrawn, if it was; absent also for what was withdrawn before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<Timestamp>,
     /// The manifest as parsed, raised to what its inputs say.
     pub manifest: Manifest,
     /// The manifest as sent.

@@ -65,6 +65,16 @@ pub enum Action {
     DeclareBaseline,
     /// See whom a year's exports concern.
     ReadCounters,
+    /// Erase a person. Two officers.
+    Erase,
+    /// Open what an entry commits to, for an auditor.
+    Disclose,
+    /// Put a legal hold on something, or lift it. Two officers.
+    Hold,
+    /// See how much is stored, and what is due to be deleted.
+    ReadStore,
+    /// Delete what is past its time.
+    Retain,
 }
 
 /// Whose things an action may touch.
@@ -118,11 +128,22 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
             | A::ReadRules
             | A::ProposeRules
             | A::DeclareBaseline
-            | A::ReadCounters,
+            | A::ReadCounters
+            | A::Erase,
             R::Compliance,
         ) => Some(if authority { Reach::All } else { Reach::Own }),
         (
-            A::ReadLog | A::ReadTiles | A::Approve | A::ReleaseReview | A::Restore | A::ActivateRules | A::ProposeRate,
+            A::ReadLog
+            | A::ReadTiles
+            | A::Approve
+            | A::ReleaseReview
+            | A::Restore
+            | A::ActivateRules
+            | A::ProposeRate
+            | A::Disclose
+            | A::Hold
+            | A::ReadStore
+            | A::Retain,
             R::Compliance,
         ) if authority => Some(Reach::All),
         // Whoever is bound by rules may read them.
@@ -141,7 +162,9 @@ const fn cell(action: Action, role: Role, authority: bool) -> Option<Reach> {
             R::Researcher | R::Compute | R::Broker,
         ) => Some(Reach::Own),
         // The node, never data, never the log's contents.
-        (A::Operate | A::ReadParticipants | A::DeclareBaseline, R::Operator) => Some(Reach::All),
+        (A::Operate | A::ReadParticipants | A::DeclareBaseline | A::ReadStore | A::Retain, R::Operator) => {
+            Some(Reach::All)
+        }
         (A::ReadParticipants, R::Researcher | R::Compute | R::Broker) => Some(Reach::Own),
         (A::ReadTiles, R::Witness) => Some(Reach::All),
         _ => None,
@@ -198,6 +221,11 @@ const fn words(action: Action) -> &'static str {
         Action::RecordPayment => "record a payment",
         Action::DeclareBaseline => "bring a baseline",
         Action::ReadCounters => "read counters",
+        Action::Erase => "erase a person",
+        Action::Disclose => "open what an entry commits to",
+        Action::Hold => "put or lift a legal hold",
+        Action::ReadStore => "see what is stored",
+        Action::Retain => "delete what is past its time",
     }
 }
 
@@ -207,12 +235,16 @@ const fn who(action: Action) -> &'static str {
         Action::Register => "a broker does",
         Action::RecordPayment => "the agreement's broker does",
         Action::ProposeRate => "a broker or a compliance officer of an authority does",
-        Action::Approve | Action::ReleaseReview | Action::ReadLog => "a compliance officer of an authority does",
-        Action::Restore | Action::ActivateRules => "two compliance officers of an authority do",
+        Action::Approve | Action::ReleaseReview | Action::ReadLog | Action::Disclose => {
+            "a compliance officer of an authority does"
+        }
+        Action::Restore | Action::ActivateRules | Action::Hold => "two compliance officers of an authority do",
         Action::SearchLog | Action::Cut | Action::ProposeRules => "a compliance officer does",
         Action::DeclareBaseline => "a broker, compliance officer or operator does",
         Action::ReadCounters => "the provider's broker or compliance officer, or an authority's, does",
         Action::Operate => "an operator does",
+        Action::Erase => "two compliance officers, of an authority or the person's own participant, do",
+        Action::ReadStore | Action::Retain => "an operator or an authority's compliance officer does",
         Action::FileClaim => "the broker or the buyer does",
         Action::ReadTiles => "a witness or an authority's compliance officer does",
         Action::Browse
@@ -231,7 +263,7 @@ const fn who(action: Action) -> &'static str {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 27] = [
+    const ACTIONS: [Action; 32] = [
         Action::Browse,
         Action::Consume,
         Action::ReadLeases,
@@ -259,25 +291,30 @@ mod tests {
         Action::ReadCounters,
         Action::ProposeRate,
         Action::RecordPayment,
+        Action::Erase,
+        Action::Disclose,
+        Action::Hold,
+        Action::ReadStore,
+        Action::Retain,
     ];
 
     /// The matrix written out again, cell by cell, in the order of `ACTIONS`: `-` never, `o` own, `*` everything.
     #[test]
     fn every_cell() {
         for (role, authority, want) in [
-            (Role::Researcher, false, "oooo-o-----o---ooo-oo------"),
-            (Role::Compute, false, "oooo-o-----o---ooo-oo------"),
-            (Role::Broker, false, "o-oooo----oo---o-o-oo--oooo"),
-            (Role::Compliance, false, "o-oo-oo---ooo--o-o--oo-oo--"),
-            (Role::Compliance, true, "*-**-*********-*-**-******-"),
-            (Role::Operator, false, "--------------**----o--*---"),
-            (Role::Witness, false, "--------*-----------o------"),
+            (Role::Researcher, false, "oooo-o-----o---ooo-oo-----------"),
+            (Role::Compute, false, "oooo-o-----o---ooo-oo-----------"),
+            (Role::Broker, false, "o-oooo----oo---o-o-oo--oooo-----"),
+            (Role::Compliance, false, "o-oo-oo---ooo--o-o--oo-oo--o----"),
+            (Role::Compliance, true, "*-**-*********-*-**-******-*****"),
+            (Role::Operator, false, "--------------**----o--*------**"),
+            (Role::Witness, false, "--------*-----------o-----------"),
             // An authority's other roles have no more than anybody's.
-            (Role::Researcher, true, "oooo-o-----o---ooo-oo------"),
-            (Role::Compute, true, "oooo-o-----o---ooo-oo------"),
-            (Role::Broker, true, "o-oooo----oo---o-o-oo--oooo"),
-            (Role::Operator, true, "--------------**----o--*---"),
-            (Role::Witness, true, "--------*-----------o------"),
+            (Role::Researcher, true, "oooo-o-----o---ooo-oo-----------"),
+            (Role::Compute, true, "oooo-o-----o---ooo-oo-----------"),
+            (Role::Broker, true, "o-oooo----oo---o-o-oo--oooo-----"),
+            (Role::Operator, true, "--------------**----o--*------**"),
+            (Role::Witness, true, "--------*-----------o-----------"),
         ] {
             let got: String = ACTIONS
                 .into_iter()

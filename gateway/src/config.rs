@@ -1,5 +1,6 @@
 //! `kouan.toml`: one tree, checked before any port binds. Paths in it are relative to the file's own folder.
 
+mod retention;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use gateway_ledger::{TaxRate, Taxes};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
+pub use retention::Retention;
 pub use witness::{WitnessAddress, WitnessSection};
 
 /// The configuration as written.
@@ -52,6 +54,9 @@ pub struct Config {
     /// Witnesses of the log; without them every proof is called unwitnessed, and nothing waits for anybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<WitnessSection>,
+    /// How long what is kept.
+    #[serde(default)]
+    pub retention: Retention,
     /// Revocation lists that are watched: a newer one is taken as if it had been PUT.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub crl_files: BTreeMap<ParticipantId, PathBuf>,
@@ -272,6 +277,7 @@ impl Config {
         if self.origin.is_empty() || self.origin.chars().any(|c| c.is_whitespace() || c == '+') {
             return wrong("origin", "name the log without spaces and `+`, such as `kouan.example/audit`");
         }
+        self.retention.check()?;
         let limits = &self.limits;
         if limits.grant_bytes < 1 << 20 || limits.grant_bytes > 64 << 20 {
             return wrong("limits.grant_bytes", "a grant is 1 MiB to 64 MiB");

@@ -61,6 +61,10 @@ pub struct Gateway {
     pub counting: tokio::sync::Mutex<()>,
     /// Held from decision to record by exports whose counter keeps moving.
     pub counter_turn: tokio::sync::Mutex<()>,
+    /// Held while what is past its time is deleted.
+    pub retaining: tokio::sync::Mutex<()>,
+    /// Held while a person is erased.
+    pub erasing: tokio::sync::Mutex<()>,
     /// Whether the node is stopping.
     pub drain: Drain,
     /// Whose certificates count.
@@ -118,6 +122,12 @@ impl Gateway {
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
         let active = self.scan(|reader| reader.active_leases()).await?;
         let active = active.into_iter().map(|row| row.lease).filter(|lease| affected.covers(lease));
+        // What an officer wrote is kept sealed, like everything that a person wrote.
+        let author = by.map(|by| self.secrets.author(by)).transpose().map_err(unavailable)?;
+        let kept = match &author {
+            Some(author) => self.secrets.vault.seal_prose(author, reason).map_err(unavailable)?,
+            None => reason.to_owned(),
+        };
         let commits = active.map(|lease| {
             let mut transaction = Transaction::new(now);
             let mut members = leaf::of("cut");
@@ -134,9 +144,10 @@ impl Gateway {
             transaction.writes.push(Write::LeaseState {
                 lease: lease.id,
                 state: LeaseState::Cut,
-                reason: Some(reason.to_owned()),
+                reason: Some(kept.clone()),
                 leaf: Some(leaf),
             });
+            transaction.writes.extend(author.as_ref().and_then(|author| author.key()));
             self.records.commit(transaction)
         });
         // Together, so that they share their syncs.

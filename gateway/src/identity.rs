@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::listener::{Connection, Peer};
 use crate::secrets::Secrets;
 use crate::snapshot::{Doc, Snapshot};
+use crate::vault::Vault;
 
 /// Who is asking: one certificate of one participant in one role.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl Principal {
     /// # Errors
     /// 401 `unauthenticated` if the certificate has ended, the trust domain belongs to no participant, the participant is
     /// suspended, or its record does not list the role.
-    pub fn of(peer: &Peer, snapshot: &Snapshot, now: Timestamp) -> Result<Self, Problem> {
+    pub fn of(peer: &Peer, snapshot: &Snapshot, vault: &Vault, now: Timestamp) -> Result<Self, Problem> {
         let refuse = |detail: String| Err(Problem::new(Code::Unauthenticated, detail));
         let spiffe = peer.verified.spiffe();
         let domain = spiffe.trust_domain().as_str();
@@ -51,7 +52,7 @@ impl Principal {
             return refuse(format!("trust domain `{domain}` belongs to no participant of this gateway"));
         };
         if !record.is_active() {
-            let reason = record.reason.as_deref().unwrap_or("no reason on record");
+            let reason = vault.prose(record.reason.as_deref().unwrap_or("no reason on record"));
             return refuse(format!("participant `{}` is suspended: {reason}", record.id));
         }
         let role = spiffe.role().to_string();

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod node;
 pub mod quickstart;
 pub mod rest;
+pub mod retention;
 pub mod rulesets;
 pub mod secrets;
 pub mod sessions;

@@ -254,6 +254,8 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         intake: tokio::sync::Mutex::new(()),
         counting: tokio::sync::Mutex::new(()),
         counter_turn: tokio::sync::Mutex::new(()),
+        retaining: tokio::sync::Mutex::new(()),
+        erasing: tokio::sync::Mutex::new(()),
         drain: drain.clone(),
         trust: trust.clone(),
         log_vkey: publisher.key().to_string(),

@@ -11,12 +11,15 @@ pub mod claims;
 pub mod counters;
 mod covering;
 pub mod datasets;
+pub mod disclosures;
 pub mod dual;
+pub mod erasures;
 pub mod exchange;
 pub mod findings;
 pub mod flags;
 pub mod found;
 pub mod fx;
+pub mod holds;
 pub mod intake;
 pub mod later;
 pub mod leases;
@@ -29,6 +32,7 @@ pub mod participants;
 pub mod path;
 pub mod payments;
 pub mod periods;
+mod prose;
 pub mod prove;
 mod reference;
 pub mod refused;
@@ -36,6 +40,7 @@ pub mod reviews;
 pub mod rulesets;
 pub mod search;
 pub mod statements;
+pub mod store;
 mod to_the_end;
 pub mod upload;
 
@@ -120,6 +125,12 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/audit/{index}", get(audit::show))
         .route("/v1/audit/{index}/explain", get(audit::explain))
         .route("/v1/audit/{index}/proof", get(audit::proof))
+        .route("/v1/audit/{index}/disclosures", post(disclosures::disclose))
+        .route("/v1/erasures", post(erasures::erase))
+        .route("/v1/store", get(store::report))
+        .route("/v1/retention/runs", post(store::run))
+        .route("/v1/holds", get(holds::list).post(holds::add))
+        .route("/v1/holds/{id}/release", post(holds::release))
         .route("/v1/log-key", get(audit::key))
         .route("/log/{*path}", get(log_files::get))
         .route("/v1/rulesets", get(rulesets::list).post(rulesets::propose))
@@ -133,6 +144,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/console/{*rest}", any(later::not_yet))
         .fallback(refused::no_such_path)
         .method_not_allowed_fallback(refused::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&gateway), prose::open))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&gateway), to_the_end::run))
         .layer(axum::middleware::from_fn(leftover::read))
         .with_state(gateway)

@@ -95,6 +95,11 @@ impl Secrets {
         hex(context.sign().as_ref())
     }
 
+    /// The same as a digest, for what people sign by its digest but could be guessed from a plain one.
+    pub fn keyed_digest(&self, domain: &str, value: &[u8]) -> catalog::Digest {
+        catalog::Digest::of(self.keyed(domain, value).as_bytes())
+    }
+
     /// Whether `mac` is [`Secrets::keyed`] of `value` under `domain`, in a time that does not tell where they differ.
     pub fn is_keyed(&self, domain: &str, value: &[u8], mac: &[u8]) -> bool {
         let mut bytes = [0; 32];

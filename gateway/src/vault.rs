@@ -4,10 +4,12 @@
 //! A person's key is random and lies in the store, wrapped with the node's key, which lies in a file elsewhere (`vault/kek`).
 //! It comes into the store in the commit that first needs it: no decision costs a sync of its own.
 
+mod erase;
 mod kek;
+mod prose;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use catalog::ParticipantId;
@@ -19,12 +21,16 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::secrets::{SecretsError, hex};
 use kek::Kek;
 
+pub use erase::{Rotation, moved_on};
+pub use prose::SEALED;
+
 /// Persons whose keys are held in memory; beyond it all are forgotten and read again as they are needed.
 const AUTHORS_MAX: usize = 65_536;
 
 /// Persons' keys.
 pub struct Vault {
     records: Records,
+    folder: PathBuf,
     random: SystemRandom,
     /// What everything was sealed with before persons had keys.
     before: Option<LessSafeKey>,
@@ -107,18 +113,21 @@ impl Vault {
         let kek = if let Some(id) = named {
             Kek::load(folder, &id)?
         } else {
-            let kek = Kek::make(folder, &random)?;
+            let kek = Kek::prepare(folder, &random)?;
+            Kek::keep(folder, &kek.id)?;
             let mut transaction = Transaction::new(now);
             transaction.writes.push(Write::FirstKek { kek: kek.id.clone() });
             records.commit_blocking(transaction)?;
             kek
         };
-        // An erasure was recorded and the process ended before the old key was destroyed.
+        // What an erasure prepared and did not record.
+        Kek::forget_others(folder, &kek.id)?;
+        // What an erasure recorded and did not destroy; the sweeper does the rest, see `Vault::settle`.
         if let Some(retired) = retired {
             Kek::destroy(folder, &retired)?;
         }
         let open = Mutex::new(Open { kek: Arc::new(kek), authors: HashMap::new() });
-        Ok(Self { records, random, before, open })
+        Ok(Self { records, folder: folder.to_owned(), random, before, open })
     }
 
     /// The person with this keyed hash, as author.
@@ -215,10 +224,14 @@ fn wrapping(kek: &str, handle: &SubjectHandle, subject: &str) -> Vec<u8> {
 }
 
 fn unwrap(kek: &Kek, row: &SubjectRow) -> Result<LessSafeKey, SecretsError> {
+    let key = UnboundKey::new(&AES_256_GCM, &unwrapped(kek, row)?);
+    Ok(LessSafeKey::new(key.map_err(|_| SecretsError::Kek(kek.id.clone()))?))
+}
+
+fn unwrapped(kek: &Kek, row: &SubjectRow) -> Result<Vec<u8>, SecretsError> {
     let wrong = || SecretsError::Kek(kek.id.clone());
     let (Some(subject), Some((named, wrapped))) = (&row.subject, &row.wrapped) else { return Err(wrong()) };
-    let bytes = decrypt(&kek.key, &wrapping(named, &row.handle, subject), wrapped).ok_or_else(wrong)?;
-    Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| wrong())?))
+    decrypt(&kek.key, &wrapping(named, &row.handle, subject), wrapped).ok_or_else(wrong)
 }
 
 fn decrypt(key: &LessSafeKey, bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {

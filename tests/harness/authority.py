@@ -40,11 +40,23 @@ class Authority:
     """A participant's CA in a folder, with a second hand that holds its key."""
 
     def __init__(self, folder, trust_domain):
+        made = told([binary(), "cert", "ca", str(folder), "--trust-domain", trust_domain, "--json"])
+        assert made.status == 0, made
+        self._take_up(folder, trust_domain)
+
+    @classmethod
+    def of(cls, folder, trust_domain):
+        """One that is there already."""
+        authority = cls.__new__(cls)
+        authority._take_up(folder, trust_domain)
+        return authority
+
+    def _take_up(self, folder, trust_domain):
         self.folder = Path(folder)
         self.trust_domain = trust_domain
-        made = told([binary(), "cert", "ca", str(self.folder), "--trust-domain", trust_domain, "--json"])
-        assert made.status == 0, made
         self.hand = self.folder / "openssl"
+        if self.hand.exists():
+            return
         self.hand.mkdir()
         (self.hand / "index.txt").touch()
         # Far above what `kouan cert` counts to, so that the two never collide.

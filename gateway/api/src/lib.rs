@@ -11,6 +11,7 @@ pub mod explain;
 pub mod mechanism;
 pub mod participant;
 pub mod payment;
+pub mod privacy;
 pub mod problem;
 pub mod review;
 pub mod ruleset;

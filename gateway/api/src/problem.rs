@@ -51,6 +51,8 @@ pub enum Code {
     RateLimited,
     /// The lease was cut.
     Cut,
+    /// It was there, and was erased for good.
+    Erased,
     /// The stored bytes are not what was inspected.
     Integrity,
     /// Planned for a later release.
@@ -80,6 +82,7 @@ impl Code {
             Self::PurposeRequired | Self::SelectionChanged | Self::Conflict | Self::KeyReused | Self::WrongOffset => {
                 409
             }
+            Self::Erased => 410,
             Self::PreconditionFailed => 412,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
@@ -116,6 +119,7 @@ impl Code {
             Self::TooLarge => "Too large",
             Self::RateLimited => "Too many requests",
             Self::Cut => "The lease was cut",
+            Self::Erased => "Erased",
             Self::Integrity => "Stored bytes are not what was inspected",
             Self::NotYet => "Not in this release",
             Self::Internal => "Internal error",

@@ -65,6 +65,7 @@
 //! ```
 
 pub mod checkpoint;
+pub mod disclosure;
 pub mod leaf;
 pub mod note;
 pub mod proof;
@@ -76,6 +77,7 @@ pub mod verify;
 pub mod witness;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use disclosure::{DisclosedField, Disclosure, DisclosureError};
 pub use leaf::{Leaf, LeafDraft, LeafError, LeafKind};
 pub use note::{Ed25519Signer, Note, NoteError, Signer, VerifierKey};
 pub use proof::LogProof;

@@ -11,6 +11,7 @@ pub mod node;
 pub mod participant;
 pub mod payment;
 pub mod policy;
+pub mod privacy;
 pub mod pull;
 pub mod review;
 pub mod target;
@@ -89,6 +90,18 @@ pub enum Command {
     /// A witness of logs: cosigns what it has seen, on its own side of the border
     #[command(subcommand)]
     Witness(witness::WitnessCommand),
+    /// Persons: erase what is kept of one
+    #[command(subcommand)]
+    Subject(privacy::SubjectCommand),
+    /// Legal holds: what is on hold is neither erased nor deleted
+    #[command(subcommand)]
+    Hold(privacy::HoldCommand),
+    /// Deleting what is past its time
+    #[command(subcommand)]
+    Retention(privacy::RetentionCommand),
+    /// What is stored
+    #[command(subcommand)]
+    Store(privacy::StoreCommand),
     /// Metered statement of a month
     Statement(exchange::StatementArgs),
     /// What came in for agreements, and the paper that shows it

@@ -19,6 +19,7 @@ mod participant;
 mod payment;
 mod plan;
 mod policy;
+mod privacy;
 mod proof;
 mod rest;
 mod review;
@@ -74,6 +75,10 @@ async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), Comma
         Command::Review(command) => review::run(session, command).await,
         Command::Lease(command) => lease::run(session, command).await,
         Command::Mechanism(command) => mechanism::run(session, command).await,
+        Command::Subject(command) => privacy::subject(session, command).await,
+        Command::Hold(command) => privacy::hold(session, command).await,
+        Command::Retention(command) => privacy::retention(session, command).await,
+        Command::Store(command) => privacy::store(session, command).await,
         Command::Statement(args) => statement::run(session, args).await,
         Command::Payment(command) => payment::run(session, command).await,
         Command::Fx(command) => fx::run(session, command).await,

@@ -134,7 +134,7 @@ const fn exit_of(code: Code) -> Exit {
         | Code::RowFilter
         | Code::Cut => Exit::Denied,
         Code::Review => Exit::Review,
-        Code::NotFound => Exit::NotFound,
+        Code::NotFound | Code::Erased => Exit::NotFound,
         Code::WrongOffset => Exit::Incomplete,
         Code::Integrity => Exit::Integrity,
         Code::RateLimited | Code::Internal | Code::Unavailable => Exit::Unavailable,

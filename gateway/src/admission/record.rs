@@ -146,7 +146,7 @@ pub fn live(
 
 /// Refuses what an officer has cut; else gives what a commit expects, so that no cut comes in between.
 pub fn uncut(gateway: &Shared, principal: &Principal, resolved: &Resolved) -> Result<Expect, Problem> {
-    standing::none(&resolved.snapshot, standing_key(gateway, principal, resolved)?)
+    standing::none(&resolved.snapshot, &gateway.secrets.vault, standing_key(gateway, principal, resolved)?)
 }
 
 fn standing_key(gateway: &Shared, principal: &Principal, resolved: &Resolved) -> Result<String, Problem> {

@@ -103,7 +103,7 @@ pub async fn resolve(
     let dataset = snapshot.datasets.get(&ask.dataset).ok_or_else(|| no_such(&ask.dataset))?;
     let version = choose_version(&snapshot, principal, dataset, ask.version.as_ref())?;
     if version.state != VersionState::Published {
-        let reason = version.reason.as_deref().unwrap_or("no reason on record");
+        let reason = gateway.secrets.vault.prose(version.reason.as_deref().unwrap_or("no reason on record"));
         return Err(Problem::new(
             Code::Forbidden,
             format!("version `{}` of `{}` is {}: {reason}", version.version, ask.dataset, version.state.as_str()),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::gateway::{absent, expect};
 use crate::snapshot::Snapshot;
+use crate::vault::Vault;
 
 /// A cut on record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,14 +41,15 @@ pub fn find(snapshot: &Snapshot, key: &str) -> Option<(u64, StandingCut)> {
 }
 
 /// Refuses if a cut stands under `key`; else gives what a commit expects, so that none comes in between.
-pub fn none(snapshot: &Snapshot, key: String) -> Result<Expect, Problem> {
+pub fn none(snapshot: &Snapshot, vault: &Vault, key: String) -> Result<Expect, Problem> {
     match find(snapshot, &key) {
         None => Ok(absent(DocKind::Setting, key)),
         Some((revision, cut)) if !cut.open => Ok(expect(DocKind::Setting, key, revision)),
-        Some((_, cut)) => Err(Problem::new(
-            Code::Cut,
-            format!("lease `{}` was cut: {}; two officers of an authority can lift the cut", cut.lease, cut.reason),
-        )
-        .with("lease", json!(cut.lease))),
+        Some((_, cut)) => {
+            let reason = vault.prose(&cut.reason);
+            let detail =
+                format!("lease `{}` was cut: {reason}; two officers of an authority can lift the cut", cut.lease);
+            Err(Problem::new(Code::Cut, detail).with("lease", json!(cut.lease)))
+        }
     }
 }

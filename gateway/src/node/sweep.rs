@@ -1,5 +1,5 @@
 //! The sweeper: closes leases that have expired, each with its leaf; releases what is held for leases that have ended; counts
-//! repeated refusals at the close of their window; closes months.
+//! repeated refusals at the close of their window; closes months; finishes erasures and deletes what is past its time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,12 @@ pub async fn run(gateway: Shared) {
 }
 
 async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
+    if let Err(problem) = crate::retention::daily(gateway, now).await {
+        tracing::error!(error = problem.detail, "the day's retention did not finish");
+    }
+    if let Err(error) = gateway.secrets.vault.settle(now).await {
+        tracing::error!(%error, "a key that an erasure replaced is not destroyed yet");
+    }
     // A version that cannot be read must not keep leases from being closed.
     if let Err(problem) = counting::prepare(gateway, now).await {
         tracing::error!(error = problem.detail, "the next year's persons were not read");

@@ -109,7 +109,7 @@ pub async fn search(
 }
 
 /// The bytes of one leaf that the caller may read.
-fn leaf(gateway: &Shared, caller: &Caller, index: &str) -> Result<(u64, Vec<u8>, Leaf), Problem> {
+pub(super) fn leaf(gateway: &Shared, caller: &Caller, index: &str) -> Result<(u64, Vec<u8>, Leaf), Problem> {
     let scope = crate::authz::authorise(&caller.principal, Action::ReadLeaf)?;
     let shown: String = index.chars().take(20).collect();
     let missing = || Problem::new(Code::NotFound, format!("there is no leaf `{shown}` for you"));

@@ -43,7 +43,7 @@ impl Caller {
     /// Identifies the principal of `peer`.
     pub fn of(gateway: &Shared, peer: &Peer) -> Result<Self, Problem> {
         let (snapshot, now) = (gateway.snapshot(), clock::now());
-        let principal = Principal::of(peer, &snapshot, now)?;
+        let principal = Principal::of(peer, &snapshot, &gateway.secrets.vault, now)?;
         Ok(Self { principal, snapshot, now })
     }
 }

@@ -104,11 +104,15 @@ impl Change {
             let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
             members.insert("leases".to_owned(), leaf::list(&names));
         }
+        let reason = match &self.author {
+            Some(author) => gateway.secrets.vault.seal_prose(author, reason).map_err(crate::admission::unavailable)?,
+            None => reason.to_owned(),
+        };
         // Those beyond one transaction's limit are ended by `Gateway::cut` right after.
         self.transaction.writes.extend(ids.into_iter().take(CUTS_MAX).map(|lease| Write::LeaseState {
             lease,
             state: LeaseState::Cut,
-            reason: Some(reason.to_owned()),
+            reason: Some(reason.clone()),
             leaf: Some(LeafRef::This(0)),
         }));
         Ok(())
@@ -128,6 +132,12 @@ impl Change {
         openings.commit(members, member, text.as_bytes(), secrets).map_err(crate::admission::unavailable)?;
         self.transaction.writes.extend(openings.of_leaf(LeafRef::This(0)));
         Ok(())
+    }
+
+    /// `text` of the caller as documents keep it.
+    pub fn prose(caller: &Caller, secrets: &Secrets, text: &str) -> Result<String, Problem> {
+        let author = secrets.author(&caller.principal).map_err(crate::admission::unavailable)?;
+        secrets.vault.seal_prose(&author, text).map_err(crate::admission::unavailable)
     }
 
     /// Adds a write.
@@ -241,7 +251,7 @@ fn refresh(gateway: &Shared, caller: &mut Caller) -> Result<(), Problem> {
         addr: std::net::SocketAddr::new(caller.principal.address, 0),
         connection: caller.principal.connection.clone(),
     };
-    caller.principal = Principal::of(&peer, &snapshot, caller.now)?;
+    caller.principal = Principal::of(&peer, &snapshot, &gateway.secrets.vault, caller.now)?;
     caller.snapshot = snapshot;
     Ok(())
 }

@@ -249,7 +249,7 @@ fn deciding(gateway: &Shared, caller: &Caller, id: &str, refusal: Option<&str>) 
     }
     filed.state = if refusal.is_some() { ClaimState::Refused } else { ClaimState::Released };
     filed.decided = Some((caller.now, caller.principal.participant.clone()));
-    filed.reason = refusal.map(str::to_owned);
+    filed.reason = refusal.map(|why| Change::prose(caller, &gateway.secrets, why)).transpose()?;
     let mut change = Change::recorded(caller, &gateway.secrets, "claim", members(&filed.claim, filed.state)?)?;
     change.replace(DocKind::Claim, id.to_owned(), revision, &filed);
     if refusal.is_some() {

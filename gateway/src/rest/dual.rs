@@ -44,6 +44,11 @@ pub struct Close {
 }
 
 impl Close {
+    /// The digest of what both signed, as the entry of the first signature has it.
+    pub const fn signed(&self) -> Digest {
+        self.pending.body
+    }
+
     /// Adds the closing to the change that the second signature makes.
     pub fn with(self, change: &mut Change) {
         change.replace(DocKind::Setting, self.key, self.revision, &self.pending);
@@ -58,6 +63,8 @@ pub fn sign(
     target: &str,
     body: Digest,
 ) -> Result<Signature, Problem> {
+    // Keyed: what was signed may hold a name or a reason, which could be found by trying from a plain digest in the log.
+    let body = secrets.keyed_digest("signed", body.as_bytes());
     let key = format!("dual:{action}:{target}");
     let officer = caller.principal.keyed(secrets);
     let stored = caller.snapshot.settings.get(&key);

@@ -199,6 +199,7 @@ pub async fn accept(
             state: AgreementState::Active,
             foreign_authority_request: false,
             at: caller.now,
+            ended_at: None,
         };
         let members = [
             ("agreement", json!(agreement.id)),
@@ -279,6 +280,7 @@ pub async fn end(
             return Ok(Change::nothing(StatusCode::OK, body, caller.now));
         }
         agreement.state = AgreementState::Ended;
+        agreement.ended_at = Some(caller.now);
         let members = [
             ("agreement", json!(agreement.id)),
             ("dataset", json!(agreement.dataset)),

@@ -104,7 +104,7 @@ pub async fn accept(
         version.accepted.push(AcceptedFinding {
             column: column.clone(),
             kinds: finding.kinds.clone(),
-            reason: why.clone(),
+            reason: Change::prose(caller, &gateway.secrets, &why)?,
             by: own.clone(),
             at: caller.now,
         });

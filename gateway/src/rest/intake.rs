@@ -139,6 +139,7 @@ fn describe(gateway: &Shared, caller: &Caller, manifest: &Manifest, text: &str) 
         registrant: own.clone(),
         state: VersionState::Draft,
         reason: None,
+        withdrawn_at: None,
         manifest: super::lineage::raised(manifest, &lineage, false)?,
         manifest_text: text.to_owned(),
         files: Vec::new(),

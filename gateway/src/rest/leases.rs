@@ -157,7 +157,8 @@ pub async fn cut(
         }
         let mut change = Change::recorded(caller, &gateway.secrets, "cut", members(&lease))?;
         stop(&mut change, &gateway, caller, &lease, why)?;
-        Ok(change.answer(StatusCode::OK, &json!({"id": lease.id, "state": LeaseState::Cut, "reason": why})))
+        let reason = Change::prose(caller, &gateway.secrets, why)?;
+        Ok(change.answer(StatusCode::OK, &json!({"id": lease.id, "state": LeaseState::Cut, "reason": reason})))
     })
     .await?;
     let lease = find(&gateway, &caller, &scope, &id)?;
@@ -175,8 +176,8 @@ pub(super) fn stop(
     why: &str,
 ) -> Result<(), Problem> {
     change.cut(gateway, &same_access(lease), why)?;
-    let (key, standing) =
-        (standing::key_of(lease), StandingCut { lease: lease.id.clone(), reason: why.to_owned(), open: true });
+    let reason = Change::prose(caller, &gateway.secrets, why)?;
+    let (key, standing) = (standing::key_of(lease), StandingCut { lease: lease.id.clone(), reason, open: true });
     match standing::find(&caller.snapshot, &key) {
         Some((revision, _)) => change.replace(DocKind::Setting, key, revision, &standing),
         None => change.create(DocKind::Setting, key, &standing),

@@ -152,7 +152,8 @@ async fn take_out(
     let (status, body) = execute_value(gateway, caller, request, |caller| {
         let (revision, mut version) = target(caller, action, path, from)?;
         version.state = state;
-        version.reason = Some(why.clone());
+        version.withdrawn_at = (state == VersionState::Withdrawn).then_some(caller.now);
+        version.reason = Some(Change::prose(caller, &gateway.secrets, &why)?);
         let mut change = moved(caller, gateway, kind, revision, &version)?;
         change.cut(gateway, &affected, &text)?;
         Ok(change)

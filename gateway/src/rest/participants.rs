@@ -204,7 +204,7 @@ pub async fn suspend(
             return Err(Problem::new(Code::Conflict, format!("participant `{}` is suspended already", participant.id)));
         }
         participant.state = ParticipantState::Suspended;
-        participant.reason = Some(why.clone());
+        participant.reason = Some(Change::prose(caller, &gateway.secrets, &why)?);
         let mut change = Change::recorded(caller, &gateway.secrets, "participant", members(&participant))?;
         change.replace(DocKind::Participant, participant.id.to_string(), revision, &participant);
         change.cut(&gateway, &Affected::Party(participant.id.clone()), &text(&participant))?;

@@ -129,13 +129,13 @@ pub async fn release(
         let until = until(&body.until, caller.now)?;
         judged::still_held(&gateway, caller, &review, body.subjects)?;
         review.state = ReviewState::Released;
-        review.answer = Some(answer(caller, why));
+        review.answer = Some(answer(&gateway, caller, why)?);
         review.release = Some(Release {
             id: release_id.clone(),
             rules: review.rules.clone(),
             policy: review.policy.clone(),
             until,
-            reference: rests_on.to_owned(),
+            reference: Change::prose(caller, &gateway.secrets, rests_on)?,
             subjects: body.subjects,
         });
         let mut change = Change::recorded(caller, &gateway.secrets, "review_release", members(&review))?;
@@ -163,7 +163,7 @@ pub async fn refuse(
         let (revision, mut review) = open_for(caller, &id)?;
         let why = reason(&posted.value.reason)?;
         review.state = ReviewState::Refused;
-        review.answer = Some(answer(caller, why));
+        review.answer = Some(answer(&gateway, caller, why)?);
         let mut change = Change::recorded(caller, &gateway.secrets, "review_refuse", members(&review))?;
         change.commit_to(&gateway.secrets, "reason", why)?;
         Ok(answered(&gateway, caller, change, revision, &review))
@@ -190,7 +190,7 @@ pub async fn withdraw(
             return Err(Problem::new(Code::Conflict, detail));
         }
         review.state = ReviewState::Withdrawn;
-        review.answer = Some(answer(caller, why));
+        review.answer = Some(answer(&gateway, caller, why)?);
         let mut change = Change::recorded(caller, &gateway.secrets, "review_withdraw", members(&review))?;
         change.commit_to(&gateway.secrets, "reason", why)?;
         if let Some(release) = &review.release {
@@ -222,8 +222,9 @@ fn withdrawable(caller: &Caller, id: &str) -> Result<(u64, Review, ReviewState),
     Ok((revision, review, ReviewState::Open))
 }
 
-fn answer(caller: &Caller, reason: &str) -> ReviewAnswer {
-    ReviewAnswer { by: caller.principal.participant.clone(), reason: reason.to_owned(), at: caller.now }
+fn answer(gateway: &Shared, caller: &Caller, reason: &str) -> Result<ReviewAnswer, Problem> {
+    let reason = Change::prose(caller, &gateway.secrets, reason)?;
+    Ok(ReviewAnswer { by: caller.principal.participant.clone(), reason, at: caller.now })
 }
 
 fn answered(gateway: &Shared, caller: &Caller, mut change: Change, revision: u64, review: &Review) -> Change {

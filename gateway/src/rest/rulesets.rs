@@ -303,8 +303,8 @@ pub async fn revoke(
                 return Err(Problem::new(Code::Conflict, format!("`{id}` is {status}: there is nothing to take back")));
             }
         };
-        let set =
-            Publication { state: SetState::Revoked, revoked: Some(caller.now), reason: Some(text.clone()), ..set };
+        let reason = Some(Change::prose(caller, &gateway.secrets, &text)?);
+        let set = Publication { state: SetState::Revoked, revoked: Some(caller.now), reason, ..set };
         let timeline = with(timeline, set.clone());
         let mut change = Change::recorded(caller, &gateway.secrets, "policy_revoke", members(&timeline, &set))?;
         stored(&mut change, caller, Some(revision), &timeline, set.reach);

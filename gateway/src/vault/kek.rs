@@ -10,6 +10,9 @@ use ring::rand::SecureRandom;
 
 use crate::secrets::{SecretsError, hex};
 
+/// Extension of a key that the store does not name yet.
+const NEXT: &str = "next";
+
 /// The key and its id.
 pub(super) struct Kek {
     pub(super) id: String,
@@ -17,26 +20,51 @@ pub(super) struct Kek {
 }
 
 impl Kek {
-    /// A new one, on disk before this returns.
-    pub(super) fn make(folder: &Path, random: &dyn SecureRandom) -> Result<Self, SecretsError> {
+    /// A new one, on disk before this returns, as `<id>.next`: the store does not name it yet.
+    pub(super) fn prepare(folder: &Path, random: &dyn SecureRandom) -> Result<Self, SecretsError> {
         let (mut id, mut bytes) = ([0; 8], [0; 32]);
         random.fill(&mut id).and_then(|()| random.fill(&mut bytes)).map_err(|_| SecretsError::Random)?;
         let id = hex(&id);
         std::fs::create_dir_all(folder)?;
-        let path = path(folder, &id);
-        // Written beside and renamed: a crash leaves no short key behind.
-        let beside = path.with_extension("new");
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        let path = path(folder, &id).with_extension(NEXT);
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
-        std::fs::rename(&beside, &path)?;
         sync(folder)?;
         Ok(Self { key: aead(&bytes).ok_or(SecretsError::Random)?, id })
     }
 
-    /// The one that the store names.
+    /// Gives it its name for good. Nothing happens if it has it.
+    pub(super) fn keep(folder: &Path, id: &str) -> io::Result<()> {
+        let path = path(folder, id);
+        match std::fs::rename(path.with_extension(NEXT), path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => sync(folder),
+        }
+    }
+
+    /// Removes one that was prepared for nothing. If that fails the next start does it.
+    pub(super) fn forget(folder: &Path, id: &str) {
+        let _ = std::fs::remove_file(path(folder, id).with_extension(NEXT));
+    }
+
+    /// The same for all but `id`.
+    pub(super) fn forget_others(folder: &Path, id: &str) -> io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == NEXT) && path.file_stem() != Some(id.as_ref()) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The one that the store names. The process may have ended between the commit that names it and [`Kek::keep`].
     pub(super) fn load(folder: &Path, id: &str) -> Result<Self, SecretsError> {
         let path = path(folder, id);
+        if !path.exists() && path.with_extension(NEXT).exists() {
+            Self::keep(folder, id)?;
+        }
         let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => SecretsError::NoKek(path.display().to_string()),
             _ => SecretsError::Io(error),

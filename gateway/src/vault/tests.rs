@@ -33,6 +33,36 @@ impl Place {
     }
 }
 
+/// The store as another process finds it: the thread that writes ends without a word.
+fn reopened(place: &Place, records: Records, vault: Vault) -> (Records, Vault) {
+    records.close();
+    drop((records, vault));
+    let (records, vault) = place.open();
+    (records, vault.unwrap())
+}
+
+/// Everything that lies in the data directory.
+fn kept(place: &Place) -> Vec<u8> {
+    let data = place.folder.path().join("data");
+    ["kouan.db", "kouan.db-wal"].iter().filter_map(|name| std::fs::read(data.join(name)).ok()).flatten().collect()
+}
+
+fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+fn erasing(rotation: &Rotation) -> Transaction {
+    let mut transaction = Transaction::new(AT);
+    transaction.leaf(serde_json::Map::from_iter([("kind".to_owned(), json!("erasure"))]));
+    transaction.writes.push(Write::Erase(Box::new(rotation.erasure.clone())));
+    transaction
+}
+
+fn prepare(records: &Records, vault: &Vault, subject: &str) -> Rotation {
+    let row = records.read(|reader| reader.subject(subject)).unwrap().unwrap();
+    vault.prepare_erasure(&row, subject).unwrap()
+}
+
 fn hku() -> ParticipantId {
     ParticipantId::parse("hku").unwrap()
 }
@@ -140,4 +170,110 @@ fn a_key_wrapped_with_another_than_the_stores_does_not_come_in() {
         assert!(matches!(refused, Err(gateway_store::CommitError::Conflict(_))), "{refused:?}");
     }
     assert_eq!(records.read(|reader| Ok(reader.subjects()?.len())).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_erased_persons_key_is_nowhere_and_everybody_elses_goes_on() {
+    let place = Place::new();
+    let (records, vault) = place.open();
+    let vault = vault.unwrap();
+    let (alice, bob) = (vault.author("alice", &hku()).unwrap(), vault.author("bob", &hku()).unwrap());
+    let hers = commit(&records, &vault, &alice, "p", b"alice");
+    let his = commit(&records, &vault, &bob, "p", b"bob");
+    let note = vault.seal_prose(&alice, "ask Alice").unwrap();
+    assert_eq!(vault.prose(&note), "ask Alice");
+    let wrapped = records.read(|reader| reader.subject("alice")).unwrap().unwrap().wrapped.unwrap().1;
+    assert!(holds(&kept(&place), &wrapped), "or the search below finds nothing whatever happens");
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["kouan.db", "kouan.db-wal"] {
+        std::fs::copy(place.folder.path().join("data").join(name), copy.path().join(name)).unwrap();
+    }
+
+    let rotation = prepare(&records, &vault, "alice");
+    let leaf = records.commit(erasing(&rotation)).await.unwrap().first_leaf;
+    vault.turn(rotation);
+    vault.settle(AT).await.unwrap();
+    assert!(matches!(opened(&records, &vault, hers, "p"), Err(UnsealError::Erased(erased)) if erased.leaf == leaf));
+    assert_eq!(vault.prose(&note), "(erased on 1970-01-01T08:00:00+08:00 by leaf 2)");
+    assert_eq!(opened(&records, &vault, his, "p").unwrap(), b"bob");
+    assert!(!holds(&kept(&place), &wrapped), "neither in a page nor in the write-ahead log");
+    assert_eq!(place.files(), 1, "the old key's file is gone");
+    let again = vault.author("alice", &hku()).unwrap();
+    assert!(again.handle() != alice.handle() && again.key().is_some(), "who comes back is somebody new");
+    let (records, vault) = reopened(&place, records, vault);
+    assert_eq!(opened(&records, &vault, his, "p").unwrap(), b"bob");
+    records.close();
+    drop((records, vault));
+
+    // A backup from before, with everything that is on disk now.
+    for name in ["kouan.db", "kouan.db-wal"] {
+        std::fs::copy(copy.path().join(name), place.folder.path().join("data").join(name)).unwrap();
+    }
+    let error = place.open().1.unwrap_err();
+    assert!(matches!(error, SecretsError::NoKek(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_erasure_that_ends_anywhere_is_either_whole_or_not_there() {
+    for (steps, erased) in [(1, false), (2, true), (3, true), (4, true)] {
+        let place = Place::new();
+        let (records, vault) = place.open();
+        let vault = vault.unwrap();
+        let (alice, bob) = (vault.author("alice", &hku()).unwrap(), vault.author("bob", &hku()).unwrap());
+        let hers = commit(&records, &vault, &alice, "p", b"alice");
+        let his = commit(&records, &vault, &bob, "p", b"bob");
+        let rotation = prepare(&records, &vault, "alice");
+        if steps >= 2 {
+            records.commit(erasing(&rotation)).await.unwrap();
+        }
+        if steps >= 3 {
+            vault.turn(rotation);
+        }
+        if steps >= 4 {
+            // The new key has its name, the old one is still there.
+            let id = vault.held().kek.id.clone();
+            Kek::keep(&place.kek(), &id).unwrap();
+        }
+        let (records, vault) = reopened(&place, records, vault);
+        assert_eq!(place.files(), 1, "after {steps} steps: one key, whichever counts");
+        vault.settle(AT).await.unwrap();
+        assert_eq!(opened(&records, &vault, his, "p").unwrap(), b"bob", "after {steps} steps");
+        let hers = opened(&records, &vault, hers, "p");
+        assert_eq!(matches!(hers, Err(UnsealError::Erased(_))), erased, "after {steps} steps: {hers:?}");
+        assert!(records.read(|reader| Ok(reader.retired_kek()?.is_none())).unwrap());
+        // And the next one works.
+        let rotation = prepare(&records, &vault, "bob");
+        records.commit(erasing(&rotation)).await.unwrap();
+        vault.turn(rotation);
+        vault.settle(AT).await.unwrap();
+        assert_eq!(place.files(), 1);
+        assert!(matches!(opened(&records, &vault, his, "p"), Err(UnsealError::Erased(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_comes_in_between_is_not_lost() {
+    let place = Place::new();
+    let (records, vault) = place.open();
+    let vault = vault.unwrap();
+    commit(&records, &vault, &vault.author("alice", &hku()).unwrap(), "p", b"alice");
+    let rotation = prepare(&records, &vault, "alice");
+    let his = commit(&records, &vault, &vault.author("bob", &hku()).unwrap(), "p", b"bob");
+    let refused = records.commit(erasing(&rotation)).await.unwrap_err();
+    assert!(moved_on(&refused), "{refused}");
+    vault.abandon(&rotation);
+    assert_eq!(place.files(), 1);
+    let rotation = prepare(&records, &vault, "alice");
+    // One that is not in the store yet comes in under the new key, not under the old one.
+    let late = vault.author("carol", &hku()).unwrap();
+    records.commit(erasing(&rotation)).await.unwrap();
+    let Some(Write::SubjectKey(stale)) = late.key() else { panic!("the key is new") };
+    let mut transaction = Transaction::new(AT);
+    transaction.writes.push(Write::SubjectKey(stale));
+    assert!(moved_on(&records.commit(transaction).await.unwrap_err()));
+    vault.turn(rotation);
+    vault.settle(AT).await.unwrap();
+    let hers = commit(&records, &vault, &vault.author("carol", &hku()).unwrap(), "p", b"carol");
+    assert_eq!(opened(&records, &vault, hers, "p").unwrap(), b"carol");
+    assert_eq!(opened(&records, &vault, his, "p").unwrap(), b"bob");
 }

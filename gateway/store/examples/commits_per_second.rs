@@ -213,6 +213,7 @@ fn agreement() -> Result<Transaction, Failure> {
         state: AgreementState::Active,
         foreign_authority_request: false,
         at: now,
+        ended_at: None,
     };
     let mut transaction = Transaction::new(now);
     let body = serde_json::to_vec(&agreement)?;

@@ -37,13 +37,14 @@ pub use publisher::{
     KeyPeriod, PublishError, Published, Publisher, PublisherOptions, Resumed, WITNESSED_FILE, WitnessedSink,
 };
 pub use reader::{
-    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, Erased, GrantRow,
-    LeaseFilter, LeaseRow, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow, StoredResponse, SubjectRow,
+    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, Erased, EvidenceRow,
+    GrantRow, LeaseFilter, LeaseRow, OpenedLeaf, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow,
+    SealedCount, Stored, StoredResponse, SubjectRow,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
 pub use transaction::{
-    Commit, CommitError, Committed, DocChange, DocKind, Expect, Idempotency, LeafRef, PersonKey, Receipt,
-    SubjectHandle, SubjectKey, Transaction, Write,
+    Commit, CommitError, Committed, DocChange, DocKind, Erasure, Expect, Expired, Idempotency, LeafRef, PersonKey,
+    Receipt, SubjectHandle, SubjectKey, Transaction, Write,
 };
 pub use uploads::{UploadError, Uploads};
 pub use witness::{WitnessStore, WitnessStoreError};

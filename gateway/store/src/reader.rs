@@ -19,6 +19,7 @@ mod counting;
 mod lease;
 mod log;
 mod meter;
+mod retention;
 mod subject;
 
 pub use access::AccessRow;
@@ -27,7 +28,8 @@ pub use books::{PostingFilter, PostingRow, ReceiptRow};
 pub use counting::{Counted, DatasetCount};
 pub use lease::{GrantRow, LeaseFilter, LeaseRow};
 pub use meter::{DeliveredFilter, DeliveredRow};
-pub use subject::{Erased, OpeningRow, SubjectRow};
+pub use retention::{EvidenceRow, OpenedLeaf, Stored};
+pub use subject::{Erased, OpeningRow, SealedCount, SubjectRow};
 
 /// Connections that are kept open when nobody reads.
 const IDLE_MAX: usize = 8;

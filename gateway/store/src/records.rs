@@ -250,6 +250,17 @@ impl Records {
         self.submit_blocking(Work::Commit(Box::new(Prepared::new(transaction)?)))
     }
 
+    /// Empties the write-ahead log into the database: what a commit before has overwritten is in no file any more.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Unavailable`] while somebody reads an older state: try again.
+    pub async fn scrub(&self) -> Result<(), CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.queue.push(Job::new(Work::Scrub, Reply::Async(reply)))?;
+        answer.await.unwrap_or_else(|_| Err(gone())).map(drop)
+    }
+
     /// Records that a checkpoint is about to be signed, and up to which row facts are exported.
     pub(crate) fn guard_blocking(&self, size: u64, root: NodeHash, facts: u64) -> Result<(), CommitError> {
         self.submit_blocking(Work::Guard { size, root, facts }).map(drop)

@@ -12,11 +12,13 @@ use serde_json::{Map, Value};
 
 mod doc;
 mod expect;
+mod retention;
 mod write;
 
 pub use doc::DocKind;
 pub use expect::Expect;
-pub use write::{Receipt, SubjectKey, Write};
+pub use retention::Expired;
+pub use write::{Erasure, Receipt, SubjectKey, Write};
 
 /// Most leaves of one transaction.
 pub const LEAVES_MAX: usize = 64;

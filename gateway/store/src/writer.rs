@@ -29,6 +29,7 @@ mod meter;
 mod prepared;
 mod queue;
 mod receipt;
+mod retention;
 mod scope;
 mod steps;
 mod subject;
@@ -53,7 +54,13 @@ const CHECKPOINT_GROUPS: u32 = 1024;
 /// What a job asks for.
 pub(crate) enum Work {
     Commit(Box<Prepared>),
-    Guard { size: u64, root: NodeHash, facts: u64 },
+    Guard {
+        size: u64,
+        root: NodeHash,
+        facts: u64,
+    },
+    /// Copies the write-ahead log into the database and empties it: what was overwritten is then in neither.
+    Scrub,
 }
 
 /// Who waits for a job.
@@ -225,8 +232,15 @@ impl Writer {
             }
             self.payload_since_checkpoint += group.bytes;
             self.groups_since_checkpoint += 1;
-            self.write(group.jobs);
-            self.make_room();
+            let (scrubs, jobs): (Vec<Job>, Vec<Job>) =
+                group.jobs.into_iter().partition(|job| matches!(job.work(), Work::Scrub));
+            if !jobs.is_empty() {
+                self.write(jobs);
+                self.make_room();
+            }
+            for job in scrubs {
+                job.into_parts().1.send(self.scrub());
+            }
             if self.payload_since_checkpoint > CHECKPOINT_BYTES || self.groups_since_checkpoint > CHECKPOINT_GROUPS {
                 self.checkpoint();
             }
@@ -387,6 +401,23 @@ impl Writer {
     }
 }
 
+impl Writer {
+    fn scrub(&mut self) -> Result<Committed, CommitError> {
+        (self.payload_since_checkpoint, self.groups_since_checkpoint) = (0, 0);
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        match busy {
+            Ok(false) => Ok(plain_commit(self.head, self.head.at_ms).committed),
+            Ok(true) => {
+                Err(CommitError::Unavailable("readers are in the way of emptying the write-ahead log".to_owned()))
+            }
+            Err(error) => {
+                stop_if_lost(&error);
+                Err(failure(&error))
+            }
+        }
+    }
+}
+
 struct CloseOnDrop(Arc<Queue>);
 
 impl Drop for CloseOnDrop {
@@ -400,6 +431,8 @@ fn apply(context: Context<'_>, head: &mut Head, work: &mut Work) -> Result<Commi
     match work {
         Work::Commit(transaction) => apply::apply(context, head, transaction),
         Work::Guard { size, root, facts } => apply::guard(context.connection, *head, *size, *root, *facts),
+        // Done outside of any transaction, see `Writer::run`.
+        Work::Scrub => Ok(plain_commit(*head, head.at_ms)),
     }
 }
 

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 
 use catalog::{Digest, LeaseId, MechanismId, ParticipantId, ReleaseId};
 use gateway_store::{
-    CommitError, DocKind, Expect, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError, OpenOptions,
-    OpeningRow, Records, Transaction, Write,
+    CommitError, DocKind, Expect, Expired, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError,
+    OpenOptions, OpeningRow, Records, Transaction, Write,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -502,4 +502,37 @@ fn a_directory_has_one_owner_and_a_damaged_one_is_not_opened() {
     std::fs::write(&database, bytes).unwrap();
     let error = Records::open(&data, OpenOptions::new(now())).unwrap_err();
     assert!(matches!(error, OpenError::Damaged(_) | OpenError::Database(_)), "{error}");
+}
+
+#[test]
+fn openings_past_their_time_are_found_by_the_leafs_time_and_deleted_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    let at = |hours| now() + SignedDuration::from_hours(hours);
+    for (number, hours) in [(1, 0), (2, 1), (3, 2)] {
+        let mut transaction = Transaction::new(at(hours));
+        let reference = transaction.leaf(leaf(number));
+        let (field, subject) = ("person".to_owned(), [7; 16]);
+        transaction.writes.push(Write::Opening { leaf: reference, field, subject, sealed: vec![1] });
+        records.commit_blocking(transaction).unwrap();
+    }
+    let since = |hours| records.read(|reader| reader.first_leaf_since(at(hours))).unwrap();
+    assert_eq!([since(-1), since(0), since(1), since(2), since(3)], [0, 0, 1, 2, 3]);
+    let due = records.read(|reader| reader.opened_leaves(0, since(2), 10)).unwrap();
+    assert_eq!(
+        due.iter().map(|leaf| (leaf.index, leaf.subject)).collect::<Vec<_>>(),
+        [(0, Some([7; 16])), (1, Some([7; 16]))]
+    );
+    assert_eq!(records.read(|reader| reader.opened_leaves(1, since(2), 10)).unwrap().len(), 1);
+    commit(&records, Write::Expired(Expired::Openings { leaves: vec![0] })).unwrap();
+    let left = |leaf| records.read(|reader| reader.openings(leaf)).unwrap().len();
+    assert_eq!([left(0), left(1), left(2)], [0, 1, 1]);
+    assert!(records.read(|reader| reader.leaf(0)).unwrap().is_some(), "the entry stays");
+    let many = Expired::Openings { leaves: (0..5000).collect() };
+    assert!(matches!(commit(&records, Write::Expired(many)), Err(CommitError::Invalid(_))));
+    let stored = records.read(|reader| reader.stored()).unwrap();
+    assert!(
+        stored.iter().any(|stored| stored.class == "openings" && stored.rows == 2 && stored.bytes > 0),
+        "{stored:?}"
+    );
 }

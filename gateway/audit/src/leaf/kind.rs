@@ -55,6 +55,14 @@ kinds! {
     Review = "review",
     /// Somebody read the log.
     Access = "access",
+    /// A person's key was destroyed, and with it what was sealed under it.
+    Erasure = "erasure",
+    /// A legal hold was put on something.
+    Hold = "hold",
+    /// A legal hold was lifted.
+    HoldRelease = "hold_release",
+    /// What was past its time was deleted.
+    Retention = "retention",
     /// The node started and found leases in doubt.
     Recovery = "recovery",
     /// The node stopped granting by itself.

@@ -39,6 +39,10 @@ pub enum AuditCommand {
     Mirror(MirrorArgs),
     /// Make the log's next signing key, offline: the first step of changing it
     RotateKey(RotateKeyArgs),
+    /// Open chosen members of an entry for an auditor (compliance of an authority); that it was done is an entry too
+    Disclose(DiscloseArgs),
+    /// Check a disclosure offline against what its entry commits to
+    VerifyDisclosure(VerifyDisclosureArgs),
     /// The last entries
     Tail(TailArgs),
 }
@@ -175,4 +179,39 @@ pub struct TailArgs {
     /// Gateway and certificate.
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+/// `kouan audit disclose`.
+#[derive(Debug, Clone, Args)]
+pub struct DiscloseArgs {
+    /// Index of the entry
+    pub index: u64,
+    /// Members to open, such as person,certificate
+    #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
+    pub fields: Vec<String>,
+    /// Who gets it: the log commits to it
+    #[arg(long, value_name = "TEXT")]
+    pub to: String,
+    /// What for: the log commits to it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Write it here; standard output if absent
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Gateway and certificate.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// `kouan audit verify-disclosure`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyDisclosureArgs {
+    /// What `disclose` wrote
+    pub file: PathBuf,
+    /// The entry's .tlog-proof: shows that it stands in the log
+    #[arg(long, value_name = "FILE")]
+    pub proof: Option<PathBuf>,
+    /// The log's verifier key: a file, or the key itself
+    #[arg(long, value_name = "FILE", requires = "proof")]
+    pub key: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! `kouan audit …`.
 
+mod disclose;
 mod export;
 mod log_client;
 mod mirror;
@@ -56,6 +57,8 @@ pub async fn run(session: &mut Session<'_>, command: &AuditCommand) -> Result<Ex
         AuditCommand::Export(args) => export::run(session, args).await,
         AuditCommand::Mirror(args) => mirror::run(session, args).await,
         AuditCommand::RotateKey(args) => rotate_key::run(session, args),
+        AuditCommand::Disclose(args) => disclose::disclose(session, args).await,
+        AuditCommand::VerifyDisclosure(args) => disclose::verify(session, args),
         AuditCommand::Tail(args) => tail::run(session, args).await,
     }
 }

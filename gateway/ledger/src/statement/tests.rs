@@ -32,6 +32,7 @@ fn agreement(model: PriceModel, amount: i64, period: Option<Period>, fee: Option
         state: AgreementState::Active,
         foreign_authority_request: false,
         at: "2026-09-01T00:00:00Z".parse().unwrap(),
+        ended_at: None,
     }
 }
 

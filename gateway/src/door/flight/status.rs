@@ -25,7 +25,7 @@ pub fn of(problem: &Problem) -> Status {
         | Code::WrongOffset
         | Code::PreconditionFailed => Grpc::FailedPrecondition,
         Code::RangeNotSatisfiable => Grpc::OutOfRange,
-        Code::NotFound => Grpc::NotFound,
+        Code::NotFound | Code::Erased => Grpc::NotFound,
         Code::MethodNotAllowed | Code::NotYet => Grpc::Unimplemented,
         Code::RateLimited => Grpc::ResourceExhausted,
         Code::Integrity => Grpc::DataLoss,

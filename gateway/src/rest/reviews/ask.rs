@@ -174,6 +174,7 @@ fn open(gateway: &Shared, caller: &Caller, preview: &Preview, review: &Review) -
         return Err(Problem::new(Code::RateLimited, detail).with("retry_after", 3600));
     }
     let mut change = Change::recorded(caller, &gateway.secrets, "review_request", members(review))?;
+    let mut kept = review.clone();
     change.note("facts", json!(review.facts));
     change.transaction.facts.extend(preview.refused().recorded());
     if let Some(refusal) = review.refusal {
@@ -181,11 +182,12 @@ fn open(gateway: &Shared, caller: &Caller, preview: &Preview, review: &Review) -
     }
     if let Some(note) = &review.note {
         change.commit_to(&gateway.secrets, "note", note)?;
+        kept.note = Some(Change::prose(caller, &gateway.secrets, note)?);
     }
     match known {
         Some(doc) => change.replace(DocKind::Setting, key, doc.revision, &review.id),
         None => change.create(DocKind::Setting, key, &review.id),
     }
-    change.create(DocKind::Review, review.id.to_string(), review);
-    Ok(change.answer(StatusCode::CREATED, &look::view(gateway, review, caller.now)))
+    change.create(DocKind::Review, review.id.to_string(), &kept);
+    Ok(change.answer(StatusCode::CREATED, &look::view(gateway, &kept, caller.now)))
 }

@@ -4,7 +4,7 @@ use catalog::{LeaseId, ParticipantId};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{Reader, optional_number, parsed};
+use super::{Reader, number, optional_number, parsed};
 use crate::records::ReadError;
 use crate::transaction::SubjectHandle;
 use crate::writer::stored;
@@ -27,6 +27,19 @@ pub struct Erased {
     pub leaf: u64,
     /// When.
     pub at: Timestamp,
+}
+
+/// How much is sealed under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedCount {
+    /// Openings of commitments.
+    pub openings: u64,
+    /// Signatures and certificates of acknowledgements.
+    pub receipts: u64,
+    /// Leases that bear the keyed hash.
+    pub leases: u64,
+    /// Answers kept for repeated requests.
+    pub answers: u64,
 }
 
 /// Signature and certificate of an acknowledgement, encrypted, and under whose key; none of before persons had keys.
@@ -78,6 +91,26 @@ impl Reader<'_> {
     pub fn subjects(&self) -> Result<Vec<SubjectRow>, ReadError> {
         let mut query = self.connection.prepare_cached(&format!("{SUBJECT} WHERE subject IS NOT NULL"))?;
         Ok(query.query_map([], row_of)?.collect::<Result<_, _>>()?)
+    }
+
+    /// What is sealed under a key, and what else names its person by the keyed hash.
+    pub fn sealed_under(&self, handle: &SubjectHandle, subject: &str) -> Result<SealedCount, ReadError> {
+        let count = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> Result<u64, ReadError> {
+            Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| number(row, 0))?)
+        };
+        Ok(SealedCount {
+            openings: count("SELECT count(*) FROM opening WHERE subject = ?1", &[handle])?,
+            receipts: count("SELECT count(*) FROM receipt WHERE subject = ?1", &[handle])?,
+            leases: count("SELECT count(*) FROM lease WHERE principal = ?1", &[&subject])?,
+            answers: count("SELECT count(*) FROM idempotency WHERE scope = ?1", &[&subject])?,
+        })
+    }
+
+    /// The leaves with an opening under this key.
+    pub fn leaves_of(&self, handle: &SubjectHandle) -> Result<Vec<u64>, ReadError> {
+        let mut query =
+            self.connection.prepare_cached("SELECT DISTINCT leaf FROM opening WHERE subject = ?1 ORDER BY leaf")?;
+        Ok(query.query_map([handle], |row| number(row, 0))?.collect::<Result<_, _>>()?)
     }
 
     /// The sealed signature and certificate of an acknowledgement, and under whose key.

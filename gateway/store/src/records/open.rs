@@ -47,6 +47,8 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
     connection.pragma_update(None, "cache_size", -65_536)?;
     // Each transaction of a group runs in a savepoint, whose undo pages would else go to a file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // What is deleted or replaced is overwritten: an erased person's key must not stay in a free part of a page.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     // SQLite ignores errors of its automatic checkpoints, a failed sync among them: the writer makes its own.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     if let Some(bytes) = options.database_bytes_max {

@@ -96,6 +96,11 @@ pub enum Expect {
         /// Its id.
         kek: String,
     },
+    /// No lease of the person with this key is active.
+    NoLease {
+        /// Which key.
+        handle: SubjectHandle,
+    },
     /// The person has this key or none.
     SubjectKey {
         /// Which key.

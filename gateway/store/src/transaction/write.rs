@@ -9,7 +9,7 @@ use gateway_ledger::{Contribution, IntervalSet, Keyset, Month, Quote, Transfer};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{DocKind, LeafRef, PersonKey, SubjectHandle};
+use super::{DocKind, Expired, LeafRef, PersonKey, SubjectHandle};
 use crate::lease::{Lease, LeaseState};
 
 /// One change.
@@ -263,6 +263,16 @@ pub enum Write {
     /// A person's key. The same one may come again; a conflict if the person has another, or the keys are not wrapped with
     /// `kek` (any more).
     SubjectKey(SubjectKey),
+    /// Destroys a person's key, and wraps all others with another; a conflict if a lease of the person is active, or the keys
+    /// are not those of the store (any more).
+    Erase(Box<Erasure>),
+    /// The key that an erasure replaced is destroyed.
+    KekDestroyed {
+        /// Its id.
+        kek: String,
+    },
+    /// Deletes what is past its time.
+    Expired(Expired),
     /// The number of the newest revocation list of an issuer; a smaller one than stored is a conflict.
     CrlNumber {
         /// The issuer.
@@ -285,6 +295,25 @@ pub struct SubjectKey {
     pub kek: String,
     /// The key, encrypted by the caller.
     pub wrapped: Vec<u8>,
+}
+
+/// What an erasure changes.
+#[derive(Debug, Clone)]
+pub struct Erasure {
+    /// Whose key.
+    pub handle: SubjectHandle,
+    /// Keyed hash of the person.
+    pub subject: String,
+    /// What stands in place of the keyed hash from here on: says nothing about anybody.
+    pub replacement: String,
+    /// The `erasure` leaf.
+    pub leaf: LeafRef,
+    /// What persons' keys are wrapped with before.
+    pub from: String,
+    /// And after.
+    pub to: String,
+    /// Everybody else's key, wrapped with the latter.
+    pub rewrapped: Vec<(SubjectHandle, Vec<u8>)>,
 }
 
 /// An acknowledgement on its way into the store.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::entitlement::{self, Entitlement};
 use super::prepared::{Entry, Prepared, stamp};
 use super::scope::{Context, Scope};
-use super::{Head, Refusal, access, books, counting, expect, lease, meter, plain_commit, receipt, subject};
+use super::{Head, Refusal, access, books, counting, expect, lease, meter, plain_commit, receipt, retention, subject};
 use crate::lookup::{Kind, Recent, print, print_of_request};
 use crate::reader::{StoredResponse, answered, facts_row};
 use crate::transaction::{
@@ -177,6 +177,9 @@ fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<()
         }
         Write::FirstKek { kek } => subject::first_kek(connection, kek)?,
         Write::SubjectKey(key) => subject::put(scope, key)?,
+        Write::Erase(erasure) => subject::erase(scope, erasure)?,
+        Write::KekDestroyed { kek } => subject::kek_destroyed(connection, kek)?,
+        Write::Expired(expired) => retention::delete(connection, expired)?,
         Write::CrlNumber { issuer, number } => put_crl(connection, issuer, number)?,
     }
     Ok(())

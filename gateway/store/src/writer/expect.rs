@@ -42,7 +42,7 @@ fn holds(connection: &Connection, recent: &Recent, expect: &Expect) -> Result<bo
         Expect::Receipted { .. } | Expect::NextAck { .. } | Expect::Delivered { .. } | Expect::Postings { .. } => {
             Ok(true)
         }
-        Expect::SubjectKey { .. } => Ok(true),
+        Expect::SubjectKey { .. } | Expect::NoLease { .. } => Ok(true),
         Expect::Kek { kek } => super::subject::is_current(connection, kek),
         Expect::CrlNotNewer { issuer, number } => {
             let held: Option<Vec<u8>> = connection

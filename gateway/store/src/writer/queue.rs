@@ -32,7 +32,7 @@ impl Job {
     pub(crate) fn new(work: Work, reply: Reply) -> Self {
         let bytes = match &work {
             Work::Commit(transaction) => payload(transaction),
-            Work::Guard { .. } => 64,
+            Work::Guard { .. } | Work::Scrub => 64,
         };
         Self { work, reply, bytes }
     }
@@ -55,6 +55,7 @@ fn payload(transaction: &Prepared) -> usize {
         .map(|write| match write {
             Write::PutDoc { body, .. } => body.len(),
             Write::Opening { sealed, .. } => sealed.len(),
+            Write::Erase(erasure) => erasure.rewrapped.len() * 256,
             // A row each in a table of its own.
             Write::Persons { keys, .. } => keys.len() * 64,
             _ => 256,

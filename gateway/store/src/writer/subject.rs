@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Refusal;
 use super::scope::Scope;
-use crate::transaction::{CommitError, Expect, SubjectHandle, SubjectKey};
+use crate::transaction::{CommitError, Erasure, Expect, SubjectHandle, SubjectKey};
 
 /// Whether persons' keys are wrapped with `kek`.
 pub(super) fn is_current(connection: &Connection, kek: &str) -> Result<bool, rusqlite::Error> {
@@ -46,4 +46,60 @@ pub(super) fn put(scope: &Scope<'_>, key: &SubjectKey) -> Result<(), Refusal> {
             Ok(())
         }
     }
+}
+
+/// Everything of it in one transaction: whoever reads the store sees the key and nothing erased, or the erasure and no key.
+pub(super) fn erase(scope: &Scope<'_>, erasure: &Erasure) -> Result<(), Refusal> {
+    let connection = scope.connection;
+    let Erasure { handle, subject, replacement, leaf, from, to, rewrapped } = erasure;
+    let other_key = || Refusal::from(CommitError::Conflict(Expect::Kek { kek: from.clone() }));
+    // A key that is yet to be destroyed must not be forgotten.
+    let moved = connection
+        .prepare_cached("UPDATE vault SET kek = ?2, retired = ?1 WHERE kek = ?1 AND retired IS NULL")?
+        .execute([from, to])?;
+    if moved == 0 {
+        return Err(other_key());
+    }
+    let participant: Option<String> = connection
+        .prepare_cached(
+            "UPDATE subject_key SET subject = NULL, kek = NULL, wrapped = NULL, erased_leaf = ?3, erased_at = ?4
+             WHERE handle = ?1 AND subject = ?2 RETURNING participant",
+        )?
+        .query_row(params![handle, subject, scope.index(*leaf)?, scope.at_ms], |row| row.get(0))
+        .optional()?;
+    let Some(participant) = participant else {
+        return Err(CommitError::Conflict(Expect::SubjectKey { handle: *handle }).into());
+    };
+    let mut rewrap =
+        connection.prepare_cached("UPDATE subject_key SET kek = ?3, wrapped = ?4 WHERE handle = ?1 AND kek = ?2")?;
+    for (handle, wrapped) in rewrapped {
+        rewrap.execute(params![handle, from, to, wrapped])?;
+    }
+    // Somebody's key has come in since: it would be lost with the key that wraps it.
+    let left: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM subject_key WHERE kek = ?1)")?
+        .query_row([from], |row| row.get(0))?;
+    if left {
+        return Err(other_key());
+    }
+    let active: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM lease WHERE participant = ?1 AND principal = ?2 AND state = 'active')",
+        )?
+        .query_row([&participant, subject], |row| row.get(0))?;
+    if active {
+        return Err(CommitError::Conflict(Expect::NoLease { handle: *handle }).into());
+    }
+    connection
+        .prepare_cached("UPDATE lease SET principal = ?3, certificate = ?3 WHERE participant = ?1 AND principal = ?2")?
+        .execute([&participant, subject, replacement])?;
+    connection
+        .prepare_cached("UPDATE idempotency SET scope = ?2, response = x'' WHERE scope = ?1")?
+        .execute([subject, replacement])?;
+    Ok(())
+}
+
+pub(super) fn kek_destroyed(connection: &Connection, kek: &str) -> Result<(), Refusal> {
+    connection.prepare_cached("UPDATE vault SET retired = NULL WHERE retired = ?1")?.execute([kek])?;
+    Ok(())
 }

@@ -119,6 +119,7 @@ impl Fixture {
             state: AgreementState::Active,
             foreign_authority_request: false,
             at: now(),
+            ended_at: None,
         };
         let body = serde_json::to_vec(&agreement).unwrap();
         fixture.commit(Write::PutDoc { kind: DocKind::Agreement, id: "a-1".to_owned(), body }).unwrap();
@@ -221,7 +222,7 @@ pub fn receipt(lease: &Lease, number: u64, units: &[Range<u64>], leaf: LeafRef) 
         number,
         ack: Digest::of(format!("{number} {units:?}").as_bytes()),
         body: b"{}".to_vec(),
-        evidence: Vec::new(),
+        evidence: b"sealed".to_vec(),
         subject: [7; 16],
         units: vec![(index(), units.iter().cloned().collect())],
         leaf,

@@ -2,7 +2,8 @@
 
 use catalog::{EvidenceKind, Minor, Offer, PriceModel};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
-use gateway_store::{CommitError, DeliveredFilter, Expect};
+use gateway_store::{CommitError, DeliveredFilter, Expect, Expired, Write};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Fixture, grant};
 
@@ -109,5 +110,31 @@ fn without_receipts_no_more_than_the_bound_is_granted() {
     // An offer that asks for none has no bound.
     let other = fixture.lease("l-2", 0, false, UNRECEIPTED_BYTES_MAX * 2);
     assert_ne!(other.id, lease.id);
+    fixture.audit();
+}
+
+#[test]
+fn evidence_past_its_time_goes_and_what_it_was_for_stays() {
+    let mut fixture = Fixture::new(terms(EvidenceKind::Receipt));
+    let lease = fixture.lease("l-1", 4000, true, 400);
+    fixture.deliver(&lease, "2026-11", &[0..200], 200);
+    fixture.ack(&lease, 1, &[0..100]).unwrap();
+    let first = fixture.at;
+    fixture.at = first + SignedDuration::from_hours(2);
+    fixture.ack(&lease, 2, &[100..200]).unwrap();
+    let past = |at| fixture.records.read(|reader| reader.evidence_before(at, 0, 10)).unwrap();
+    assert_eq!(past(first), []);
+    let due = past(first + SignedDuration::from_hours(1));
+    assert_eq!(due.len(), 1, "{due:?}");
+    assert_eq!((&due[0].lease, due[0].subject), (&lease.id, Some([7; 16])));
+    let receipts = due.iter().map(|row| row.receipt).collect();
+    fixture.commit(Write::Expired(Expired::Evidence { receipts })).unwrap();
+    assert_eq!(past(first + SignedDuration::from_hours(1)), []);
+    assert_eq!(past(Timestamp::MAX).len(), 1, "the later one stays");
+    let evidence = |number| fixture.records.read(|reader| reader.receipt_evidence(&lease.id, number)).unwrap().unwrap();
+    assert_eq!(evidence(1), (None, Vec::new()));
+    assert_eq!(evidence(2), (Some([7; 16]), b"sealed".to_vec()));
+    let found = fixture.records.read(|reader| reader.receipts(&lease.id)).unwrap();
+    assert_eq!(found.len(), 2);
     fixture.audit();
 }

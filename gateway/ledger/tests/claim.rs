@@ -11,8 +11,8 @@ use catalog::Digest;
 use gateway_audit::note::KeyId;
 use gateway_audit::rotation::rotate;
 use gateway_audit::{Checkpoint, Ed25519Signer, LogProof, SignedCheckpoint, Signer, TileBuilder, TilePath, TileReader};
-use gateway_ledger::claim::{Annex, ClaimError, Evidence, ProvenLeaf, Signed, Statements, bundle, verify, zip};
-use gateway_ledger::incentive::Programme;
+use gateway_ledger::claim::{Annex, ClaimError, Closed, Evidence, ProvenLeaf, Signed, Statements, bundle, verify, zip};
+use gateway_ledger::incentive::{Programme, Side};
 use gateway_ledger::sums::{Closing, SumProof};
 use gateway_ledger::{Ack, Month, Payment};
 use serde_json::{Value, json};
@@ -337,6 +337,55 @@ fn payments_receipts_contracts_and_months_are_those_of_the_log() {
     other.consistency = "\n".to_owned();
     assert_eq!(verify(&packed(&other), None).unwrap_err().file, "checkpoints/consistency");
     assert_eq!(second(&packed(&other)).unwrap_err(), "checkpoints/consistency");
+}
+
+/// Proofs of the claimant's account in three months, each of which brought 100.
+fn three_months() -> Vec<SumProof> {
+    let account = "broker:qianhai:revenue:data_transaction_service";
+    let month = |number: usize| {
+        let sides = |credits: usize| json!({"debits": "0", "credits": credits.to_string()});
+        let row = json!({"opening": sides(number * 100), "closing": sides(number * 100 + 100)});
+        let closing: Closing = serde_json::from_value(json!({"CNY": {account: row}})).unwrap();
+        let period = Month::parse(&format!("2025-{:02}", number + 10)).unwrap();
+        closing.trees(period).unwrap().remove(0).proof(&account.parse().unwrap()).unwrap()
+    };
+    (0..3).map(month).collect()
+}
+
+#[test]
+fn closed_months_are_of_one_account_and_none_is_left_out() {
+    let (qianhai, hku) = ("qianhai".parse().unwrap(), "hku".parse().unwrap());
+    let months = three_months();
+    let of = |months: &[SumProof]| Closed::of(months, Side::Broker, &qianhai, 2025);
+    let all = of(&months).unwrap();
+    assert_eq!(all.posted, 300);
+    let month = |text: &str| Month::parse(text).unwrap();
+    assert!(all.covers(month("2025-11")) && !all.covers(month("2025-09")));
+    assert_eq!(of(&months[1..]).unwrap().posted, 200);
+    assert_eq!(of(&[]).unwrap(), Closed::default());
+    let without = [months[0].clone(), months[2].clone()];
+    assert!(of(&without).unwrap_err().contains("left out"));
+    let backwards = [months[1].clone(), months[0].clone()];
+    assert!(of(&backwards).is_err());
+    assert!(Closed::of(&months, Side::Broker, &hku, 2025).is_err());
+    assert!(Closed::of(&months, Side::Consumer, &qianhai, 2025).is_err());
+    assert!(Closed::of(&months, Side::Broker, &qianhai, 2026).is_err());
+}
+
+#[test]
+fn a_sale_back_within_ninety_days_is_a_round_trip() {
+    let shares = |period: &str| {
+        let both = statements("600000000", |value| {
+            let mut back = value["lines"][0].clone();
+            (back["broker"], back["consumer"]) = (json!("hku"), json!("qianhai"));
+            back["period"] = json!(period);
+            value["lines"].as_array_mut().unwrap().push(back);
+        });
+        both.shares(Side::Broker, 2025, &Annex::default(), &Closed::default())
+    };
+    // From the end of November: to the end of January are sixty-two days, to the end of August ninety-one.
+    assert_eq!((shares("2026-01").no_round_trip, shares("2025-08").no_round_trip), (0, 1_000_000));
+    assert_eq!(shares("2026-01").payment_matched, 0);
 }
 
 #[test]

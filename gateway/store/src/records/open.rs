@@ -45,7 +45,7 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -65_536)?;
-    // Each transaction of a group runs in a savepoint, whose undo pages would else go to a file.
+    // What a statement or a savepoint may have to undo would else go to a file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // What is deleted or replaced is overwritten: an erased person's key must not stay in a free part of a page.
     connection.pragma_update(None, "secure_delete", "ON")?;

@@ -53,6 +53,14 @@ pub enum NodeError {
         /// Why, and what would be right.
         problem: String,
     },
+    /// A file that the configuration names is where it should be, and cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unread {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The data directory cannot be opened.
     #[error("the data directory: {0}")]
     Records(#[from] gateway_store::OpenError),
@@ -103,14 +111,19 @@ pub enum NodeError {
 impl NodeError {
     /// Whether the node's disk or a file on it failed: nothing that another configuration would mend.
     pub fn is_io(&self) -> bool {
-        use gateway_store::{ObjectError, UploadError};
+        use gateway_store::{CommitError, ObjectError, UploadError};
         match self {
+            Self::Unread { .. } => true,
             Self::Records(error) => error.is_io(),
             Self::Read(error) => error.is_io(),
             Self::Log(error) => error.is_io(),
             Self::Objects(error) => matches!(error, ObjectError::File { .. } | ObjectError::Full),
             Self::Uploads(error) => matches!(error, UploadError::File { .. } | UploadError::Full),
-            Self::Secrets(error) => matches!(error, SecretsError::Io(_)),
+            Self::Secrets(SecretsError::Io(_)) => true,
+            Self::Secrets(SecretsError::Read(error)) => error.is_io(),
+            Self::Secrets(SecretsError::Commit(error)) => {
+                matches!(error, CommitError::Full | CommitError::Unavailable(_))
+            }
             _ => false,
         }
     }
@@ -152,7 +165,10 @@ fn file_error(path: &std::path::Path, problem: impl std::fmt::Display) -> NodeEr
 }
 
 fn read(path: &std::path::Path) -> Result<String, NodeError> {
-    std::fs::read_to_string(path).map_err(|error| file_error(path, error))
+    std::fs::read_to_string(path).map_err(|source| match gateway_store::durable::is_failing(&source) {
+        true => NodeError::Unread { path: path.to_owned(), source },
+        false => file_error(path, source),
+    })
 }
 
 /// Starts a node. When this returns both ports are open and requests are answered.

@@ -4,11 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use gateway::config::Config;
+use gateway::config::{Config, ConfigError};
 use gateway::node;
 use gateway_cli::args::node::ServeArgs;
 use gateway_cli::{Cli, Command, CommandError, Exit, Interrupt, Io};
 use gateway_store::crashpoint;
+use gateway_store::durable::is_failing;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -78,6 +79,9 @@ async fn serve(cli: &Cli, args: &ServeArgs) -> Exit {
     }
     let config = match Config::load(args.config.as_deref().unwrap_or(Path::new("kouan.toml"))) {
         Ok(config) => config,
+        Err(ConfigError::Read { path, source }) if is_failing(&source) => {
+            return fail(cli, &CommandError::LocalIo { path, what: "the gateway does not start", source });
+        }
         Err(error) => return fail(cli, &CommandError::Usage(error.to_string())),
     };
     let data = config.data.clone();

@@ -30,6 +30,11 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
 }
 
+/// Whether an error is a disk's or the system's, and not that a file is elsewhere or another's.
+pub fn is_failing(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+}
+
 /// Syncs a file's content, or ends the process.
 pub fn sync(file: &File, path: &Path) {
     if let Err(error) = file.sync_all() {

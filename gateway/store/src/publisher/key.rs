@@ -1,13 +1,14 @@
 //! The keys that sign the log: one, or two while it is being changed.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use gateway_audit::{Checkpoint, Ed25519Signer, NoteError, SignedCheckpoint, Signer, VerifierKey};
 
 use super::{PublishError, PublisherOptions};
+use crate::durable;
 
 /// Longest key file that is read.
 const KEY_BYTES_MAX: u64 = 4096;
@@ -67,12 +68,16 @@ impl Keys {
 
 fn load(path: &Path) -> Result<Ed25519Signer, PublishError> {
     let fault = |why: String| PublishError::Key { path: path.to_owned(), why };
-    let file = fs::File::open(path).map_err(|error| fault(error.to_string()))?;
-    let mode = file.metadata().map_err(|error| fault(error.to_string()))?.mode() & 0o777;
+    let unread = |source: io::Error| {
+        let failing = durable::is_failing(&source);
+        if failing { PublishError::File { path: path.to_owned(), source } } else { fault(source.to_string()) }
+    };
+    let file = fs::File::open(path).map_err(unread)?;
+    let mode = file.metadata().map_err(unread)?.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(fault(format!("others may use it (mode {mode:04o}): `chmod 600` it, or replace it")));
     }
     let mut text = String::new();
-    file.take(KEY_BYTES_MAX).read_to_string(&mut text).map_err(|error| fault(error.to_string()))?;
+    file.take(KEY_BYTES_MAX).read_to_string(&mut text).map_err(unread)?;
     Ed25519Signer::parse(&text).map_err(|error| fault(error.to_string()))
 }

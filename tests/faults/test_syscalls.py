@@ -104,7 +104,7 @@ def until_clean(prepared, memory, calls, fault, statuses, numbers):
         (("pwrite64", "pwritev", "ftruncate", "fallocate"), "error=ENOSPC", LIVES, every(grow=1.4), 10),
         (("pwrite64",), "error=EIO", LIVES, every(grow=2), 6),
         (("linkat", "rename", "mkdir"), "error=ENOSPC", LIVES, every(), 8),
-        (("openat",), "error=ENOSPC", LIVES, every(5), 8),
+        (("openat",), "error=ENOSPC", LIVES, every(2), 8),
         (("fsync",), "signal=KILL", (-signal.SIGKILL,), every(grow=1.35), 8),
         (("pwrite64",), "signal=KILL", (-signal.SIGKILL,), every(grow=1.7), 8),
         (("linkat", "rename", "unlink"), "signal=KILL", (-signal.SIGKILL,), every(3), 5),

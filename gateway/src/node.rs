@@ -113,14 +113,12 @@ impl NodeError {
     pub fn is_io(&self) -> bool {
         use gateway_store::{CommitError, ObjectError, UploadError};
         match self {
-            Self::Unread { .. } => true,
             Self::Records(error) => error.is_io(),
-            Self::Read(error) => error.is_io(),
+            Self::Read(error) | Self::Secrets(SecretsError::Read(error)) => error.is_io(),
             Self::Log(error) => error.is_io(),
             Self::Objects(error) => matches!(error, ObjectError::File { .. } | ObjectError::Full),
             Self::Uploads(error) => matches!(error, UploadError::File { .. } | UploadError::Full),
-            Self::Secrets(SecretsError::Io(_)) => true,
-            Self::Secrets(SecretsError::Read(error)) => error.is_io(),
+            Self::Unread { .. } | Self::Secrets(SecretsError::Io(_)) => true,
             Self::Secrets(SecretsError::Commit(error)) => {
                 matches!(error, CommitError::Full | CommitError::Unavailable(_))
             }
@@ -165,9 +163,9 @@ fn file_error(path: &std::path::Path, problem: impl std::fmt::Display) -> NodeEr
 }
 
 fn read(path: &std::path::Path) -> Result<String, NodeError> {
-    std::fs::read_to_string(path).map_err(|source| match gateway_store::durable::is_failing(&source) {
-        true => NodeError::Unread { path: path.to_owned(), source },
-        false => file_error(path, source),
+    std::fs::read_to_string(path).map_err(|source| {
+        let failing = gateway_store::durable::is_failing(&source);
+        if failing { NodeError::Unread { path: path.to_owned(), source } } else { file_error(path, source) }
     })
 }
 

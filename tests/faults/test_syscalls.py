@@ -107,7 +107,7 @@ def until_clean(prepared, memory, calls, fault, statuses, numbers):
         (("openat",), "error=ENOSPC", LIVES, every(2), 8),
         (("fsync",), "signal=KILL", (-signal.SIGKILL,), every(grow=1.35), 8),
         (("pwrite64",), "signal=KILL", (-signal.SIGKILL,), every(grow=1.7), 8),
-        (("linkat", "rename", "unlink"), "signal=KILL", (-signal.SIGKILL,), every(3), 5),
+        (("linkat", "rename", "unlink"), "signal=KILL", (-signal.SIGKILL,), every(), 5),
     ],
     ids=["eio_loop", "enospc_loop", "eio_write", "enospc_names", "enospc_open", "kill_sync", "kill_write", "kill_names"],
 )

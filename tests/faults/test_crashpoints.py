@@ -72,10 +72,7 @@ def run(prepared, folder, point, number):
     # What is left to the background is reached on the way out.
     reached = gateway.stop() == -signal.SIGKILL
     signed = invariants.guard(gateway)
-    with invariants.crashed(gateway, folder / "records") as records:
-        invariants.gate(records, story.received)
-        invariants.tables(records)
-        invariants.journal(records, story.leaves)
+    invariants.recorded(gateway, folder / "records", story)
     checkpoints += [seen for seen in [invariants.checkpoint(gateway)] if seen]
 
     gateway.extra = {}
@@ -88,10 +85,7 @@ def run(prepared, folder, point, number):
         assert gateway.stop() == 0, gateway.log()
     finally:
         gateway.kill()
-    with invariants.crashed(gateway, folder / "records") as records:
-        invariants.gate(records, story.received)
-        invariants.tables(records)
-        invariants.journal(records, story.leaves)
+    invariants.recorded(gateway, folder / "records", story)
     invariants.offline(gateway, folder, checkpoints)
     assert invariants.guard(gateway)["size"] >= signed["size"]
     return reached

@@ -48,10 +48,7 @@ def end(gateway, story, folder, checkpoints):
     """The story comes to its end, and all of it is right."""
     story.tell()
     assert gateway.stop() == 0, gateway.log()
-    with invariants.crashed(gateway, folder / "records") as records:
-        invariants.gate(records, story.received)
-        invariants.tables(records)
-        invariants.journal(records, story.leaves)
+    invariants.recorded(gateway, folder / "records", story)
     invariants.offline(gateway, folder, checkpoints)
 
 

@@ -56,10 +56,7 @@ def run(prepared, folder, calls, fault, number, statuses):
     assert status in (statuses if met else (0,)), f"ended with {status} after {met} faults:\n{gateway.log()}"
     signed = invariants.guard(gateway)
     seen = invariants.checkpoint(gateway)
-    with invariants.crashed(gateway, folder / "records") as records:
-        invariants.gate(records, story.received)
-        invariants.tables(records)
-        invariants.journal(records, story.leaves)
+    invariants.recorded(gateway, folder / "records", story)
 
     gateway.wrapper = []
     gateway.serve()
@@ -69,10 +66,7 @@ def run(prepared, folder, calls, fault, number, statuses):
         assert gateway.stop() == 0, gateway.log()
     finally:
         gateway.kill()
-    with invariants.crashed(gateway, folder / "records") as records:
-        invariants.gate(records, story.received)
-        invariants.tables(records)
-        invariants.journal(records, story.leaves)
+    invariants.recorded(gateway, folder / "records", story)
     invariants.offline(gateway, folder, [seen] if seen else [])
     assert invariants.guard(gateway)["size"] >= signed["size"]
     shutil.rmtree(folder)

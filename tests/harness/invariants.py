@@ -76,6 +76,14 @@ def journal(records, leaves):
         assert {name: leaf.get(name) for name in wanted} == wanted, (index, leaf)
 
 
+def recorded(gateway, folder, story):
+    """What the records of a stopped gateway must say of `story`, read from a copy in `folder`."""
+    with crashed(gateway, folder) as records:
+        gate(records, story.received)
+        tables(records)
+        journal(records, story.leaves)
+
+
 def checkpoint(gateway):
     """The published checkpoint, if there is one."""
     path = gateway.log_folder() / "checkpoint"

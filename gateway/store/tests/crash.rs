@@ -5,15 +5,20 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use gateway_audit::verify::{LogFiles, VerifyOptions, verify_log};
+use gateway_audit::verify::{VerifyOptions, verify_log};
 use gateway_audit::{Ed25519Signer, Signer as _};
 use gateway_store::{OpenOptions, Publisher, PublisherOptions, Records, Transaction};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+
+#[path = "shapes/files.rs"]
+mod files;
+
+use files::Files;
 
 const ROUNDS: u64 = 12;
 
@@ -126,19 +131,5 @@ fn push(seen: &mut Vec<(u64, String)>, line: &str) {
         && let Ok(index) = index.parse()
     {
         seen.push((index, name.to_owned()));
-    }
-}
-
-struct Files(PathBuf);
-
-impl LogFiles for Files {
-    type Error = std::io::Error;
-
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, std::io::Error> {
-        let folder = if path.starts_with("facts/") { self.0.clone() } else { self.0.join("log") };
-        match std::fs::read(folder.join(path)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            bytes => bytes.map(Some),
-        }
     }
 }

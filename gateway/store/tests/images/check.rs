@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gateway_audit::verify::{LogFiles, VerifyOptions, verify_log};
+use gateway_audit::verify::{VerifyOptions, verify_log};
 use gateway_audit::{Ed25519Signer, Signer as _};
 use gateway_store::{OpenOptions, Publisher, Records};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::child;
+use super::files::Files;
 
 /// What the run's callers know.
 #[derive(Debug, Default)]
@@ -68,18 +69,4 @@ pub fn open(image: &Path, original: &Path, answers: &Answers) {
     }
     publisher.close();
     records.close();
-}
-
-struct Files(PathBuf);
-
-impl LogFiles for Files {
-    type Error = std::io::Error;
-
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, std::io::Error> {
-        let folder = if path.starts_with("facts/") { self.0.clone() } else { self.0.join("log") };
-        match std::fs::read(folder.join(path)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            bytes => bytes.map(Some),
-        }
-    }
 }

@@ -11,6 +11,8 @@
 mod check;
 mod child;
 mod disk;
+#[path = "../shapes/files.rs"]
+mod files;
 mod trace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -225,14 +225,19 @@ pub enum ConfigError {
     },
 }
 
+/// What the TOML file at `path` holds, and the folder that its relative paths start from.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<(T, &Path), ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let config = toml::from_str(&text)
+        .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((config, folder))
+}
+
 impl Config {
     /// Reads, resolves and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (mut config, folder): (Self, _) = read(path)?;
         config.resolve(folder);
         config.check()?;
         Ok(config)

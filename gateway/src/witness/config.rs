@@ -7,7 +7,7 @@ use gateway_audit::VerifierKey;
 use serde::Deserialize;
 
 use super::WitnessError;
-use crate::config::{ConfigError, Server};
+use crate::config::{self, ConfigError, Server};
 
 /// Longest key file that is read, in bytes.
 const VKEY_BYTES_MAX: u64 = 64 * 1024;
@@ -37,11 +37,7 @@ impl WitnessConfig {
     ///
     /// [`ConfigError`] names the key that is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (mut config, folder): (Self, _) = config::read(path)?;
         let own = [&mut config.key, &mut config.store, &mut config.server.cert, &mut config.server.key];
         for path in own {
             if path.is_relative() {

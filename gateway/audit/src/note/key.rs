@@ -87,13 +87,8 @@ impl FromStr for VerifierKey {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let (name, id, public) = parse(text, TYPE_ED25519).map_err(NoteError::VerifierKey)?;
-        let key = Self::new(name, public)?;
-        if key.id.to_string() == id {
-            Ok(key)
-        } else {
-            Err(NoteError::VerifierKey("its id is not that of its name and key"))
-        }
+        let (name, public) = parse_public(text, TYPE_ED25519)?;
+        Self::new(name, public)
     }
 }
 
@@ -128,6 +123,17 @@ pub(crate) fn parse(text: &str, kind: u8) -> Result<(&str, &str, [u8; 32]), &'st
         }
         _ if kind == TYPE_COSIGNATURE => Err("it is not of type cosignature/v1 (0x04)"),
         _ => Err("it is not of type Ed25519 (0x01)"),
+    }
+}
+
+/// Reads a verifier key of `kind`, whose id must be that of its name and key.
+pub(crate) fn parse_public(text: &str, kind: u8) -> Result<(&str, [u8; 32]), NoteError> {
+    let (name, id, public) = parse(text, kind).map_err(NoteError::VerifierKey)?;
+    check_name(name)?;
+    if KeyId::of(name, kind, &public).to_string() == id {
+        Ok((name, public))
+    } else {
+        Err(NoteError::VerifierKey("its id is not that of its name and key"))
     }
 }
 

@@ -8,7 +8,7 @@ use catalog::Digest;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use crate::lookup::{Kind, Recent, View, print, print_of_request};
+use crate::lookup::{Kind, Print, Recent, View, print, print_of_request};
 use crate::records::ReadError;
 use crate::transaction::DocKind;
 
@@ -103,7 +103,7 @@ impl Reader<'_> {
 
     /// The answer to the request that first used an idempotency key.
     pub fn idempotent(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, ReadError> {
-        Ok(answered(self.connection, &self.lookup, scope, key)?)
+        Ok(answered(self.connection, &self.lookup, print_of_request(scope, key), (scope, key))?)
     }
 
     /// The newest revocation list known of an issuer.
@@ -118,12 +118,12 @@ impl Reader<'_> {
 pub(crate) fn answered(
     connection: &Connection,
     lookup: &View,
-    scope: &str,
-    key: &str,
+    print: Print,
+    (scope, key): (&str, &str),
 ) -> rusqlite::Result<Option<StoredResponse>> {
     let mut query = connection
         .prepare_cached("SELECT body, response, leaf FROM idempotency WHERE seq = ?1 AND scope = ?2 AND key = ?3")?;
-    for row in lookup.rows(connection, Kind::Idempotency, print_of_request(scope, key))? {
+    for row in lookup.rows(connection, Kind::Idempotency, print)? {
         let response = query.query_row(params![row, scope, key], |row| {
             Ok(StoredResponse { body: digest(row, 0)?, response: row.get(1)?, leaf: optional_number(row, 2)? })
         });

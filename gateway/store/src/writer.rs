@@ -399,9 +399,7 @@ impl Writer {
             tracing::warn!(%error, "the write-ahead log could not be copied yet");
         }
     }
-}
 
-impl Writer {
     fn scrub(&mut self) -> Result<Committed, CommitError> {
         (self.payload_since_checkpoint, self.groups_since_checkpoint) = (0, 0);
         let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));

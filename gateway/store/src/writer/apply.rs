@@ -10,7 +10,7 @@ use super::entitlement::{self, Entitlement};
 use super::prepared::{Entry, Prepared, stamp};
 use super::scope::{Context, Scope};
 use super::{Head, Refusal, access, books, counting, expect, lease, meter, plain_commit, receipt, retention, subject};
-use crate::lookup::{Kind, Recent, print, print_of_request};
+use crate::lookup::{Kind, Print, Recent, print};
 use crate::reader::{StoredResponse, answered, facts_row};
 use crate::transaction::{
     BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, Write,
@@ -20,8 +20,8 @@ pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Pre
     let Context { connection, recent, .. } = context;
     let Prepared { at, expect, leaves, facts, writes, idempotency } = transaction;
     // A retry is answered before its expectations are looked at: its own first run is what broke them.
-    if let Some(idempotency) = &idempotency {
-        check_idempotency(connection, recent, idempotency)?;
+    if let Some((print, idempotency)) = idempotency {
+        check_idempotency(connection, recent, *print, idempotency)?;
     }
     for expectation in expect.iter() {
         expect::check(connection, recent, expectation)?;
@@ -55,9 +55,9 @@ pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Pre
         head.at_ms = at_ms;
         head.batches += 1;
     }
-    if let Some(idempotency) = idempotency {
+    if let Some((print, idempotency)) = idempotency {
         let leaf = (count > 0).then(|| stored(first_leaf));
-        put_idempotency(connection, recent, idempotency, leaf)?;
+        put_idempotency(connection, recent, (*print, idempotency), leaf)?;
     }
     head.revision += 1;
     commit.committed.leaves = count;
@@ -230,8 +230,13 @@ fn put_crl(connection: &Connection, issuer: &str, number: &[u8]) -> Result<(), R
     Ok(())
 }
 
-fn check_idempotency(connection: &Connection, recent: &Recent, idempotency: &Idempotency) -> Result<(), Refusal> {
-    match answered(connection, &recent.view(), &idempotency.scope, &idempotency.key)? {
+fn check_idempotency(
+    connection: &Connection,
+    recent: &Recent,
+    print: Print,
+    idempotency: &Idempotency,
+) -> Result<(), Refusal> {
+    match answered(connection, &recent.view(), print, (&idempotency.scope, &idempotency.key))? {
         None => Ok(()),
         Some(StoredResponse { body, response, leaf }) if body == idempotency.body => {
             Err(CommitError::Replayed { response, leaf }.into())
@@ -243,7 +248,7 @@ fn check_idempotency(connection: &Connection, recent: &Recent, idempotency: &Ide
 fn put_idempotency(
     connection: &Connection,
     recent: &Recent,
-    idempotency: &Idempotency,
+    (print, idempotency): (Print, &Idempotency),
     leaf: Option<i64>,
 ) -> Result<(), Refusal> {
     limit("a response", &idempotency.response)?;
@@ -251,7 +256,7 @@ fn put_idempotency(
     let seq = connection
         .prepare_cached("INSERT INTO idempotency (scope, key, body, leaf, response) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .insert(params![scope, key, body.as_bytes(), leaf, response])?;
-    recent.add(Kind::Idempotency, print_of_request(scope, key), seq);
+    recent.add(Kind::Idempotency, print, seq);
     Ok(())
 }
 

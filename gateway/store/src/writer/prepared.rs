@@ -9,6 +9,7 @@ use gateway_audit::leaf::{LEAF_VERSION, LeafHead};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::lookup::{Print, print_of_request};
 use crate::transaction::{
     BLOB_BYTES_MAX, CommitError, Expect, Idempotency, LEAVES_MAX, Transaction, WRITES_MAX, Write,
 };
@@ -23,7 +24,7 @@ pub(crate) struct Prepared {
     pub(super) leaves: Vec<Entry>,
     pub(super) facts: Vec<(Digest, Vec<u8>)>,
     pub(super) writes: Vec<Write>,
-    pub(super) idempotency: Option<Idempotency>,
+    pub(super) idempotency: Option<(Print, Idempotency)>,
 }
 
 impl Prepared {
@@ -49,6 +50,7 @@ impl Prepared {
                 return Err(CommitError::Invalid(format!("facts said to be {digest} are {found}")));
             }
         }
+        let idempotency = idempotency.map(|asked| (print_of_request(&asked.scope, &asked.key), asked));
         Ok(Self { at, expect, leaves, facts, writes, idempotency })
     }
 }

@@ -61,7 +61,7 @@ fn payload(transaction: &Prepared) -> usize {
             _ => 256,
         })
         .sum();
-    let response = transaction.idempotency.as_ref().map_or(0, |idempotency| idempotency.response.len());
+    let response = transaction.idempotency.as_ref().map_or(0, |(_, idempotency)| idempotency.response.len());
     transaction.leaves.len() * 1024 + facts + bodies + response + 256
 }
 

@@ -7,6 +7,7 @@ import tomllib
 import pytest
 
 from harness import store
+from harness import witness as w
 from harness.gateway import binary, told
 from harness.wait import until
 
@@ -119,6 +120,38 @@ def test_it_follows(own_gateway, copy):
         process.terminate()
         process.wait(10)
     assert verify(gateway, copy).status == 0
+
+
+def test_a_mirror_alone_shows_who_has_seen_it(own_gateway, copy, tmp_path):
+    """The quorum's checkpoint comes along, is checked on the way, and never gets older."""
+    gateway, policy = own_gateway, own_gateway.pki / "witness-policy"
+    grow(gateway)
+    until("the witnesses have seen it all", 20, lambda: size(gateway.data / "witnessed") == recorded(gateway))
+    said = mirror(gateway, copy)
+    held = copy / "checkpoint.witnessed"
+    assert said.status == 0 and said.json["witnessed"] == int(held.read_text().splitlines()[1]) <= size(copy), said
+    verify = lambda folder: told([binary(), "audit", "verify", str(folder), "--policy", str(policy), "--json"])
+    said = verify(copy)
+    assert said.status == 0 and said.json["witnessed"]["quorum"] is True, said
+    assert said.json["witnessed"]["size"] == int(held.read_text().splitlines()[1])
+    # Cosignatures over another beginning, or of fewer entries than they say, are found.
+    whole = held.read_text()
+    lines = whole.splitlines()
+    other = ("\n".join([*lines[:2], w.b64(bytes(32)), *lines[3:]]) + "\n", whole.replace(lines[1], str(int(lines[1]) - 1), 1))
+    log = w.Log.of_key_file(gateway.pki / "log.key")
+    for number, wrong in enumerate([*other, log.checkpoint(5, bytes(32))]):
+        altered = tmp_path / str(number)
+        shutil.copytree(copy, altered)
+        (altered / "checkpoint.witnessed").write_text(wrong)
+        said = verify(altered)
+        assert said.status == 6, said
+    assert "not the beginning of this log" in said.json["error"]["message"], said
+    # It goes on with the log, and is never replaced by an older one.
+    grow(gateway)
+    until("the witnesses have seen it all", 20, lambda: size(gateway.data / "witnessed") == recorded(gateway))
+    assert mirror(gateway, copy).status == 0 and verify(copy).status == 0
+    newer = held.read_text()
+    assert int(newer.splitlines()[1]) > int(lines[1])
 
 
 def test_only_an_authority_may(own_gateway, tmp_path):

@@ -2,7 +2,8 @@
 //!
 //! The copy answers for itself at every moment: new entries come into a folder beside it, become part of it only when
 //! they give the root that the gateway has signed, and `checkpoint` is replaced last. Hash tiles are not fetched but made
-//! from the entries, so that nothing in the copy is believed because the gateway says so. Before anything else the
+//! from the entries, so that nothing in the copy is believed because the gateway says so. What witnesses have cosigned comes
+//! along, if it is the beginning of the copy, so that the copy alone shows who has seen it. Before anything else the
 //! gateway's log must be a continuation of the copy: a shorter one or another one is refused, with what differs.
 
 mod blobs;
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use super::super::proof;
 use super::log_client::LogClient;
+use super::witness::{self, WITNESSED_FILE};
 use crate::args::audit::MirrorArgs;
 use crate::client::Client;
 use crate::error::CommandError;
@@ -43,6 +45,8 @@ struct Came {
     entries: u64,
     bundles: u64,
     facts: u64,
+    /// How many of them a quorum of witnesses has cosigned, as the gateway says; `verify --policy` checks it.
+    witnessed: Option<u64>,
 }
 
 pub async fn run(session: &mut Session<'_>, args: &MirrorArgs) -> Result<Exit, CommandError> {
@@ -60,6 +64,7 @@ pub async fn run(session: &mut Session<'_>, args: &MirrorArgs) -> Result<Exit, C
     let came = mirror.look().await?;
     let value = json!({
         "dir": args.dir, "size": came.size, "entries": came.entries, "bundles": came.bundles, "facts": came.facts,
+        "witnessed": came.witnessed,
         "trust": if log_key.is_some() { "signed" } else { "self_consistent_only" },
     });
     session.answer(&value, || told(&args.dir, came, log_key.is_some()))?;
@@ -82,6 +87,9 @@ fn line(came: Came) -> String {
 
 fn told(dir: &Path, came: Came, trusted: bool) -> Lines {
     let mut lines = vec![line(came)];
+    if let Some(size) = came.witnessed {
+        lines.push(format!("{} of them cosigned by witnesses: `verify --policy FILE` says by whom", count(size)));
+    }
     if !trusted {
         lines.push("the checkpoint's signature was not checked: give the log's key with --key".to_owned());
     }
@@ -113,6 +121,8 @@ struct Mirror<'a> {
 impl Mirror<'_> {
     /// Brings the copy up to date.
     async fn look(&self) -> Result<Came, CommandError> {
+        // First: what is signed by then has at least these entries.
+        let cosigned = self.log.fetch(WITNESSED_FILE).await?;
         let note = self.log.required("checkpoint").await?;
         let served = self.open("the gateway's checkpoint", &note)?;
         let held = self.held()?;
@@ -121,13 +131,32 @@ impl Mirror<'_> {
         }
         let copy = Copy { log: self.log, dir: self.dir };
         let from = held.as_ref().map(|held| held.checkpoint().clone());
-        let came = copy.extend(from.as_ref(), served.checkpoint()).await?;
+        let mut came = copy.extend(from.as_ref(), served.checkpoint()).await?;
         if held.as_ref().map(SignedCheckpoint::to_text) != Some(served.to_text()) {
             // Last, so that an interrupted mirror still verifies as what it was before.
             files::write_atomically(&self.dir.join("checkpoint"), &note)?;
         }
         copy.clear()?;
+        came.witnessed = self.witnessed(&served, cosigned.as_deref())?;
         Ok(came)
+    }
+
+    /// Takes the cosigned checkpoint along, unless the copy has a later one; gives the size of the one it has then.
+    fn witnessed(&self, served: &SignedCheckpoint, note: Option<&[u8]>) -> Result<Option<u64>, CommandError> {
+        let path = self.dir.join(WITNESSED_FILE);
+        let held = path.is_file().then(|| witness::checkpoint(&path)).transpose()?;
+        let held = held.map(|held| held.checkpoint().size);
+        let Some(note) = note else { return Ok(held) };
+        let what = "the gateway's witnessed checkpoint";
+        let cosigned = self.open(what, note)?;
+        witness::begins(self.dir, served, &cosigned, self.keys.unwrap_or_default())
+            .map_err(|why| CommandError::Integrity(format!("{what}: {why}")))?;
+        let size = cosigned.checkpoint().size;
+        if held.is_some_and(|held| held > size) {
+            return Ok(held);
+        }
+        files::write_atomically(&path, note)?;
+        Ok(Some(size))
     }
 
     /// The checkpoint of the copy, if there is one yet.

@@ -21,10 +21,13 @@ pub fn checkpoint(path: &Path) -> Result<SignedCheckpoint, CommandError> {
         .map_err(|error| CommandError::Integrity(format!("`{}`: {error}", path.display())))
 }
 
-/// The witnessed checkpoint of the log in `dir`: `checkpoint.witnessed` of an export, or `../witnessed/checkpoint` of a
+/// The name of the newest checkpoint that a quorum has cosigned, in a copy of the log as on the gateway.
+pub const WITNESSED_FILE: &str = "checkpoint.witnessed";
+
+/// The witnessed checkpoint of the log in `dir`: `checkpoint.witnessed` of a mirror or an export, or `../witnessed/checkpoint` of a
 /// node's data.
 fn witnessed_file(dir: &Path) -> Option<PathBuf> {
-    [dir.join("checkpoint.witnessed"), dir.join("..").join("witnessed").join("checkpoint")]
+    [dir.join(WITNESSED_FILE), dir.join("..").join("witnessed").join("checkpoint")]
         .into_iter()
         .find(|path| path.is_file())
 }
@@ -38,22 +41,10 @@ pub fn seen(dir: &Path, policy: Option<&WitnessPolicy>, keys: &[VerifierKey]) ->
     let newest = checkpoint(&dir.join("checkpoint"))?;
     let size = newest.checkpoint().size;
     let Some(path) = witnessed_file(dir) else { return witnessed::judge(policy, &newest) };
-    let wrong = |why: String| CommandError::Integrity(format!("`{}`: {why}", path.display()));
     let cosigned = checkpoint(&path)?;
     let inside = cosigned.checkpoint();
-    if !keys.is_empty() {
-        cosigned.verify_any(keys).map_err(|error| wrong(error.to_string()))?;
-    }
-    if inside.size > size {
-        return Err(wrong(format!("it has {} entries, and the log {size}: the log lost its end", inside.size)));
-    }
-    let folder = LogFolder::new(dir);
-    let read = |tile: &TilePath| folder.read(&tile.to_string());
-    // Of the newest tree's tiles: a copy has no others.
-    let root = tree_root(&mut TileReader::new(size, read), inside.size).map_err(|error| wrong(error.to_string()))?;
-    if inside.origin != newest.checkpoint().origin || root != inside.root {
-        return Err(wrong(format!("its {} entries are not the beginning of this log", inside.size)));
-    }
+    begins(dir, &newest, &cosigned, keys)
+        .map_err(|why| CommandError::Integrity(format!("`{}`: {why}", path.display())))?;
     let mut judged = witnessed::judge(policy, &cosigned)?;
     if let Some(object) = judged.as_object_mut() {
         let text = object.get("text").and_then(Value::as_str).unwrap_or_default();
@@ -62,4 +53,33 @@ pub fn seen(dir: &Path, policy: Option<&WitnessPolicy>, keys: &[VerifierKey]) ->
         object.insert("size".to_owned(), json!(inside.size));
     }
     Ok(judged)
+}
+
+/// Whether `cosigned` is of the log in `dir`, whose newest checkpoint is `newest`: signed by one of `keys`, if there are
+/// any, and over the beginning of its entries.
+///
+/// # Errors
+///
+/// Why not.
+pub fn begins(
+    dir: &Path,
+    newest: &SignedCheckpoint,
+    cosigned: &SignedCheckpoint,
+    keys: &[VerifierKey],
+) -> Result<(), String> {
+    if !keys.is_empty() {
+        cosigned.verify_any(keys).map_err(|error| error.to_string())?;
+    }
+    let (size, inside) = (newest.checkpoint().size, cosigned.checkpoint());
+    if inside.size > size {
+        return Err(format!("it has {} entries, and the log {size}: the log lost its end", inside.size));
+    }
+    let folder = LogFolder::new(dir);
+    let read = |tile: &TilePath| folder.read(&tile.to_string());
+    // Of the newest tree's tiles: a copy has no others.
+    let root = tree_root(&mut TileReader::new(size, read), inside.size).map_err(|error| error.to_string())?;
+    if inside.origin != newest.checkpoint().origin || root != inside.root {
+        return Err(format!("its {} entries are not the beginning of this log", inside.size));
+    }
+    Ok(())
 }

@@ -17,6 +17,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use crate::identifiers::CertSha256;
 use crate::pem::{self, PemError};
 use crate::rustls_verifier::ClientVerifier;
 
@@ -67,6 +68,11 @@ impl ServerIdentity {
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Arc<Self>, TlsError> {
         let key = certified_key(cert_pem, key_pem)?;
         Ok(Arc::new(Self(ArcSwap::from_pointee(key))))
+    }
+
+    /// The certificate in force, by its digest.
+    pub fn cert_sha256(&self) -> Option<CertSha256> {
+        self.0.load().cert.first().map(|certificate| CertSha256::of(certificate))
     }
 
     /// Puts another certificate in force for handshakes from now on. On error the old one stays.

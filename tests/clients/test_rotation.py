@@ -1,8 +1,11 @@
 """The log's signing key is changed: both keys sign meanwhile, and what either signed verifies for ever."""
 
+import hashlib
 import json
 import shutil
+import ssl
 import stat
+import subprocess
 
 import pytest
 
@@ -137,3 +140,40 @@ def test_a_key_is_changed(own, tmp_path):
     for key, status in (("both", 0), ("new", 0), ("old", 6)):
         said = gateway.kouan(gateway.chan, "audit", "proof", 3, "--key", vkeys[key], "--json")
         assert said.status == status, (key, said)
+
+
+def test_each_server_certificate_is_in_the_log_once(own_gateway):
+    """Exchanged while the node runs, and while it does not."""
+    gateway = own_gateway
+
+    def digest():
+        return "sha256:" + hashlib.sha256(ssl.PEM_cert_to_DER_cert((gateway.pki / "server.pem").read_text())).hexdigest()
+
+    def exchange():
+        san = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        command = ["openssl", "req", "-x509", "-CA", "trust.pem", "-CAkey", "trust.key", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        command += ["-nodes", "-keyout", "new.key", "-out", "new.pem", "-subj", "/CN=localhost", "-addext", san, "-days", "30"]
+        subprocess.run(command, cwd=gateway.pki, check=True, capture_output=True)
+        for kind in ("key", "pem"):
+            (gateway.pki / f"new.{kind}").rename(gateway.pki / f"server.{kind}")
+
+    def changes():
+        with store.database(gateway) as records:
+            rows = [json.loads(row["body"]) for row in records.execute("SELECT body FROM entry ORDER BY idx")]
+        return [leaf for leaf in rows if leaf["kind"] == "cert_rotate"]
+
+    [first] = changes()
+    assert first["server_certificate"] == digest() and "previous" not in first, first
+    exchange()
+    until("the exchange is in the log", 10, lambda: len(changes()) == 2)
+    [_, second] = changes()
+    assert (second["server_certificate"], second["previous"]) == (digest(), first["server_certificate"])
+    assert set(second) == {"v", "kind", "at", "server_certificate", "previous"}, second
+    gateway.stop()
+    gateway.serve()
+    assert len(changes()) == 2, "the same certificate again is no change"
+    gateway.stop()
+    exchange()
+    gateway.serve()
+    until("the exchange is in the log", 10, lambda: len(changes()) == 3)
+    assert changes()[2]["previous"] == second["server_certificate"] and changes()[2]["server_certificate"] == digest()

@@ -1,5 +1,6 @@
 //! Certificates and revocation lists that change while the node runs: on SIGHUP, and when a watched file changes. Streams
-//! go on, but for those whose certificate was revoked.
+//! go on, but for those whose certificate was revoked. Each server certificate that the node shows is in the log once, so
+//! that whoever was shown another one can tell.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,18 +13,22 @@ use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock;
-use crate::gateway::{Shared, expect, put};
+use crate::gateway::{Shared, absent, expect, put};
 use crate::leaf;
 use crate::listener::watch_files;
 
 const EVERY: Duration = Duration::from_millis(500);
+
+/// The document that holds the digest of the server certificate that the log knows.
+const SERVER_CERTIFICATE: &str = "server-certificate";
 
 /// Reloads until the task is dropped.
 pub async fn run(gateway: Shared, identity: Arc<ServerIdentity>, signal: Arc<Notify>) {
     let server = &gateway.config.server;
     let paths: Vec<PathBuf> =
         [&server.cert, &server.key].into_iter().chain(gateway.config.crl_files.values()).cloned().collect();
-    // Lists that were renewed while the node was down.
+    // What was renewed while the node was down.
+    rotated(&gateway, &identity).await;
     lists(&gateway).await;
     let (changed, mut changes) = mpsc::channel::<()>(1);
     let watching = watch_files(paths, EVERY, move |_: &[&Path]| {
@@ -37,6 +42,7 @@ pub async fn run(gateway: Shared, identity: Arc<ServerIdentity>, signal: Arc<Not
                 change = changes.recv() => if change.is_none() { return },
             }
             certificate(&gateway, &identity);
+            rotated(&gateway, &identity).await;
             lists(&gateway).await;
         }
     };
@@ -53,6 +59,35 @@ fn certificate(gateway: &Shared, identity: &ServerIdentity) {
         Ok(()) => tracing::info!("server certificate loaded"),
         // Perhaps half written: the old one goes on, and the next change is seen.
         Err(error) => tracing::warn!(error, "the server certificate cannot be used; the old one goes on"),
+    }
+}
+
+/// Says in the log which server certificate is in force, if it is another one than the log says.
+async fn rotated(gateway: &Shared, identity: &ServerIdentity) {
+    let Some(digest) = identity.cert_sha256() else { return };
+    let digest = format!("sha256:{}", digest.to_hex());
+    let snapshot = gateway.snapshot();
+    let known = snapshot.settings.get(SERVER_CERTIFICATE);
+    let previous = known.and_then(|doc| doc.body.as_str());
+    if previous == Some(digest.as_str()) {
+        return;
+    }
+    let mut members = leaf::of("cert_rotate");
+    members.insert("server_certificate".to_owned(), json!(digest));
+    if let Some(previous) = previous {
+        members.insert("previous".to_owned(), json!(previous));
+    }
+    let mut transaction = Transaction::new(clock::now());
+    transaction.leaf(members);
+    let key = || SERVER_CERTIFICATE.to_owned();
+    transaction.expect.push(match known {
+        Some(doc) => expect(DocKind::Setting, key(), doc.revision),
+        None => absent(DocKind::Setting, key()),
+    });
+    transaction.writes.push(put(DocKind::Setting, key(), &digest));
+    // At the next start or reload it is tried again.
+    if let Err(error) = gateway.records.commit(transaction).await {
+        tracing::error!(%error, "the change of the server certificate was not recorded");
     }
 }
 

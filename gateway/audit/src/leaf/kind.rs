@@ -79,6 +79,8 @@ kinds! {
     CrlSwap = "crl_swap",
     /// A stored version no longer matches its digests.
     Quarantine = "quarantine",
+    /// The gateway shows another server certificate.
+    CertRotate = "cert_rotate",
     /// The log's key changed.
     KeyRotate = "key_rotate",
     /// A claim on an incentive programme was filed, released or refused.

@@ -1,12 +1,42 @@
 //! The wall clock, read once per request, and calendar days in Asia/Shanghai.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`judge`] | whether the wall clock can be believed, from what was read (pure) |
+//! | [`watch`] | reads the clocks, has the log told of what is odd, and says whether anything may be granted |
+
+pub mod judge;
+pub mod watch;
+
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// Now. The only place of the gateway that reads the wall clock.
+pub use watch::Watch;
+
+/// The latest moment that this process has recorded, in milliseconds. One for the process, as the wall clock is.
+static RECORDED_MS: AtomicI64 = AtomicI64::new(i64::MIN);
+
+/// Now, and never before what is recorded: a clock that was set back makes nothing valid again that had expired.
 pub fn now() -> Timestamp {
+    wall().max(recorded())
+}
+
+/// What the wall clock says, wherever it was set. The only place of the gateway that reads it.
+pub fn wall() -> Timestamp {
     Timestamp::now()
+}
+
+/// The latest moment that is recorded.
+pub fn recorded() -> Timestamp {
+    Timestamp::from_millisecond(RECORDED_MS.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN)
+}
+
+/// Something that happened at `at` is recorded: from here on it is at least so late.
+pub fn record(at: Timestamp) {
+    RECORDED_MS.fetch_max(at.as_millisecond(), Ordering::Relaxed);
 }
 
 /// `at` on the clocks of Shenzhen and Hong Kong, both UTC+8 without daylight saving time today.

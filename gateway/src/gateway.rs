@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::Accesses;
 use crate::admission::unavailable;
 use crate::clock;
+use crate::clock::Watch;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::export::Settler;
@@ -75,6 +76,8 @@ pub struct Gateway {
     pub log_keys: Vec<KeyPeriod>,
     /// What the log's witnesses have seen, and whether anything may leave.
     pub witnessing: Witnessing,
+    /// Whether the wall clock can be believed.
+    pub clock: Watch,
     /// How often each principal was denied in the current minute.
     pub denials: Denials,
     /// Reads of the log that are counted and not yet written.

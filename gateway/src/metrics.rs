@@ -110,6 +110,18 @@ pub const GATEWAY_METRICS: &[Metric] = &[
         help: "1 if a witness has seen another history of the log, and nothing new leaves",
     },
     Metric {
+        name: "kouan_clock_behind_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "How far the wall clock is behind, if that is more than it may be; nothing is granted then",
+    },
+    Metric {
+        name: "kouan_clock_anomalies_total",
+        kind: Kind::Counter,
+        labels: &["event"],
+        help: "What was odd about the wall clock: jumped, behind, ahead of the witnesses, in_step again",
+    },
+    Metric {
         name: "kouan_year_turns_total",
         kind: Kind::Counter,
         labels: &["effect"],

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{self, Accesses};
 use crate::admin::{Admin, AdminError, Metrics, MetricsError, Readiness};
-use crate::clock;
+use crate::clock::{self, Watch};
 use crate::config::{Config, ConfigError};
 use crate::drain::{Drain, Phase};
 use crate::export::Settler;
@@ -187,6 +187,9 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         ..OpenOptions::new(clock::now())
     };
     let (records, recovered) = Records::open(&config.data, options)?;
+    if let Some(latest) = recovered.latest {
+        clock::record(latest);
+    }
     if !recovered.clean {
         tracing::warn!(
             in_doubt = recovered.in_doubt.len(),
@@ -204,6 +207,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     {
         let (catalog, gauges) = (Arc::clone(&catalog), Arc::clone(&gauges));
         records.on_commit(move |commit| {
+            clock::record(commit.committed.at);
             if let Err(error) = catalog.apply(&commit.docs) {
                 // What was just written does not parse: memory and store would drift apart from here.
                 tracing::error!(%error, "a recorded document does not parse");
@@ -241,6 +245,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         preface_timeout: Duration::from_secs(limits.handshake_seconds),
         header_read_timeout: Duration::from_secs(limits.handshake_seconds),
         stall_timeout: config.idle(),
+        clock: Arc::new(clock::now),
         ..ListenerOptions::default()
     };
     let listener = Listener::bind(config.listen, options)?;
@@ -275,6 +280,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         log_vkey: publisher.key().to_string(),
         log_keys: publisher.keys().to_vec(),
         witnessing,
+        clock: Watch::new(),
         denials: Denials::default(),
         accesses: Accesses::default(),
         gauges,
@@ -336,7 +342,8 @@ fn witnessing(
         (policy, policy_text),
         published.clone(),
         publisher.witnessed(),
-        (clock::now(), tokio::time::Instant::now()),
+        // Not held back by the log: a witness has a clock of its own.
+        (clock::wall(), tokio::time::Instant::now()),
     );
     let rounds = Rounds { asked, folder, published, sink: publisher.sink(), lost_after: section.lost_after() };
     (witnessing, Some(rounds), Some(own))
@@ -379,12 +386,13 @@ fn readiness(gateway: &Shared, publisher: &Publisher) -> Readiness {
     let problem = publisher.problem();
     let trust = gateway.trust.clone();
     let halted = gateway.records.halted();
-    let witnessing = gateway.witnessing.clone();
+    let (witnessing, watch) = (gateway.witnessing.clone(), gateway.clock.clone());
     Readiness::new()
         .with("drain", move || if drain.is_serving() { Ok(()) } else { Err("stopping".to_owned()) })
         .with("disk", move || if *halted.borrow() { Err("full: nothing new leaves".to_owned()) } else { Ok(()) })
         .with("log", move || problem.borrow().clone().map_or(Ok(()), Err))
         .with("witness", move || witnessing.check(tokio::time::Instant::now()))
+        .with("clock", move || watch.may_leave().map_err(|behind| behind.to_string()))
         .with("crl", move || {
             let now = clock::now();
             let stale = trust.shared().load().crls().filter(|crl| crl.next_update <= now).count();
@@ -416,6 +424,7 @@ impl Running {
         tasks.spawn(sweep::run(Arc::clone(&gateway)));
         tasks.spawn(access::run(Arc::clone(&gateway)));
         tasks.spawn(rulesets::run(Arc::clone(&gateway)));
+        tasks.spawn(gateway.clock.clone().run(Arc::clone(&gateway)));
         if let Some(rounds) = self.rounds {
             tasks.spawn(rounds.run(Arc::clone(&gateway)));
         }

@@ -41,6 +41,9 @@ pub enum GateError {
     /// The log's witnesses are missing, or contradict it: what is granted runs to its edge.
     #[error("{0}; what was sent is good: go on from here later")]
     Unwitnessed(String),
+    /// The wall clock is behind: what is granted runs to its edge.
+    #[error("{0}; what was sent is good: go on from here later")]
+    Clock(String),
     /// The grant was not recorded (INV-2: then it does not exist).
     #[error("the records are not available")]
     Records,
@@ -284,6 +287,10 @@ impl Gate {
             if let Err(stop) = gateway.witnessing.may_leave(Instant::now()) {
                 gateway.settler.settle(settlement);
                 return Err(GateError::Unwitnessed(stop.to_string()));
+            }
+            if let Err(behind) = gateway.clock.may_leave() {
+                gateway.settler.settle(settlement);
+                return Err(GateError::Clock(behind.to_string()));
             }
             let lines = Lines { lease: &lease, representation: &representation, ranges: &ranges };
             let (begun, mut moved) = (Instant::now(), 0);

@@ -61,6 +61,8 @@ impl Place {
 pub struct Asked {
     /// Its name in the policy.
     pub name: String,
+    /// Whether it runs elsewhere, with a clock of its own.
+    pub independent: bool,
     key: CosignerKey,
     place: Place,
     tls: Arc<rustls::ClientConfig>,
@@ -82,9 +84,14 @@ impl Drop for Connection {
 }
 
 impl Asked {
-    /// The witness `name` with `key` at `place`, whose certificate `tls` verifies.
-    pub fn new(name: String, key: CosignerKey, place: Place, tls: Arc<rustls::ClientConfig>) -> Self {
-        Self { name, key, place, tls, old: 0, connection: None }
+    /// The witness with this name and key at `place`, whose certificate `tls` verifies.
+    pub fn new(
+        (name, key): (String, CosignerKey),
+        place: Place,
+        tls: Arc<rustls::ClientConfig>,
+        independent: bool,
+    ) -> Self {
+        Self { name, independent, key, place, tls, old: 0, connection: None }
     }
 
     /// Has it cosign `checkpoint` of the log whose tiles are in `folder`. Whatever keeps it from answering is

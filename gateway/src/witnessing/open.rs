@@ -83,6 +83,7 @@ impl Witnesses {
                 ))
             })?;
             let own = servers.iter().find(|server| server.key() == &witness.key);
+            let independent = own.is_none();
             let own = own.map(|server| format!("https://{}", server.address()));
             let url = own.or_else(|| at.url.clone()).or_else(|| witness.url.clone());
             let url = url.ok_or_else(|| wrong("neither [witness.at] nor the policy says its `url`".to_owned()))?;
@@ -90,7 +91,7 @@ impl Witnesses {
             let ca = certs::files::read_text(&at.ca, CA_BYTES_MAX).map_err(|error| wrong(error.to_string()))?;
             let tls = certs::tls::anonymous_client_config(&ca, &[b"http/1.1"]);
             let tls = tls.map_err(|error| wrong(format!("`{}`: {error}", at.ca.display())))?;
-            asked.push(Asked::new(witness.name.clone(), witness.key.clone(), place, tls));
+            asked.push(Asked::new((witness.name.clone(), witness.key.clone()), place, tls, independent));
         }
         Ok(Self { policy, policy_text, path: section.policy.clone(), asked, own: run(servers) })
     }

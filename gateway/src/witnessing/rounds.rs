@@ -77,12 +77,19 @@ impl Rounds {
             return false;
         };
         let (folder, checkpoint) = (&self.folder, &checkpoint);
+        let begun = gateway.clock.reading();
         let mut fresh = vec![false; self.asked.len()];
         let mut asking: FuturesUnordered<_> = self
             .asked
             .iter_mut()
             .enumerate()
-            .map(|(at, asked)| async move { (at, asked.name.clone(), asked.submit(folder, checkpoint).await) })
+            .map(|(at, asked)| async move {
+                let answer = asked.submit(folder, checkpoint).await;
+                if let (Answer::Cosigned { time, .. }, true) = (&answer, asked.independent) {
+                    gateway.clock.heard(&asked.name, *time, &begun);
+                }
+                (at, asked.name.clone(), answer)
+            })
             .collect();
         let (mut lines, mut patience) = (Vec::<NoteSignature>::new(), None);
         loop {
@@ -128,7 +135,7 @@ async fn taken(
     let problem = match answer {
         Answer::Cosigned { line, time } => {
             witnessing.problem(name, None);
-            let skew = i64::try_from(time).unwrap_or(i64::MAX).saturating_sub(clock::now().as_second());
+            let skew = i64::try_from(time).unwrap_or(i64::MAX).saturating_sub(clock::wall().as_second());
             #[expect(clippy::cast_precision_loss, reason = "a gauge of seconds")]
             metrics::gauge!("kouan_witness_clock_skew_seconds").set(skew as f64);
             return Some(line);

@@ -157,6 +157,8 @@ pub struct Recovered {
     pub clean: bool,
     /// Leaves in the log, that one included.
     pub log_size: u64,
+    /// When the last of them happened.
+    pub latest: Option<Timestamp>,
     /// Active leases granted beyond what was recorded as sent.
     pub in_doubt: Vec<InDoubt>,
     /// Index of the `recovery` leaf.

@@ -132,7 +132,12 @@ impl Records {
             Some(leaf)
         };
         let log_size = leaf.map_or(size, |leaf| leaf + 1);
-        Ok(Recovered { created, clean, log_size, in_doubt, leaf })
+        let last = self.read(|reader| reader.leaves_before(log_size, 1))?.pop();
+        let latest = last.map(|(index, body)| {
+            let head = LeafHead::read(&body);
+            head.map(|head| head.at).map_err(|error| OpenError::Damaged(format!("log entry {index}: {error}")))
+        });
+        Ok(Recovered { created, clean, log_size, latest: latest.transpose()?, in_doubt, leaf })
     }
 }
 

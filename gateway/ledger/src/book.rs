@@ -15,7 +15,7 @@ use crate::account::Account;
 
 mod leaves;
 
-pub use leaves::{BATCH_KIND, LeafError, is_batch};
+pub use leaves::{BATCH_KIND, Batch, LeafError, is_batch};
 
 /// Why a transfer was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

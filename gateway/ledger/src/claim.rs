@@ -11,10 +11,12 @@ mod contents;
 mod face;
 mod shares;
 mod verify;
+mod witnessed;
 pub mod zip;
 
 pub use annex::{Annex, Closed, Contract, Signed, account};
 pub use bundle::{Evidence, ProvenLeaf};
 pub use contents::{Claim, ClaimError, Contents, Party, Sold, Statements};
 pub use shares::Shares;
-pub use verify::{Fault, Verified, verify};
+pub use verify::{Fault, Trust, Verified, verify};
+pub use witnessed::in_time;

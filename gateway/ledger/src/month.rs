@@ -44,6 +44,11 @@ impl Month {
         if (1..=12).contains(&month) { Ok(Self { year, month }) } else { Err(wrong()) }
     }
 
+    /// December of `year`, with which it closes.
+    pub fn last_of(year: i16) -> Option<Self> {
+        (0..=9999).contains(&year).then_some(Self { year, month: 12 })
+    }
+
     /// The month after it; the last that can be written stays itself.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -10,14 +10,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use catalog::Digest;
 use gateway_audit::note::KeyId;
 use gateway_audit::rotation::rotate;
-use gateway_audit::{Checkpoint, Ed25519Signer, LogProof, SignedCheckpoint, Signer, TileBuilder, TilePath, TileReader};
-use gateway_ledger::claim::{Annex, ClaimError, Closed, Evidence, ProvenLeaf, Signed, Statements, bundle, verify, zip};
+use gateway_audit::{
+    Checkpoint, Ed25519Signer, LogProof, SignedCheckpoint, Signer, TileBuilder, TilePath, TileReader, VerifierKey,
+};
+use gateway_ledger::claim::{
+    Annex, ClaimError, Closed, Evidence, ProvenLeaf, Signed, Statements, Trust, bundle, verify, zip,
+};
 use gateway_ledger::incentive::{Programme, Side};
 use gateway_ledger::sums::{Closing, SumProof};
 use gateway_ledger::{Ack, Month, Payment};
 use serde_json::{Value, json};
 
+#[path = "claim/witnessed.rs"]
+mod witnessed;
+
 const REWARD: &str = "qianhai-broker-reward-2024";
+const NOBODY: Trust<'_> = Trust { key: None, policy: None };
+
+fn by(key: &VerifierKey) -> Trust<'_> {
+    Trust { key: Some(key), policy: None }
+}
 
 fn statements(fee: &str, change: impl FnOnce(&mut Value)) -> Statements {
     let party = |registration: &str| json!({"names": {"en": "Name"}, "registration": registration, "affiliates": []});
@@ -85,6 +97,7 @@ fn annex() -> (Annex, Vec<Value>) {
         receipts: vec![Signed { agreement: "a-1".parse().unwrap(), leaf: 0, ack }],
         sums: vec![proof],
         opening: String::new(),
+        witnessed: None,
         tools: BTreeMap::from([("kouan".to_owned(), "0.1.0".to_owned())]),
     };
     (annex, leaves)
@@ -97,27 +110,47 @@ fn evidence(change: impl FnOnce(&mut Vec<Value>)) -> Evidence {
 
 /// The same, with the annex changed before it is frozen.
 fn evidence_of(alter: impl FnOnce(&mut Annex), change: impl FnOnce(&mut Vec<Value>)) -> Evidence {
-    evidence_at(1, alter, change)
+    evidence_at(&Log { opening: 1, ..Log::default() }, alter, change)
 }
 
 /// The same, from an opening checkpoint of as many entries; those that come before the claim's are not of the claim.
 fn evidence_from(opening: usize) -> Evidence {
-    evidence_at(opening, |_| (), |_| ())
+    evidence_at(&Log { opening, ..Log::default() }, |_| (), |_| ())
 }
 
-fn evidence_at(opening: usize, alter: impl FnOnce(&mut Annex), change: impl FnOnce(&mut Vec<Value>)) -> Evidence {
+/// The log around a claim.
+#[derive(Default)]
+struct Log {
+    /// Entries of the opening checkpoint.
+    opening: usize,
+    /// What stands between the decision and the claim.
+    postings: Vec<Value>,
+    /// Entries of the checkpoint that was witnessed in time, and the lines that cosign its text.
+    witnessed: Option<(usize, Cosign)>,
+}
+
+type Cosign = Box<dyn Fn(&str) -> String>;
+
+fn evidence_at(log: &Log, alter: impl FnOnce(&mut Annex), change: impl FnOnce(&mut Vec<Value>)) -> Evidence {
     let programme = Programme::find(REWARD).unwrap();
     let (mut annex, beside) = annex();
     annex.receipts[0].leaf = 3;
     // Leaf 1 is the payment's, 3 the receipt's, 5 the month's.
     let mut leaves = beside;
     leaves.push(json!({"kind": "decision", "agreement": "a-1", "effect": "allow", "participant": "hku"}));
+    leaves.extend(log.postings.iter().cloned());
     let before = entries(&leaves);
-    let before: Vec<&[u8]> = before.iter().take(opening).map(Vec::as_slice).collect();
-    let root = TileBuilder::new().append(&before).unwrap().root;
-    let size = u64::try_from(opening).unwrap();
-    let signed = Checkpoint { origin: "gw.example/audit".into(), size, root }.sign(&[&signer()]).unwrap();
-    annex.opening = signed.to_text();
+    let signed = |size: usize| {
+        let before: Vec<&[u8]> = before.iter().take(size).map(Vec::as_slice).collect();
+        let (root, size) = (TileBuilder::new().append(&before).unwrap().root, u64::try_from(size).unwrap());
+        Checkpoint { origin: "gw.example/audit".into(), size, root }.sign(&[&signer()]).unwrap().to_text()
+    };
+    annex.opening = signed(log.opening);
+    annex.witnessed = log.witnessed.as_ref().map(|(size, lines)| {
+        let checkpoint = signed(*size);
+        let lines = lines(&checkpoint);
+        checkpoint + &lines
+    });
     alter(&mut annex);
     let (claim, contents) = statements("600000000", |_| ()).claim("c-1", &programme, 2026, &annex).unwrap();
     let text = claim.text().unwrap();
@@ -138,11 +171,12 @@ fn evidence_at(opening: usize, alter: impl FnOnce(&mut Annex), change: impl FnOn
     let checkpoint = checkpoint.sign(&[&signer()]).unwrap();
     let read = |path: &TilePath| Ok::<_, std::io::Error>(files.get(&path.to_string()).cloned());
     let mut reader = TileReader::new(writes.size, read);
-    let hashes = reader.consistency(size).unwrap();
-    let consistency = hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join(
-        "
-",
-    );
+    let mut consistency = |size: usize| {
+        let hashes = reader.consistency(u64::try_from(size).unwrap()).unwrap();
+        hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let opening = consistency(log.opening);
+    let witnessed = log.witnessed.as_ref().map(|(size, _)| consistency(*size));
     let leaves = (0..entries.len()).filter(|index| index % 2 == 1).map(|place| {
         let index = u64::try_from(place).unwrap();
         let hashes = reader.inclusion(index).unwrap();
@@ -154,7 +188,8 @@ fn evidence_at(opening: usize, alter: impl FnOnce(&mut Annex), change: impl FnOn
         contents,
         leaves: leaves.collect(),
         checkpoint: checkpoint.to_text(),
-        consistency,
+        consistency: opening,
+        witnessed_consistency: witnessed,
         log_key: signer().verifier().to_string(),
         trust_policy: "quorum none\n".into(),
     }
@@ -179,13 +214,23 @@ fn packed(evidence: &Evidence) -> Vec<u8> {
 
 /// What the bundle's own verifier says of it: nothing, or the file that does not hold. It shares no line with ours.
 fn second(bundle: &[u8]) -> Result<(), String> {
+    second_by(bundle, None)
+}
+
+/// The same, by a key or policy from elsewhere.
+fn second_by(bundle: &[u8], trust: Option<&str>) -> Result<(), String> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let name = format!("claim-{}-{}.zip", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let trusted = path.with_extension("trust");
     std::fs::write(&path, bundle).unwrap();
+    std::fs::write(&trusted, trust.unwrap_or_default()).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/claim/verify.py");
-    let told = Command::new("python3").args(["-I", "-B"]).arg(script).arg(&path).output().unwrap();
+    let mut command = Command::new("python3");
+    command.args(["-I", "-B"]).arg(script).arg(&path).args(trust.map(|_| &trusted));
+    let told = command.output().unwrap();
     std::fs::remove_file(&path).unwrap();
+    std::fs::remove_file(&trusted).unwrap();
     let text = String::from_utf8(told.stdout).unwrap();
     match told.status.code() {
         Some(0) => Ok(()),
@@ -198,8 +243,8 @@ fn second(bundle: &[u8]) -> Result<(), String> {
 fn a_bundle_is_always_the_same_and_verifies() {
     let bundle = packed(&evidence(|_| ()));
     assert_eq!(bundle, packed(&evidence(|_| ())));
-    let verified = verify(&bundle, Some(signer().verifier())).unwrap();
-    assert!(verified.trusted && !verify(&bundle, None).unwrap().trusted);
+    let verified = verify(&bundle, by(signer().verifier())).unwrap();
+    assert!(verified.trusted && !verify(&bundle, NOBODY).unwrap().trusted);
     assert_eq!((verified.claim.amount.as_str(), verified.claim.base.as_str()), ("6000000", "600000000"));
     for line in [
         "Receipted 經用戶簽收 经用户签收: 33.3333 %",
@@ -215,7 +260,7 @@ fn a_bundle_is_always_the_same_and_verifies() {
         assert!(verified.face.contains(line), "{}", verified.face);
     }
     let other = Ed25519Signer::from_seed("gw.example/audit", &[2; 32]).unwrap();
-    assert_eq!(verify(&bundle, Some(other.verifier())).unwrap_err().file, "log.vkey");
+    assert_eq!(verify(&bundle, by(other.verifier())).unwrap_err().file, "log.vkey");
 }
 
 #[test]
@@ -225,13 +270,13 @@ fn every_byte_of_the_archive_that_is_flipped_is_found() {
     for place in 0..bundle.len() {
         let mut altered = bundle.clone();
         altered[place] ^= 1 << (place % 8);
-        let fault = verify(&altered, None).unwrap_err();
+        let fault = verify(&altered, NOBODY).unwrap_err();
         assert!(fault.file == "the archive" || names.contains(&fault.file), "byte {place}: {fault}");
     }
     for length in [0, 21, 22, bundle.len() - 1] {
-        assert_eq!(verify(&bundle[..length], None).unwrap_err().file, "the archive");
+        assert_eq!(verify(&bundle[..length], NOBODY).unwrap_err().file, "the archive");
     }
-    assert_eq!(verify(&[&bundle[..], b"x"].concat(), None).unwrap_err().file, "the archive");
+    assert_eq!(verify(&[&bundle[..], b"x"].concat(), NOBODY).unwrap_err().file, "the archive");
 }
 
 #[test]
@@ -242,16 +287,16 @@ fn a_file_that_is_altered_and_packed_again_is_named() {
         for place in (0..bytes.len()).step_by(bytes.len().div_ceil(200).max(1)) {
             let mut altered = files.clone();
             altered.get_mut(name).unwrap()[place] ^= 1;
-            let fault = verify(&zip::pack(&altered).unwrap(), None).unwrap_err();
+            let fault = verify(&zip::pack(&altered).unwrap(), NOBODY).unwrap_err();
             assert_eq!(&fault.file, name, "byte {place}: {fault}");
         }
         let mut less = files.clone();
         less.remove(name);
-        assert_eq!(&verify(&zip::pack(&less).unwrap(), None).unwrap_err().file, name);
+        assert_eq!(&verify(&zip::pack(&less).unwrap(), NOBODY).unwrap_err().file, name);
     }
     let mut more = files;
     more.insert("more.txt".into(), b"x".to_vec());
-    assert_eq!(verify(&zip::pack(&more).unwrap(), None).unwrap_err().file, "more.txt");
+    assert_eq!(verify(&zip::pack(&more).unwrap(), NOBODY).unwrap_err().file, "more.txt");
 }
 
 #[test]
@@ -259,7 +304,7 @@ fn a_bundle_made_again_around_other_contents_does_not_verify() {
     let refused = |change: &dyn Fn(&mut Evidence)| {
         let mut evidence = evidence(|_| ());
         change(&mut evidence);
-        bundle::files(&evidence, None).and_then(|files| verify(&zip::pack(&files)?, None)).unwrap_err().file
+        bundle::files(&evidence, None).and_then(|files| verify(&zip::pack(&files)?, NOBODY)).unwrap_err().file
     };
     let swap = |name: &'static str, from: &'static str, to: &'static str| {
         move |evidence: &mut Evidence| {
@@ -288,7 +333,7 @@ fn a_bundle_made_again_around_other_contents_does_not_verify() {
 
 #[test]
 fn the_log_must_hold_filing_release_by_another_and_a_decision() {
-    let refused = |change: fn(&mut Vec<Value>)| verify(&packed(&evidence(change)), None).unwrap_err().to_string();
+    let refused = |change: fn(&mut Vec<Value>)| verify(&packed(&evidence(change)), NOBODY).unwrap_err().to_string();
     assert!(refused(|leaves| drop(leaves.remove(3))).contains("no decision"));
     assert!(refused(|leaves| leaves[3]["effect"] = json!("deny")).contains("no decision"));
     assert!(refused(|leaves| drop(leaves.remove(4))).contains("filed it"));
@@ -327,7 +372,7 @@ fn payments_receipts_contracts_and_months_are_those_of_the_log() {
     ];
     for (number, (file, alter, change)) in cases.into_iter().enumerate() {
         let bundle = packed(&evidence_of(alter, change));
-        let fault = verify(&bundle, None).unwrap_err();
+        let fault = verify(&bundle, NOBODY).unwrap_err();
         assert!(fault.file.starts_with(file), "case {number}: {fault}");
         let second = second(&bundle).unwrap_err();
         assert!(second.starts_with(file), "case {number}: {second}");
@@ -335,7 +380,7 @@ fn payments_receipts_contracts_and_months_are_those_of_the_log() {
     // Another log's opening, or one that this log does not begin with.
     let mut other = evidence(|_| ());
     other.consistency = "\n".to_owned();
-    assert_eq!(verify(&packed(&other), None).unwrap_err().file, "checkpoints/consistency");
+    assert_eq!(verify(&packed(&other), NOBODY).unwrap_err().file, "checkpoints/consistency");
     assert_eq!(second(&packed(&other)).unwrap_err(), "checkpoints/consistency");
 }
 
@@ -404,11 +449,11 @@ fn an_earlier_key_may_have_signed_the_opening_checkpoint_if_it_vouched_for_the_n
         packed(&evidence_of(signed, change))
     };
     let good = opened(true, &older);
-    verify(&good, Some(signer().verifier())).unwrap();
+    verify(&good, by(signer().verifier())).unwrap();
     assert_eq!(second(&good), Ok(()));
     let stranger = Ed25519Signer::from_seed("gw.example/audit", &[10; 32]).unwrap();
     for bad in [opened(false, &older), opened(true, &stranger)] {
-        assert_eq!(verify(&bad, None).unwrap_err().file, "checkpoints/opening");
+        assert_eq!(verify(&bad, NOBODY).unwrap_err().file, "checkpoints/opening");
         assert_eq!(second(&bad).unwrap_err(), "checkpoints/opening");
     }
 }
@@ -419,7 +464,7 @@ fn the_second_verifier_agrees() {
     assert_eq!(second(&packed(&evidence(|_| ()))), Ok(()));
     for opening in 1..=8 {
         let bundle = packed(&evidence_from(opening));
-        verify(&bundle, None).unwrap();
+        verify(&bundle, NOBODY).unwrap();
         assert_eq!(second(&bundle), Ok(()), "{opening}");
     }
 }
@@ -457,52 +502,4 @@ fn nothing_is_claimed_that_the_programme_does_not_give() {
     assert!(buyer(json!("exchange"), "00000000").is_err());
     let (claim, _) = buyer(json!("exchange"), "91440300MA5FAKE086").unwrap();
     assert_eq!((claim.base.as_str(), claim.amount.as_str()), ("1800000000", "200000000"));
-}
-
-/// A cosignature line (C2SP tlog-cosignature) of a witness with `seed`, over `checkpoint` at `time`.
-fn cosigned(checkpoint: &str, name: &str, seed: u8, time: u64) -> (String, String) {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    let signer = Ed25519Signer::from_seed(name, &[seed; 32]).unwrap();
-    let public = signer.verifier().public().to_vec();
-    let id = KeyId::of(name, 4, &public);
-    let body = &checkpoint[..=checkpoint.rfind("\n\n").unwrap()];
-    let signature = signer.sign(format!("cosignature/v1\ntime {time}\n{body}").as_bytes()).unwrap();
-    let line = [&id.0[..], &time.to_be_bytes(), &signature].concat();
-    let vkey = format!("{name}+{id}+{}", STANDARD.encode([&[4], public.as_slice()].concat()));
-    (format!("— {name} {}\n", STANDARD.encode(line)), vkey)
-}
-
-#[test]
-fn witnessed_in_time_is_cosigned_on_both_sides_before_the_periods_close() {
-    // 2026-01-16T00:00:00+08:00.
-    let closes = 1_768_492_800;
-    for (hk, qh, share) in [(closes, closes, "100.0000"), (closes + 1, closes, "0.0000"), (closes, 0, "0.0000")] {
-        let mut evidence = evidence(|_| ());
-        let bare = evidence.checkpoint.clone();
-        let (first, hk_key) = cosigned(&bare, "hk.example/w", 7, hk);
-        let (second, qh_key) = cosigned(&bare, "qh.example/w", 8, qh.max(1));
-        evidence.checkpoint.push_str(&first);
-        if qh > 0 {
-            evidence.checkpoint.push_str(&second);
-        }
-        for leaf in &mut evidence.leaves {
-            leaf.proof = leaf.proof.replace(&bare, &evidence.checkpoint);
-        }
-        let witnesses = format!("witness HK {hk_key}\nwitness qh1 {qh_key}\ngroup QH any qh1\n");
-        evidence.trust_policy = format!("{witnesses}group BORDER all HK QH\nquorum BORDER\n");
-        let verified = verify(&packed(&evidence), None).unwrap();
-        assert!(verified.face.contains(&format!("及时见证: {share} %")), "{}", verified.face);
-        // The same lines without a policy that names their keys are worth nothing.
-        evidence.trust_policy = "quorum none\n".to_owned();
-        assert_eq!(verify(&packed(&evidence), None).unwrap().witnessed, 0);
-        // Nor are they where the policy asks for one side only.
-        evidence.trust_policy = format!("{witnesses}quorum HK\n");
-        assert_eq!(
-            verify(&packed(&evidence), None).unwrap().witnessed,
-            if share.starts_with("100") { 1_000_000 } else { 0 }
-        );
-        evidence.trust_policy = format!("witness hk1 {hk_key}\nquorum hk1\n");
-        assert_eq!(verify(&packed(&evidence), None).unwrap().witnessed, 0);
-    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use catalog::Digest;
 use gateway_ledger::Ack;
-use gateway_ledger::claim::{verify, zip};
+use gateway_ledger::claim::{Trust, verify, zip};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -169,6 +169,6 @@ proptest! {
             Err(fault) => prop_assert!(other != archive, "refused: {fault:?}"),
         }
         // A bundle of anything but a claim is refused, and never panics.
-        prop_assert!(verify(&other, None).is_err());
+        prop_assert!(verify(&other, Trust::default()).is_err());
     }
 }

@@ -5,6 +5,7 @@
 mod annex;
 pub mod evidence;
 mod gather;
+mod witnessed;
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -15,6 +15,15 @@ const WAIT: Duration = Duration::from_secs(3);
 /// Witnesses that have been silent for longer are not waited for.
 const SILENT: Duration = Duration::from_secs(90);
 
+/// Waits a moment for the witnesses' quorum to cover the leaf with this index, if they answer at all.
+pub async fn witnesses(gateway: &Shared, index: u64) {
+    let witnessing = &gateway.witnessing;
+    let answers = witnessing.quorum_age(Instant::now()).is_some_and(|age| age < SILENT);
+    if answers && witnessing.has_quorum_rule() {
+        let _ = tokio::time::timeout(WAIT, witnessing.covers(index)).await;
+    }
+}
+
 /// A checkpoint that covers the leaf with this index, and what is to be said of its witnesses.
 ///
 /// # Errors
@@ -22,10 +31,7 @@ const SILENT: Duration = Duration::from_secs(90);
 pub async fn covering(gateway: &Shared, index: u64) -> Result<(SignedCheckpoint, String), Problem> {
     let fault = |what: &dyn std::fmt::Display| crate::admission::unavailable(what.to_string());
     let witnessing = &gateway.witnessing;
-    let answers = witnessing.quorum_age(Instant::now()).is_some_and(|age| age < SILENT);
-    if answers && witnessing.has_quorum_rule() {
-        let _ = tokio::time::timeout(WAIT, witnessing.covers(index)).await;
-    }
+    witnesses(gateway, index).await;
     let seen = witnessing.witnessed().filter(|seen| seen.size > index);
     let checkpoint = if let Some(seen) = seen {
         SignedCheckpoint::parse(seen.checkpoint.as_bytes()).map_err(|error| fault(&error))?

@@ -110,7 +110,7 @@ impl Rounds {
             witnessing.quorum(clock::now(), Instant::now());
             patience.get_or_insert_with(|| Instant::now() + GREEDY);
             match checkpoint.with_signatures(lines.clone()) {
-                Ok(cosigned) => self.sink.put(cosigned),
+                Ok(cosigned) => self.sink.put(cosigned, clock::now()),
                 Err(error) => tracing::error!(%error, "cosignatures cannot be put together"),
             }
         }

@@ -35,6 +35,7 @@ pub use lease::{Lease, LeaseState};
 pub use objects::{ObjectError, Objects, Spool};
 pub use publisher::{
     KeyPeriod, PublishError, Published, Publisher, PublisherOptions, Resumed, WITNESSED_FILE, WitnessedSink,
+    witnessed_kept,
 };
 pub use reader::{
     AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, Erased, EvidenceRow,

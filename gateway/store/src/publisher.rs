@@ -31,7 +31,7 @@ mod witnessed;
 
 pub use log::{FACTS_DIR, LOG_DIR};
 pub use rotation::KeyPeriod;
-pub use witnessed::{WITNESSED_FILE, WitnessedSink};
+pub use witnessed::{WITNESSED_FILE, WitnessedSink, kept as witnessed_kept};
 
 /// How the log is published.
 #[derive(Debug, Clone)]
@@ -246,7 +246,7 @@ impl Resumed {
         let periods = log.reconcile_keys(&options)?;
         let first = log.publish()?;
         let (published_to, published) = watch::channel(first);
-        let (witnessed_to, witnessed) = watch::channel(log.witnessed.clone());
+        let (witnessed_to, witnessed) = watch::channel(log.witnessed.as_ref().map(|newest| newest.published.clone()));
         let (problem_to, problem) = watch::channel(None);
         let stop = Arc::new(AtomicBool::new(false));
         let cosigned = witnessed::Slot::default();

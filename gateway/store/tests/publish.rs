@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use catalog::Digest;
 use gateway_audit::verify::{LogFiles, VerifyOptions, VerifyReport, verify_log, verify_log_by};
 use gateway_audit::{Checkpoint, Cosigner, Ed25519Signer, SignedCheckpoint, Signer as _, VerifierKey};
-use gateway_store::{OpenOptions, PublishError, Published, Publisher, PublisherOptions, Records, Transaction};
+use gateway_store::{
+    OpenOptions, PublishError, Published, Publisher, PublisherOptions, Records, Transaction, witnessed_kept,
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -361,7 +363,7 @@ async fn what_witnesses_cosigned_is_kept_and_published() {
     let (mut witnessed, sink) = (publisher.witnessed(), publisher.sink());
     assert_eq!(*witnessed.borrow(), None);
     let signed = cosigned(&three, 5);
-    sink.put(signed.clone());
+    sink.put(signed.clone(), Timestamp::UNIX_EPOCH);
     witnessed.wait_for(|witnessed| witnessed.as_ref().is_some_and(|witnessed| witnessed.size == 3)).await.unwrap();
     let kept = place.path("data/witnessed/checkpoint");
     assert_eq!(fs::read(&kept).unwrap(), signed.to_text().into_bytes());
@@ -375,12 +377,67 @@ async fn what_witnesses_cosigned_is_kept_and_published() {
     add(&records, 1, "b");
     let four = publisher.wait(3).await.unwrap();
     let (mut witnessed, sink) = (publisher.witnessed(), publisher.sink());
-    sink.put(cosigned(&four, 6));
+    sink.put(cosigned(&four, 6), Timestamp::UNIX_EPOCH);
     witnessed.wait_for(|witnessed| witnessed.as_ref().unwrap().size == 4).await.unwrap();
-    sink.put(cosigned(&three, 7));
+    sink.put(cosigned(&three, 7), Timestamp::UNIX_EPOCH);
     witnessed.changed().await.unwrap();
     assert_eq!(witnessed.borrow().as_ref().unwrap().size, 4);
     publisher.close();
+    records.close();
+}
+
+/// Cosignatures of a year's turn: what was the newest when half a month ended stays, whatever happens to the process.
+#[tokio::test]
+async fn the_last_witnessed_checkpoint_of_each_half_of_a_month_is_kept() {
+    let place = Place::new();
+    let records = place.records();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let seconds = |text: &str| u64::try_from(at(text).as_second()).unwrap();
+    let kept = || {
+        let kept = witnessed_kept(&place.path("data")).unwrap();
+        kept.iter().map(|kept| kept.checkpoint().size).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(), [0_u64; 0]);
+    // (entries, cosigned at, by a witness that says so, and what is kept then)
+    let steps: [(u64, &str, &str, &[u64]); 8] = [
+        (1, "2026-12-31T15:59:58Z", "2026-12-31T15:59:58Z", &[]),
+        (2, "2026-12-31T15:59:59Z", "2026-12-31T15:59:59Z", &[]),
+        (3, "2026-12-31T16:00:00Z", "2026-12-31T16:00:00Z", &[2]),
+        // A witness whose clock is a year ahead changes nothing.
+        (4, "2027-01-10T00:00:00Z", "2028-01-01T00:00:00Z", &[2]),
+        (5, "2027-01-15T15:59:59Z", "2027-01-15T15:59:59Z", &[2]),
+        (6, "2027-03-20T00:00:00Z", "2027-03-20T00:00:00Z", &[5, 2]),
+        // Nor does a clock that was set back take away what is kept: a larger log shows more.
+        (7, "2026-12-20T00:00:00Z", "2026-12-20T00:00:00Z", &[5, 2]),
+        (8, "2027-03-21T00:00:00Z", "2027-03-21T00:00:00Z", &[5, 7]),
+    ];
+    for (number, now, said, sizes) in steps {
+        // Each time by another process.
+        let mut options = place.options();
+        options.now = at(now);
+        let publisher = Publisher::start(&records, &options).unwrap();
+        add(&records, 1, &number.to_string());
+        let published = publisher.wait(number - 1).await.unwrap();
+        let (mut witnessed, sink) = (publisher.witnessed(), publisher.sink());
+        let before = fs::read(place.path("data/witnessed/checkpoint"));
+        sink.put(cosigned(&published, seconds(said)), at(now));
+        witnessed.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.size == number)).await.unwrap();
+        publisher.close();
+        assert_eq!(kept(), sizes, "{number}");
+        // As if it had died between the two writes: the same again.
+        if let Ok(before) = before {
+            fs::write(place.path("data/witnessed/checkpoint"), before).unwrap();
+            let publisher = Publisher::start(&records, &options).unwrap();
+            let (mut witnessed, sink) = (publisher.witnessed(), publisher.sink());
+            sink.put(cosigned(&published, seconds(said)), at(now));
+            witnessed.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.size == number)).await.unwrap();
+            publisher.close();
+            assert_eq!(kept(), sizes, "{number}");
+        }
+    }
+    // What is damaged is left out, and the others are there.
+    fs::write(place.path("data/witnessed/before-2027-01-16"), b"?").unwrap();
+    assert_eq!(kept(), [7]);
     records.close();
 }
 

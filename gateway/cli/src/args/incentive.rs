@@ -87,4 +87,8 @@ pub struct VerifyArgs {
     /// The log's verifier key, a file or the key itself; without it the bundle is only shown to agree with itself
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
+    /// Trust policy (C2SP tlog-policy) of your own: the log must be one of its logs, and the checkpoints must meet its quorum;
+    /// without it witnesses count as the bundle's own policy says
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 }

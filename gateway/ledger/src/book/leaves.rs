@@ -1,7 +1,9 @@
 //! Books from the log: every transfer stands in a `ledger_batch` leaf of the commit that made it.
 
 use catalog::offer::Currency;
+use gateway_audit::leaf::Leaf;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Book, BookError, Transfer};
 
@@ -35,10 +37,21 @@ pub enum LeafError {
     },
 }
 
-#[derive(Deserialize)]
-struct Batch {
-    currency: Currency,
-    transfers: Vec<Transfer>,
+/// The transfers of a leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Batch {
+    /// Of which ledger.
+    pub currency: Currency,
+    /// In their order.
+    pub transfers: Vec<Transfer>,
+}
+
+impl Batch {
+    /// Those of `leaf`; nothing if it is of another kind or form.
+    pub fn of(leaf: &Leaf) -> Option<Self> {
+        let members = || serde_json::from_value(Value::Object(leaf.members().clone())).ok();
+        (leaf.kind() == BATCH_KIND).then(members)?
+    }
 }
 
 #[derive(Deserialize)]

@@ -68,6 +68,8 @@ pub struct Annex {
     pub sums: Vec<SumProof>,
     /// `checkpoints/opening`: the published one when the month before the base year closed, or the oldest that was kept.
     pub opening: String,
+    /// `checkpoints/witnessed`: the last one that was witnessed before the base year closed, if any was.
+    pub witnessed: Option<String>,
     /// `tools.json`: versions of the programs that froze it.
     pub tools: BTreeMap<String, String>,
 }

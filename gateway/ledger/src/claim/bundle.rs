@@ -1,10 +1,11 @@
 //! The files of a bundle, and the lists that bind them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use catalog::Digest;
+use gateway_audit::leaf::Leaf;
 use gateway_audit::{SignedCheckpoint, WitnessPolicy};
-use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -12,12 +13,13 @@ use super::Fault;
 use super::annex::Closed;
 use super::contents::{Claim, Contents, Statements, canonical};
 use super::face::{Shown, face};
+use super::witnessed::{Posting, in_time};
 use super::zip::Files;
 use crate::incentive::Programme;
 use crate::sums::SumProof;
 
 /// The form of a bundle; goes up when a verifier has to know.
-pub const FORMAT: &str = "kouan-claim/2";
+pub const FORMAT: &str = "kouan-claim/3";
 
 /// Lists every file but itself.
 pub(super) const MANIFEST: &str = "MANIFEST.json";
@@ -30,15 +32,13 @@ pub(super) const CLOSING: &str = "checkpoints/closing";
 pub(super) const OPENING: &str = "checkpoints/opening";
 /// That the first log begins with the second.
 pub(super) const CONSISTENCY: &str = "checkpoints/consistency";
+/// The last one that was witnessed before the base year closed.
+pub(super) const WITNESSED: &str = "checkpoints/witnessed";
+/// That the log of the closing one begins with it.
+pub(super) const WITNESSED_CONSISTENCY: &str = "checkpoints/witnessed-consistency";
 
 const README: &str = include_str!("README.txt");
 const VERIFIER: &str = include_str!("verify.py");
-
-/// The groups or witnesses of a trust policy that stand for the sides of the border.
-const SIDES: [&str; 2] = ["HK", "QH"];
-
-/// Days after the base year in which its records may still be witnessed: then its periods close.
-const WITNESSED_WITHIN_DAYS: i64 = 15;
 
 /// What a gateway gives of a released claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct Evidence {
     pub checkpoint: String,
     /// That its log begins with that of the opening one: a hash in base64 a line.
     pub consistency: String,
+    /// That it begins with that of the one that was witnessed in time, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witnessed_consistency: Option<String>,
     /// The log's verifier key.
     pub log_key: String,
     /// Whose cosignatures make the log witnessed (C2SP tlog-policy); its groups `HK` and `QH` are the sides of the border.
@@ -70,37 +73,58 @@ pub struct ProvenLeaf {
     pub proof: String,
 }
 
-/// The share of a claim that was witnessed in time: all of it, if the policy's quorum and both sides of the border cosigned
-/// a checkpoint over its leaves before its periods closed, or nothing.
-pub(super) fn witnessed_ppm(claim: &Claim, checkpoint: &SignedCheckpoint, policy: &str) -> Result<u32, Fault> {
-    let fault = |file: &str, error: &dyn std::fmt::Display| Fault { file: file.to_owned(), why: error.to_string() };
-    let policy = WitnessPolicy::parse(policy.as_bytes()).map_err(|error| fault("trust.policy", &error))?;
-    let closes = jiff::civil::date(claim.base_year.saturating_add(1), 1, 1)
-        .checked_add(jiff::Span::new().days(WITNESSED_WITHIN_DAYS))
-        .ok()
-        .and_then(|day| day.to_zoned(TimeZone::fixed(Offset::constant(8))).ok())
-        .and_then(|day| u64::try_from(day.timestamp().as_second()).ok());
-    let in_time = policy.witnessed_until(checkpoint, closes.unwrap_or(0), &SIDES);
-    Ok(if in_time.map_err(|error| fault(CLOSING, &error))? { 1_000_000 } else { 0 })
+fn fault(file: &str, error: &dyn std::fmt::Display) -> Fault {
+    Fault { file: file.to_owned(), why: error.to_string() }
 }
 
-/// The face, from the files that it sums up.
-pub(super) fn face_of(
-    claim: &Claim,
-    contents: (&str, &str, &str),
-    checkpoint: &SignedCheckpoint,
-    policy: &str,
-) -> Result<String, Fault> {
-    let fault = |file: &str, error: &dyn std::fmt::Display| Fault { file: file.to_owned(), why: error.to_string() };
-    let (statements, programme, sums) = contents;
-    let statements: Statements = serde_json::from_str(statements).map_err(|error| fault("statements.json", &error))?;
-    let programme = Programme::parse(programme).map_err(|error| fault("rules/programme.toml", &error))?;
-    let sums: Vec<SumProof> = serde_json::from_str(sums).map_err(|error| fault("sums/sums.json", &error))?;
-    let side = programme.terms.base.participant;
-    let closed = Closed::of(&sums, side, &claim.participant, claim.base_year);
-    let closed = closed.map_err(|error| fault("sums/sums.json", &error))?;
-    let witnessed = witnessed_ppm(claim, checkpoint, policy)?;
-    Ok(face(claim, &statements, &programme, &Shown { witnessed, closed, side }))
+/// The frozen files that a face sums up, read.
+pub(super) struct Frozen {
+    statements: Statements,
+    programme: Programme,
+    closed: Closed,
+    witnessed: Option<SignedCheckpoint>,
+}
+
+impl Frozen {
+    /// Reads what `content` gives by name for `claim`.
+    pub(super) fn read<'a>(claim: &Claim, content: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Fault> {
+        let text = |name: &str| content(name).ok_or_else(|| fault(name, &"it is missing"));
+        let statements: Statements =
+            serde_json::from_str(text("statements.json")?).map_err(|error| fault("statements.json", &error))?;
+        let programme = Programme::parse(text("rules/programme.toml")?);
+        let programme = programme.map_err(|error| fault("rules/programme.toml", &error))?;
+        let sums: Vec<SumProof> =
+            serde_json::from_str(text("sums/sums.json")?).map_err(|error| fault("sums/sums.json", &error))?;
+        let closed = Closed::of(&sums, programme.terms.base.participant, &claim.participant, claim.base_year);
+        let closed = closed.map_err(|error| fault("sums/sums.json", &error))?;
+        let witnessed = content(WITNESSED).map(|text| SignedCheckpoint::parse(text.as_bytes())).transpose();
+        let witnessed = witnessed.map_err(|error| fault(WITNESSED, &error))?;
+        Ok(Self { statements, programme, closed, witnessed })
+    }
+
+    /// The share of `claim` that was witnessed in time by `policy`, of what is posted in `leaves`, in parts per million.
+    pub(super) fn witnessed_ppm<'a>(
+        &self,
+        claim: &Claim,
+        leaves: impl Iterator<Item = (u64, &'a Leaf)>,
+        policy: &WitnessPolicy,
+    ) -> Result<u32, Fault> {
+        let Some(checkpoint) = &self.witnessed else { return Ok(0) };
+        if !in_time(policy, checkpoint, claim.base_year).map_err(|error| fault(WITNESSED, &error))? {
+            return Ok(0);
+        }
+        let (side, size) = (self.programme.terms.base.participant, checkpoint.checkpoint().size);
+        let below = leaves.filter(|(index, _)| *index < size);
+        let postings: Vec<Posting> =
+            below.filter_map(|(_, leaf)| Posting::of(leaf, side, &claim.participant)).collect();
+        Ok(self.statements.witnessed(side, claim.base_year, &postings))
+    }
+
+    /// The face of `claim`.
+    pub(super) fn face(self, claim: &Claim, witnessed: u32) -> String {
+        let side = self.programme.terms.base.participant;
+        face(claim, &self.statements, &self.programme, &Shown { witnessed, closed: self.closed, side })
+    }
 }
 
 /// The files of the bundle that `evidence` makes: the same for the same evidence. `pdf` is the statement on paper, for
@@ -109,12 +133,17 @@ pub(super) fn face_of(
 /// # Errors
 /// The part of the evidence that does not parse.
 pub fn files(evidence: &Evidence, pdf: Option<Vec<u8>>) -> Result<Files, Fault> {
-    let fault = |file: &str, error: &dyn std::fmt::Display| Fault { file: file.to_owned(), why: error.to_string() };
     let claim: Claim = serde_json::from_str(&evidence.claim).map_err(|error| fault("claim.json", &error))?;
-    let checkpoint = SignedCheckpoint::parse(evidence.checkpoint.as_bytes()).map_err(|error| fault(CLOSING, &error))?;
-    let content = |name: &str| evidence.contents.get(name).map(String::as_str).unwrap_or_default();
-    let contents = (content("statements.json"), content("rules/programme.toml"), content("sums/sums.json"));
-    let face = face_of(&claim, contents, &checkpoint, &evidence.trust_policy)?;
+    let policy = WitnessPolicy::parse(evidence.trust_policy.as_bytes());
+    let policy = policy.map_err(|error| fault("trust.policy", &error))?;
+    let mut leaves = BTreeMap::new();
+    for ProvenLeaf { index, leaf, .. } in &evidence.leaves {
+        let parsed = Leaf::parse(leaf.as_bytes());
+        leaves.insert(*index, parsed.map_err(|error| fault(&format!("leaves/{index}.json"), &error))?);
+    }
+    let frozen = Frozen::read(&claim, |name| evidence.contents.get(name).map(String::as_str))?;
+    let witnessed = frozen.witnessed_ppm(&claim, leaves.iter().map(|(index, leaf)| (*index, leaf)), &policy)?;
+    let face = frozen.face(&claim, witnessed);
     let mut files = Files::new();
     let mut put = |name: &str, text: &str| files.insert(name.to_owned(), text.as_bytes().to_vec());
     put("README.txt", README);
@@ -123,6 +152,9 @@ pub fn files(evidence: &Evidence, pdf: Option<Vec<u8>>) -> Result<Files, Fault> 
     put("claim.json", &evidence.claim);
     put(CLOSING, &evidence.checkpoint);
     put(CONSISTENCY, &evidence.consistency);
+    if let Some(consistency) = &evidence.witnessed_consistency {
+        put(WITNESSED_CONSISTENCY, consistency);
+    }
     put("log.vkey", &format!("{}\n", evidence.log_key.trim()));
     put("trust.policy", &evidence.trust_policy);
     for (name, text) in &evidence.contents {

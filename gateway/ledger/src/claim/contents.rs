@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::annex::{Annex, Closed};
+use super::bundle::WITNESSED;
 use super::shares::Shares;
 use crate::incentive::{Evaluation, Input, Programme, Side, evaluate};
 use crate::month::Month;
@@ -265,7 +266,7 @@ impl Statements {
         let side = programme.terms.base.participant;
         let closed = Closed::of(&annex.sums, side, &self.participant, base_year).map_err(|error| unfit(&error))?;
         let text = |value: Result<String, serde_json::Error>| value.map_err(|error| unfit(&error));
-        let contents: Contents = [
+        let mut contents: Contents = [
             ("checkpoints/opening", annex.opening.clone()),
             ("contracts/contracts.json", text(canonical(&annex.contracts))?),
             ("lines.csv", self.csv()),
@@ -280,6 +281,7 @@ impl Statements {
         ]
         .map(|(name, text)| (name.to_owned(), text))
         .into();
+        contents.extend(annex.witnessed.iter().map(|checkpoint| (WITNESSED.to_owned(), checkpoint.clone())));
         let claim = Claim {
             id: id.to_owned(),
             participant: self.participant.clone(),

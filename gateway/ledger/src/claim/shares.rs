@@ -36,7 +36,7 @@ pub struct Shares {
 }
 
 /// Parts per million, floored.
-fn ppm(part: u128, all: u128) -> u32 {
+pub(super) fn ppm(part: u128, all: u128) -> u32 {
     let share = (part * 1_000_000).checked_div(all).unwrap_or(0);
     u32::try_from(share).unwrap_or(1_000_000)
 }

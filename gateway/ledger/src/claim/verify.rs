@@ -8,9 +8,11 @@ use catalog::Digest;
 use gateway_audit::leaf::{Leaf, LeafKind};
 use gateway_audit::rotation::KeyChange;
 use gateway_audit::tree::verify_consistency;
-use gateway_audit::{LogProof, NodeHash, SignedCheckpoint, VerifierKey};
+use gateway_audit::{LogProof, NodeHash, SignedCheckpoint, VerifierKey, WitnessPolicy};
 
-use super::bundle::{CLOSING, CONSISTENCY, MANIFEST, OPENING, SUMS, face_of, manifest, sums, witnessed_ppm};
+use super::bundle::{
+    CLOSING, CONSISTENCY, Frozen, MANIFEST, OPENING, SUMS, WITNESSED, WITNESSED_CONSISTENCY, manifest, sums,
+};
 use super::contents::{Claim, Statements, canonical};
 use super::zip::{Files, unpack};
 use crate::incentive::{Input, Programme, evaluate};
@@ -42,47 +44,62 @@ pub struct Verified {
     pub face: String,
 }
 
+/// What a verifier trusts that does not come from the bundle.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Trust<'a> {
+    /// The log's key.
+    pub key: Option<&'a VerifierKey>,
+    /// Whose cosignatures count, and how many; its logs are those that are trusted.
+    pub policy: Option<&'a WitnessPolicy>,
+}
+
 fn fault(file: &str, why: impl std::fmt::Display) -> Fault {
     Fault { file: file.to_owned(), why: why.to_string() }
 }
 
-/// Verifies the bytes of a bundle, against the log's `key` if there is one.
+/// Verifies the bytes of a bundle, against what is trusted from elsewhere.
 ///
 /// # Errors
-/// The first [`Fault`], by file.
-pub fn verify(bundle: &[u8], key: Option<&VerifierKey>) -> Result<Verified, Fault> {
+/// [`Fault`]: the first file that does not hold.
+pub fn verify(bundle: &[u8], trust: Trust<'_>) -> Result<Verified, Fault> {
     let files = unpack(bundle)?;
     lists(&files)?;
-    let checkpoint = checkpoint(&files, key)?;
+    let checkpoint = checkpoint(&files, trust)?;
     let claim_text = text(&files, "claim.json")?;
     let claim: Claim = serde_json::from_str(claim_text).map_err(|error| fault("claim.json", error))?;
     if claim.text().ok().as_deref() != Some(claim_text) {
         return Err(fault("claim.json", "it is not in canonical form"));
     }
     let leaves = leaves(&files, &checkpoint)?;
-    opening(&files, &checkpoint, &leaves)?;
+    earlier(&files, (OPENING, CONSISTENCY), &checkpoint, &leaves)?;
+    if files.contains_key(WITNESSED) {
+        let witnessed = earlier(&files, (WITNESSED, WITNESSED_CONSISTENCY), &checkpoint, &leaves)?;
+        quorum(trust.policy, WITNESSED, &witnessed)?;
+    }
     released(&claim, claim_text, &leaves)?;
     contents(&files, &claim)?;
     amount(&files, &claim)?;
     contracts(&claim, &leaves)?;
     beside::verify(&files, &claim, &leaves)?;
     let policy = text(&files, "trust.policy")?;
-    let face = face_of(
-        &claim,
-        (text(&files, "statements.json")?, text(&files, "rules/programme.toml")?, text(&files, "sums/sums.json")?),
-        &checkpoint,
-        policy,
-    )?;
+    let policy = WitnessPolicy::parse(policy.as_bytes()).map_err(|error| fault("trust.policy", error))?;
+    let frozen = Frozen::read(&claim, |name| text(&files, name).ok())?;
+    let by = |policy: &WitnessPolicy| {
+        frozen.witnessed_ppm(&claim, leaves.iter().map(|(index, leaf)| (*index, leaf)), policy)
+    };
+    let shown = by(&policy)?;
+    let witnessed = trust.policy.map_or(Ok(shown), by)?;
+    let face = frozen.face(&claim, shown);
     if text(&files, "FACE.txt")? != face {
         return Err(fault("FACE.txt", "it does not say what the bundle shows"));
     }
     let inside = checkpoint.checkpoint();
     Ok(Verified {
-        witnessed: witnessed_ppm(&claim, &checkpoint, policy)?,
+        witnessed,
         claim,
         origin: inside.origin.clone(),
         size: inside.size,
-        trusted: key.is_some(),
+        trusted: trust.key.is_some() || trust.policy.is_some_and(|policy| !policy.logs().is_empty()),
         face,
     })
 }
@@ -117,27 +134,45 @@ fn lists(files: &Files) -> Result<(), Fault> {
     Err(fault(SUMS, "it does not list the files as they are"))
 }
 
-fn checkpoint(files: &Files, key: Option<&VerifierKey>) -> Result<SignedCheckpoint, Fault> {
+fn checkpoint(files: &Files, trust: Trust<'_>) -> Result<SignedCheckpoint, Fault> {
     let own: VerifierKey =
         text(files, "log.vkey")?.trim().parse().map_err(|error: gateway_audit::NoteError| fault("log.vkey", error))?;
-    if key.is_some_and(|key| *key != own) {
+    let logs = trust.policy.map(WitnessPolicy::logs).unwrap_or_default();
+    if trust.key.is_some_and(|key| *key != own) || !(logs.is_empty() || logs.iter().any(|log| log.key == own)) {
         return Err(fault("log.vkey", "it is not the key of the log that you trust"));
     }
     let checkpoint = SignedCheckpoint::parse(text(files, CLOSING)?.as_bytes());
     let checkpoint = checkpoint.map_err(|error| fault(CLOSING, error))?;
     checkpoint.verify(&own).map_err(|error| fault(CLOSING, error))?;
+    quorum(trust.policy, CLOSING, &checkpoint)?;
     Ok(checkpoint)
 }
 
-/// The log had the opening checkpoint, under the key of the closing one or an earlier that leads to it, and has only grown
-/// since.
-fn opening(files: &Files, closing: &SignedCheckpoint, leaves: &BTreeMap<u64, Leaf>) -> Result<(), Fault> {
-    let opening = SignedCheckpoint::parse(text(files, OPENING)?.as_bytes()).map_err(|error| fault(OPENING, error))?;
-    let (old, _) = opening.verify_any(&keys(files, leaves)?).map_err(|error| fault(OPENING, error))?;
+/// A policy that is trusted asks for its quorum; the bundle's own only says what its witnesses are worth.
+fn quorum(policy: Option<&WitnessPolicy>, file: &str, checkpoint: &SignedCheckpoint) -> Result<(), Fault> {
+    let Some(policy) = policy.filter(|policy| policy.has_quorum()) else { return Ok(()) };
+    let judged = policy.judge(checkpoint).map_err(|error| fault(file, error))?;
+    if judged.quorum {
+        Ok(())
+    } else {
+        Err(fault(file, format!("it does not meet the policy that you trust: {judged}")))
+    }
+}
+
+/// The log had this checkpoint, under the key of the closing one or an earlier that leads to it, and has only grown since.
+fn earlier(
+    files: &Files,
+    (file, consistency): (&str, &str),
+    closing: &SignedCheckpoint,
+    leaves: &BTreeMap<u64, Leaf>,
+) -> Result<SignedCheckpoint, Fault> {
+    let signed = SignedCheckpoint::parse(text(files, file)?.as_bytes()).map_err(|error| fault(file, error))?;
+    let (old, _) = signed.verify_any(&keys(files, leaves)?).map_err(|error| fault(file, error))?;
     let new = closing.checkpoint();
-    let hashes = text(files, CONSISTENCY)?.lines().map(str::parse::<NodeHash>).collect::<Result<Vec<_>, _>>();
-    let hashes = hashes.map_err(|error| fault(CONSISTENCY, error))?;
-    verify_consistency(old.size, new.size, &hashes, &old.root, &new.root).map_err(|error| fault(CONSISTENCY, error))
+    let hashes = text(files, consistency)?.lines().map(str::parse::<NodeHash>).collect::<Result<Vec<_>, _>>();
+    let hashes = hashes.map_err(|error| fault(consistency, error))?;
+    verify_consistency(old.size, new.size, &hashes, &old.root, &new.root).map_err(|error| fault(consistency, error))?;
+    Ok(signed)
 }
 
 /// The log's key, and those before it: each vouched for the next in an entry of the log.

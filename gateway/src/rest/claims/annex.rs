@@ -9,15 +9,20 @@ use gateway_audit::Leaf;
 use gateway_ledger::claim::{Annex, Contract, Signed, Statements, account};
 use gateway_ledger::incentive::Side;
 use gateway_ledger::{Ack, Month};
-use gateway_store::{DocKind, ReadError, Reader};
+use gateway_store::{DocKind, PostingFilter, ReadError, Reader};
 use jiff::Timestamp;
 
 use super::evidence::leaf_at;
+use super::witnessed;
 use crate::authz::Scope;
 use crate::gateway::Shared;
 use crate::node::close::Kept;
 use crate::rest::payments::{self, Recorded};
 use crate::rest::{Caller, prove};
+
+/// Most postings that a bundle holds the leaves of: a zip file without its 64-bit extension holds 65,535 files, and each leaf
+/// is two.
+const POSTINGS_MAX: usize = 16_384;
 
 /// Whose amounts of which year are claimed.
 #[derive(Clone)]
@@ -47,6 +52,11 @@ pub async fn gather(
     let folder = gateway.config.data.join("log");
     let published = tokio::task::spawn_blocking(move || prove::published(&folder).map(|note| note.to_text()));
     let published = published.await.map_err(crate::admission::unavailable)??;
+    let posted = {
+        let (agreements, asked) = (agreements.clone(), asked.clone());
+        gateway.scan(move |reader| postings(reader, &agreements, &asked)).await?
+    };
+    let witnessed = witnessed::in_time(gateway, &posted, asked.year).await?;
     let asked = asked.clone();
     gateway
         .scan(move |reader| {
@@ -61,10 +71,12 @@ pub async fn gather(
             leaves.extend(receipts.iter().map(|receipt| receipt.leaf));
             let (sums, opening, closed) = months(reader, &asked)?;
             leaves.extend(closed);
+            leaves.extend(posted);
             let payments = paid.into_iter().map(|recorded| recorded.payment).collect();
             let tools = BTreeMap::from([("kouan".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
             let opening = opening.unwrap_or(published);
-            Ok((Annex { contracts, payments, receipts, sums, opening, tools }, leaves.into_iter().collect()))
+            let annex = Annex { contracts, payments, receipts, sums, opening, witnessed, tools };
+            Ok((annex, leaves.into_iter().collect()))
         })
         .await
 }
@@ -98,6 +110,24 @@ fn payment_leaf(reader: &Reader<'_>, id: &str, at: Timestamp) -> Result<u64, Rea
     let own = |leaf: &Leaf| leaf.kind() == "payment" && leaf.text("payment") == Some(id);
     let found = leaf_at(reader, at, own)?.map(|(index, _)| index);
     found.ok_or_else(|| ReadError::Damaged { what: format!("payment {id}: its leaf is missing") })
+}
+
+/// The leaves of what was posted for the base year to the claimant's account: of more than a bundle takes the largest.
+fn postings(reader: &Reader<'_>, agreements: &[AgreementId], asked: &Asked) -> Result<BTreeSet<u64>, ReadError> {
+    let mut amounts: BTreeMap<u64, i64> = BTreeMap::new();
+    for agreement in agreements {
+        let filter = PostingFilter { agreement: Some(agreement.clone()), period: None };
+        for row in reader.postings(&filter)?.into_iter().filter(|row| row.period.year() == asked.year) {
+            let own = if asked.side == Side::Broker { row.split.fee.0 } else { row.split.amount.0 };
+            if !row.is_credit_note && own != 0 {
+                let amount = amounts.entry(row.leaf).or_default();
+                *amount = amount.saturating_add(own.saturating_abs());
+            }
+        }
+    }
+    let mut largest: Vec<(u64, i64)> = amounts.into_iter().collect();
+    largest.sort_by_key(|(leaf, amount)| (std::cmp::Reverse(*amount), *leaf));
+    Ok(largest.into_iter().take(POSTINGS_MAX).map(|(leaf, _)| leaf).collect())
 }
 
 /// The acknowledgements under an agreement. Signatures and certificates stay sealed: they name persons.

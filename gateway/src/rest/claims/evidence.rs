@@ -40,26 +40,34 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
     let (contents, leaves) = gateway.scan(move |reader| gathered(reader, &filed, released, &changes)).await?;
     let contents: Contents = serde_json::from_slice(&contents).map_err(crate::admission::unavailable)?;
     let opening = contents.get("checkpoints/opening").cloned().unwrap_or_default();
+    let witnessed = contents.get("checkpoints/witnessed").cloned();
     let folder = gateway.config.data.join("log");
     let (checkpoint, _) = covering(&gateway, leaves.iter().map(|(index, _)| *index).max().unwrap_or(0)).await?;
     let proven = tokio::task::spawn_blocking(move || {
-        let opening = SignedCheckpoint::parse(opening.as_bytes()).map_err(crate::admission::unavailable)?;
-        let hashes = consistent(&folder, &opening, &checkpoint)?;
-        let consistency = hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let leads_here = |earlier: &str| {
+            let earlier = SignedCheckpoint::parse(earlier.as_bytes()).map_err(crate::admission::unavailable)?;
+            let hashes = consistent(&folder, &earlier, &checkpoint)?;
+            Ok::<_, Problem>(hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        };
+        let consistency = leads_here(&opening)?;
+        let witnessed = witnessed.as_deref().map(leads_here).transpose()?;
         let proofs = prove(&folder, &checkpoint, &leaves)?;
         let proven = leaves.into_iter().zip(proofs).map(|((index, leaf), proof)| {
             let leaf = String::from_utf8(leaf).map_err(crate::admission::unavailable)?;
             Ok(ProvenLeaf { index, leaf, proof: proof.to_text() })
         });
+        let consistency = (consistency, witnessed);
         Ok::<_, Problem>((checkpoint.to_text(), consistency, proven.collect::<Result<Vec<_>, Problem>>()?))
     });
-    let (checkpoint, consistency, leaves) = proven.await.map_err(crate::admission::unavailable)??;
+    let (checkpoint, (consistency, witnessed_consistency), leaves) =
+        proven.await.map_err(crate::admission::unavailable)??;
     let evidence = Evidence {
         claim,
         contents,
         leaves,
         checkpoint,
         consistency,
+        witnessed_consistency,
         log_key: gateway.log_vkey.clone(),
         trust_policy: gateway.witnessing.policy().map_or(UNWITNESSED, |(_, text)| text).to_owned(),
     };

@@ -40,7 +40,7 @@ pub(super) struct Log {
     /// Facts up to this row are exported.
     facts: u64,
     /// The newest checkpoint that a quorum has cosigned.
-    pub(super) witnessed: Option<Published>,
+    pub(super) witnessed: Option<witnessed::Newest>,
 }
 
 impl Log {
@@ -76,10 +76,7 @@ impl Log {
             guard_file: options.guard_file.clone(),
             builder: TileBuilder::new(),
             facts: row.map_or(0, |row| row.facts),
-            witnessed: cosigned.map(|signed| {
-                let own = signed.checkpoint();
-                Published { size: own.size, root: own.root, checkpoint: Arc::from(signed.to_text()) }
-            }),
+            witnessed: cosigned.map(|signed| witnessed::Newest::of(&signed, options.now)),
         };
         if let Some(row) = &row_signed {
             log.builder = log.edge(row)?;

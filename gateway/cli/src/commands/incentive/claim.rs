@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use gateway_api::claim::{ClaimState, ClaimView, FileClaim};
-use gateway_audit::VerifierKey;
-use gateway_ledger::claim::{Evidence, Fault, Verified, bundle, verify, zip};
+use gateway_audit::{VerifierKey, WitnessPolicy};
+use gateway_ledger::claim::{Evidence, Fault, Trust, Verified, bundle, verify, zip};
 use serde_json::{Value, json};
 
 use super::paper;
@@ -13,6 +13,7 @@ use crate::args::incentive::{ClaimArgs, VerifyArgs};
 use crate::client::{Call, path};
 use crate::commands::proof::verifier_keys;
 use crate::commands::rest::{self, act, act_because, get, items};
+use crate::commands::witnessed;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::files;
@@ -72,7 +73,7 @@ pub async fn claim(session: &mut Session<'_>, args: &ClaimArgs) -> Result<Exit, 
     let files = bundle::files(&evidence, pdf).map_err(|fault| broken(&fault))?;
     let bundle = zip::pack(&files).map_err(|fault| broken(&fault))?;
     // What a stranger would refuse is not handed out.
-    let verified = verify(&bundle, None).map_err(|fault| broken(&fault))?;
+    let verified = verify(&bundle, Trust::default()).map_err(|fault| broken(&fault))?;
     let participant = &verified.claim.participant;
     let name = format!("claim-{}-{}-{participant}.zip", args.programme, args.year);
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
@@ -97,15 +98,23 @@ pub async fn claim(session: &mut Session<'_>, args: &ClaimArgs) -> Result<Exit, 
 /// `kouan incentive verify`.
 pub fn verified(session: &mut Session<'_>, args: &VerifyArgs) -> Result<(), CommandError> {
     let keys = args.key.as_deref().map(verifier_keys).transpose()?;
+    let policy = args.policy.as_deref().map(witnessed::policy).transpose()?;
     let bundle = files::read(&args.bundle, BUNDLE_BYTES_MAX)?;
     let Verified { claim, origin, size, trusted, witnessed, face } =
-        verify_any(&bundle, keys.as_deref()).map_err(|fault| broken(&fault))?;
+        verify_any(&bundle, keys.as_deref(), policy.as_ref()).map_err(|fault| broken(&fault))?;
     let verdict = if trusted { "verified" } else { "self-consistent only" };
+    let by = if policy.is_some() { "given" } else { "bundle" };
     let value = json!({
         "ok": true, "verdict": verdict, "claim": claim, "origin": origin, "size": size, "witnessed": witnessed,
+        "policy": by,
     });
     session.answer(&value, || {
         let mut lines: Lines = face.lines().map(crate::output::clean).collect();
+        lines.push(if policy.is_some() {
+            format!("witnessed in time by the policy that you gave: {}.{:04} %", witnessed / 10_000, witnessed % 10_000)
+        } else {
+            "witnesses as the bundle's own trust.policy names them: give yours with --policy".to_owned()
+        });
         let hint = if trusted { "" } else { " (give the log's key with --key to know whose log it is)" };
         lines.push(format!("log {origin} of {size} entries: {verdict}{hint}"));
         lines
@@ -113,10 +122,11 @@ pub fn verified(session: &mut Session<'_>, args: &VerifyArgs) -> Result<(), Comm
 }
 
 /// By the key that signed the bundle's checkpoint, where several are trusted: a log has one after the other.
-fn verify_any(bundle: &[u8], keys: Option<&[VerifierKey]>) -> Result<Verified, Fault> {
-    let Some((first, rest)) = keys.and_then(<[VerifierKey]>::split_first) else { return verify(bundle, None) };
-    let by_first = verify(bundle, Some(first));
-    let other = || rest.iter().find_map(|key| verify(bundle, Some(key)).ok());
+fn verify_any(bundle: &[u8], keys: Option<&[VerifierKey]>, policy: Option<&WitnessPolicy>) -> Result<Verified, Fault> {
+    let by = |key| verify(bundle, Trust { key, policy });
+    let Some((first, rest)) = keys.and_then(<[VerifierKey]>::split_first) else { return by(None) };
+    let by_first = by(Some(first));
+    let other = || rest.iter().find_map(|key| by(Some(key)).ok());
     by_first.or_else(|fault| other().ok_or(fault))
 }
 

@@ -48,8 +48,7 @@ pub(super) fn verify(files: &Files, claim: &Claim, leaves: &Leaves) -> Result<()
     if statements.in_closed(side, year, &closed) > closed.posted {
         return Err(fault(SUMS, "the closed months hold less than statements.json says for them"));
     }
-    let (opening, tools) = (String::new(), BTreeMap::new());
-    let annex = Annex { contracts, payments, receipts, sums, opening, tools };
+    let annex = Annex { contracts, payments, receipts, sums, ..Annex::default() };
     if statements.shares(side, year, &annex, &closed) != claim.shares {
         return Err(fault("claim.json", "its shares are not those of the files"));
     }

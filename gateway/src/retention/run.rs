@@ -48,7 +48,7 @@ pub async fn run(gateway: &Shared, by: Option<&Principal>, now: Timestamp) -> Re
     let leaf = close(gateway, by, now, &counts).await?;
     let shared = Arc::clone(gateway);
     tokio::task::spawn_blocking(move || remove(&shared, &due)).await.map_err(unavailable)?;
-    if let Err(error) = gateway.records.scrub().await {
+    if let Err(error) = gateway.records.empty_wal().await {
         // The rows are gone from the tables; what is left of them in the write-ahead log goes with its next copying.
         tracing::warn!(%error, "the write-ahead log was not emptied after retention");
     }

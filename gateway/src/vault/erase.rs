@@ -79,7 +79,7 @@ impl Vault {
         let current = self.held().kek.id.clone();
         Kek::keep(&self.folder, &current)?;
         Kek::destroy(&self.folder, &retired)?;
-        self.records.scrub().await?;
+        self.records.empty_wal().await?;
         let mut transaction = Transaction::new(now);
         transaction.writes.push(Write::KekDestroyed { kek: retired });
         self.records.commit(transaction).await.map(drop).map_err(SecretsError::from)

@@ -257,9 +257,9 @@ impl Records {
     /// # Errors
     ///
     /// [`CommitError::Unavailable`] while somebody reads an older state: try again.
-    pub async fn scrub(&self) -> Result<(), CommitError> {
+    pub async fn empty_wal(&self) -> Result<(), CommitError> {
         let (reply, answer) = oneshot::channel();
-        self.0.queue.push(Job::new(Work::Scrub, Reply::Async(reply)))?;
+        self.0.queue.push(Job::new(Work::EmptyWal, Reply::Async(reply)))?;
         answer.await.unwrap_or_else(|_| Err(gone())).map(drop)
     }
 

@@ -60,7 +60,7 @@ pub(crate) enum Work {
         facts: u64,
     },
     /// Copies the write-ahead log into the database and empties it: what was overwritten is then in neither.
-    Scrub,
+    EmptyWal,
 }
 
 /// Who waits for a job.
@@ -232,14 +232,14 @@ impl Writer {
             }
             self.payload_since_checkpoint += group.bytes;
             self.groups_since_checkpoint += 1;
-            let (scrubs, jobs): (Vec<Job>, Vec<Job>) =
-                group.jobs.into_iter().partition(|job| matches!(job.work(), Work::Scrub));
+            let (emptying, jobs): (Vec<Job>, Vec<Job>) =
+                group.jobs.into_iter().partition(|job| matches!(job.work(), Work::EmptyWal));
             if !jobs.is_empty() {
                 self.write(jobs);
                 self.make_room();
             }
-            for job in scrubs {
-                job.into_parts().1.send(self.scrub());
+            for job in emptying {
+                job.into_parts().1.send(self.empty_wal());
             }
             if self.payload_since_checkpoint > CHECKPOINT_BYTES || self.groups_since_checkpoint > CHECKPOINT_GROUPS {
                 self.checkpoint();
@@ -400,7 +400,7 @@ impl Writer {
         }
     }
 
-    fn scrub(&mut self) -> Result<Committed, CommitError> {
+    fn empty_wal(&mut self) -> Result<Committed, CommitError> {
         (self.payload_since_checkpoint, self.groups_since_checkpoint) = (0, 0);
         let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
         match busy {
@@ -430,7 +430,7 @@ fn apply(context: Context<'_>, head: &mut Head, work: &mut Work) -> Result<Commi
         Work::Commit(transaction) => apply::apply(context, head, transaction),
         Work::Guard { size, root, facts } => apply::guard(context.connection, *head, *size, *root, *facts),
         // Done outside of any transaction, see `Writer::run`.
-        Work::Scrub => Ok(plain_commit(*head, head.at_ms)),
+        Work::EmptyWal => Ok(plain_commit(*head, head.at_ms)),
     }
 }
 

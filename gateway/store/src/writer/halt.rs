@@ -105,7 +105,7 @@ pub(super) fn leaf(at: Timestamp, state: &str) -> Result<Job, CommitError> {
 pub(super) fn latest(jobs: &[Job]) -> Timestamp {
     let at = jobs.iter().filter_map(|job| match job.work() {
         Work::Commit(transaction) => Some(transaction.at),
-        Work::Guard { .. } | Work::Scrub => None,
+        Work::Guard { .. } | Work::EmptyWal => None,
     });
     at.max().unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -114,6 +114,6 @@ pub(super) fn latest(jobs: &[Job]) -> Timestamp {
 pub(super) fn guarded(jobs: &[Job]) -> Option<u64> {
     jobs.iter().rev().find_map(|job| match job.work() {
         Work::Guard { size, .. } => Some(*size),
-        Work::Commit(_) | Work::Scrub => None,
+        Work::Commit(_) | Work::EmptyWal => None,
     })
 }

@@ -32,7 +32,7 @@ impl Job {
     pub(crate) fn new(work: Work, reply: Reply) -> Self {
         let bytes = match &work {
             Work::Commit(transaction) => payload(transaction),
-            Work::Guard { .. } | Work::Scrub => 64,
+            Work::Guard { .. } | Work::EmptyWal => 64,
         };
         Self { work, reply, bytes }
     }

@@ -26,7 +26,7 @@ impl Steps {
                 match job.work() {
                     Work::Guard { .. } => steps.guard = true,
                     Work::Commit(transaction) => steps.add(transaction),
-                    Work::Scrub => {}
+                    Work::EmptyWal => {}
                 }
             }
         }

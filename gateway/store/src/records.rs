@@ -17,7 +17,7 @@ use crate::ballast::Ballast;
 use crate::lookup::RECENT_MAX;
 use crate::reader::{Reader, ReaderPool};
 use crate::transaction::{Commit, CommitError, Committed, Transaction};
-use crate::writer::{Base, Halt, Job, Listeners, Prepared, Queue, Reply, Work, Writer, Written};
+use crate::writer::{Base, Halt, Job, Listeners, Prepared, Queue, Reply, WAL_GROUPS_MAX, Work, Writer, Written};
 
 mod open;
 
@@ -38,6 +38,8 @@ pub struct OpenOptions {
     pub taxes: Taxes,
     /// How many entries of the newest rows are looked up in memory before they go into an index.
     pub recent_max: usize,
+    /// How many groups of commits the write-ahead log takes before it is copied into the database.
+    pub wal_groups_max: u32,
     /// Room that is kept in the data directory for what must still be recorded when the disk is full; 0 keeps none.
     pub ballast_bytes: u64,
     /// Most leaves beyond the published ones with which grants are given. `None`: any number.
@@ -52,6 +54,7 @@ impl OpenOptions {
             database_bytes_max: None,
             taxes: Taxes::default(),
             recent_max: RECENT_MAX,
+            wal_groups_max: WAL_GROUPS_MAX,
             ballast_bytes: 0,
             unpublished_max: None,
         }
@@ -211,6 +214,7 @@ impl Records {
             recent: Arc::clone(&recent),
             taxes: options.taxes,
             halt,
+            wal_groups_max: options.wal_groups_max,
         };
         let writer = Writer::new(base, Arc::clone(&queue), listeners.clone(), size, Arc::clone(&written));
         let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());

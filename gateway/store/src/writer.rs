@@ -48,8 +48,8 @@ use written::count;
 /// Bytes of payload after which the write-ahead log is copied into the database.
 const CHECKPOINT_BYTES: usize = 16 * 1024 * 1024;
 
-/// Groups after which that happens in any case.
-const CHECKPOINT_GROUPS: u32 = 1024;
+/// Groups after which that happens in any case, unless [`crate::OpenOptions::wal_groups_max`] says otherwise.
+pub(crate) const WAL_GROUPS_MAX: u32 = 1024;
 
 /// What a job asks for.
 pub(crate) enum Work {
@@ -177,6 +177,7 @@ pub(crate) struct Writer {
     leaving: Option<Leaving>,
     payload_since_checkpoint: usize,
     groups_since_checkpoint: u32,
+    wal_groups_max: u32,
     halt: Halt,
 }
 
@@ -187,6 +188,7 @@ pub(crate) struct Base {
     pub(crate) recent: Arc<Recent>,
     pub(crate) taxes: Taxes,
     pub(crate) halt: Halt,
+    pub(crate) wal_groups_max: u32,
 }
 
 impl Writer {
@@ -197,7 +199,7 @@ impl Writer {
         recorded: watch::Sender<u64>,
         written: Arc<Written>,
     ) -> Self {
-        let Base { connection, head, recent, taxes, halt } = base;
+        let Base { connection, head, recent, taxes, halt, wal_groups_max } = base;
         Self {
             connection,
             head,
@@ -210,6 +212,7 @@ impl Writer {
             leaving: None,
             payload_since_checkpoint: 0,
             groups_since_checkpoint: 0,
+            wal_groups_max,
             halt,
         }
     }
@@ -241,7 +244,7 @@ impl Writer {
             for job in emptying {
                 job.into_parts().1.send(self.empty_wal());
             }
-            if self.payload_since_checkpoint > CHECKPOINT_BYTES || self.groups_since_checkpoint > CHECKPOINT_GROUPS {
+            if self.payload_since_checkpoint > CHECKPOINT_BYTES || self.groups_since_checkpoint > self.wal_groups_max {
                 self.checkpoint();
             }
         }

@@ -21,6 +21,11 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        !self.leaves.is_empty()
+    }
+
     pub fn add(&mut self, line: &str) {
         let [kind, number, rest] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let number = number.parse().unwrap();

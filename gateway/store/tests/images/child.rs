@@ -12,6 +12,7 @@ use serde_json::json;
 
 const THREADS: u32 = 3;
 const COMMITS: u32 = 12;
+const WAL_GROUPS: u32 = 5;
 
 /// What an operator brings.
 pub fn prepare(dir: &Path) {
@@ -27,7 +28,10 @@ pub fn options(dir: &Path) -> PublisherOptions {
 }
 
 pub fn run(dir: &Path) {
-    let (records, _) = Records::open(&dir.join("data"), OpenOptions::new(Timestamp::now())).unwrap();
+    let mut open = OpenOptions::new(Timestamp::now());
+    // The write-ahead log is copied into the database, and used again from its beginning, several times in the run.
+    open.wal_groups_max = WAL_GROUPS;
+    let (records, _) = Records::open(&dir.join("data"), open).unwrap();
     let publisher = Publisher::start(&records, &options(dir)).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {

@@ -2,7 +2,8 @@
 //!
 //! Streams take grants and use them up, consumers acknowledge rightly and wrongly, officers cut, months close, notes are
 //! given, requests come twice, the node is restarted, and it crashes in the middle of a commit: its files as they were at
-//! the last sync that was answered, and a torn or garbled part of what came after. After each step the store must be what the
+//! the last sync that was answered, and a torn or garbled part of what came after. The write-ahead log is copied into the
+//! database and used again from its beginning, and it crashes in the midst of that. After each step the store must be what the
 //! model is. `SEED=…` names a failure; `SIM_SEEDS=FROM..TO` runs others.
 
 use std::collections::{BTreeMap, HashSet};
@@ -11,10 +12,8 @@ use std::ops::Range;
 use catalog::offer::Currency;
 use catalog::{Digest, EvidenceKind, Minor, Offer, PriceModel};
 use gateway_ledger::{Month, Quote};
-use gateway_store::{
-    CommitError, DeliveredFilter, DocKind, Idempotency, Lease, LeaseState, OpenOptions, Records, Transaction, Write,
-};
-use jiff::{SignedDuration, Timestamp};
+use gateway_store::{CommitError, DeliveredFilter, DocKind, Idempotency, Lease, LeaseState, Transaction, Write};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{Fixture, grant, members};
@@ -35,7 +34,7 @@ impl Random {
         Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -73,6 +72,13 @@ struct Model {
     answers: BTreeMap<u64, Vec<u8>>,
 }
 
+/// What a disk says that it has and does not have.
+#[derive(Debug, Clone, Copy)]
+enum Lie {
+    Commit,
+    Copy,
+}
+
 struct Life {
     store: Fixture,
     random: Random,
@@ -95,7 +101,7 @@ fn a_thousand_lives_agree_with_the_model() {
             let seeds = &seeds;
             scope.spawn(move || {
                 for seed in seeds.iter().skip(half).step_by(2) {
-                    let lived = std::panic::catch_unwind(|| live(*seed, STEPS, false));
+                    let lived = std::panic::catch_unwind(|| live(*seed, STEPS, None));
                     assert!(lived.is_ok(), "SEED={seed}");
                 }
             });
@@ -104,17 +110,27 @@ fn a_thousand_lives_agree_with_the_model() {
     println!("{} lives of {STEPS} steps in {:?}", seeds.len(), started.elapsed());
 }
 
+/// The harness is worth something: a database that is not synced before its log is used again is noticed, in every life.
+#[test]
+fn a_copy_that_is_not_synced_is_noticed() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let unnoticed: Vec<u64> =
+        (0..8).filter(|seed| std::panic::catch_unwind(|| live(*seed, STEPS, Some(Lie::Copy))).is_ok()).collect();
+    drop(std::panic::take_hook());
+    assert!(unnoticed.is_empty(), "lost a copy unnoticed: {unnoticed:?}");
+}
+
 /// The model is worth something: a sync that was answered and is not on disk after a crash is noticed, in every life.
 #[test]
 fn a_lost_sync_is_noticed() {
     std::panic::set_hook(Box::new(|_| {}));
     let unnoticed: Vec<u64> =
-        (0..8).filter(|seed| std::panic::catch_unwind(|| live(*seed, STEPS, true)).is_ok()).collect();
+        (0..8).filter(|seed| std::panic::catch_unwind(|| live(*seed, STEPS, Some(Lie::Commit))).is_ok()).collect();
     drop(std::panic::take_hook());
     assert!(unnoticed.is_empty(), "lost a sync unnoticed: {unnoticed:?}");
 }
 
-fn live(seed: u64, steps: u32, loses_a_sync: bool) {
+fn live(seed: u64, steps: u32, lie: Option<Lie>) {
     let evidence = if seed.is_multiple_of(2) { EvidenceKind::Sent } else { EvidenceKind::Receipt };
     let terms = Offer { evidence, ..super::terms(PriceModel::PerGib, 997) };
     let random = Random::new(seed);
@@ -124,6 +140,7 @@ fn live(seed: u64, steps: u32, loses_a_sync: bool) {
         match life.random.below(24) {
             0 => life = life.restart(),
             1 | 2 => life = life.crash(),
+            3 => life = life.copy(),
             _ => life.act(),
         }
         life.agree();
@@ -131,8 +148,8 @@ fn live(seed: u64, steps: u32, loses_a_sync: bool) {
             life.audit();
         }
     }
-    if loses_a_sync {
-        life = life.lose();
+    if let Some(lie) = lie {
+        life = life.lose(lie);
         life.agree();
         life.audit();
     }
@@ -364,15 +381,15 @@ impl Life {
     }
 
     fn restart(mut self) -> Self {
-        let image = self.store.image(None);
-        self.store = image.open(self.store.at, true);
+        self.store.records.close();
+        self.store = self.store.files().open(self.store.at, true);
         self
     }
 
     /// Dies in the middle of one more act, whose answer nobody gets: all of it is there, or nothing.
     fn crash(mut self) -> Self {
         // Closing months is several commits; each of the others is one.
-        let (before, clock, first) = (self.model.clone(), self.store.at, self.store.log_bytes());
+        let (before, clock, files) = (self.model.clone(), self.store.at, self.store.files());
         match self.random.below(5) {
             0 => self.grant(),
             1 => self.deliver(),
@@ -381,25 +398,40 @@ impl Life {
             _ => self.request(),
         }
         assert_eq!(clock, self.store.at);
-        let last = self.store.log_bytes();
-        let kept = first + self.random.below(last - first + 1);
-        let mut image = self.store.image(Some(kept));
-        if self.random.below(2) == 0 {
-            image.garble(kept, last, &mut self.random);
-        }
-        if kept < last {
+        let (torn, whole) = files.torn_commit(&self.store.files(), &mut self.random);
+        if !whole {
             self.model = before;
         }
-        self.store = image.open(self.store.at, false);
+        self.store = torn.open(self.store.at, false);
+        self
+    }
+
+    /// The write-ahead log is copied into the database; what is committed next begins it anew. Or the node dies in the midst.
+    fn copy(mut self) -> Self {
+        let before = self.store.files();
+        self.store.copy_log();
+        if self.random.below(2) == 0 {
+            let torn = before.torn_copy(&self.store.files(), &mut self.random);
+            self.store = torn.open(self.store.at, false);
+        }
         self
     }
 
     /// A disk that lies: what was answered is not there after a crash.
-    fn lose(mut self) -> Self {
-        let image = self.store.image(Some(self.store.log_bytes()));
+    fn lose(mut self, lie: Lie) -> Self {
+        // Other pages than what is committed next.
+        self.lease();
+        let before = self.store.files();
+        if matches!(lie, Lie::Copy) {
+            self.store.copy_log();
+        }
         let (transaction, _) = self.marked("admin");
         self.commit(transaction).unwrap();
-        self.store = image.open(self.store.at, false);
+        let lost = match lie {
+            Lie::Commit => before,
+            Lie::Copy => before.database_of(self.store.files()),
+        };
+        self.store = lost.open(self.store.at, false);
         self
     }
 
@@ -465,48 +497,5 @@ impl Life {
         for posting in self.store.postings() {
             assert!(posting.period >= posting.service_period && posting.at < posting.period.closes());
         }
-    }
-}
-
-/// A store's files at one moment.
-pub(crate) struct Image(tempfile::TempDir);
-
-impl Image {
-    fn garble(&mut self, from: u64, to: u64, random: &mut Random) {
-        let path = self.0.path().join("data/kouan.db-wal");
-        let mut wal = std::fs::read(&path).unwrap();
-        wal.extend((from..to).map(|_| u8::try_from(random.below(256)).unwrap()));
-        std::fs::write(path, wal).unwrap();
-    }
-
-    fn open(self, at: Timestamp, clean: bool) -> Fixture {
-        let (records, recovered) = Records::open(&self.0.path().join("data"), OpenOptions::new(at)).unwrap();
-        assert_eq!(recovered.leaf.is_none(), clean);
-        Fixture::of(records, at, self.0)
-    }
-}
-
-impl Fixture {
-    /// Bytes of the write-ahead log: all of it is synced once a commit is answered.
-    fn log_bytes(&self) -> u64 {
-        std::fs::metadata(self.records.dir().join("kouan.db-wal")).map_or(0, |file| file.len())
-    }
-
-    /// Its files with the write-ahead log up to a byte; without one, as a clean end leaves them.
-    fn image(&self, wal_bytes: Option<u64>) -> Image {
-        if wal_bytes.is_none() {
-            self.records.close();
-        }
-        let image = super::folder_in_memory();
-        let data = image.path().join("data");
-        std::fs::create_dir(&data).unwrap();
-        for name in ["kouan.db", "kouan.db-wal"] {
-            let Ok(mut bytes) = std::fs::read(self.records.dir().join(name)) else { continue };
-            if let (Some(kept), "kouan.db-wal") = (wal_bytes, name) {
-                bytes.truncate(usize::try_from(kept).unwrap());
-            }
-            std::fs::write(data.join(name), bytes).unwrap();
-        }
-        Image(image)
     }
 }

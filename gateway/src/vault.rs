@@ -114,10 +114,10 @@ impl Vault {
             Kek::load(folder, &id)?
         } else {
             let kek = Kek::prepare(folder, &random)?;
-            Kek::keep(folder, &kek.id)?;
             let mut transaction = Transaction::new(now);
             transaction.writes.push(Write::FirstKek { kek: kek.id.clone() });
             records.commit_blocking(transaction)?;
+            Kek::keep(folder, &kek.id)?;
             kek
         };
         // What an erasure prepared and did not record.

@@ -11,6 +11,7 @@ import pytest
 
 from harness import store
 from harness.gateway import binary, told
+from harness.log_keys import configured, rotations, signatures
 from harness.wait import until
 
 
@@ -19,35 +20,13 @@ def recorded(gateway):
         return records.execute("SELECT count(*) FROM entry").fetchone()[0]
 
 
-def rotations(gateway):
-    with store.database(gateway) as records:
-        rows = [json.loads(row["body"]) for row in records.execute("SELECT body FROM entry ORDER BY idx")]
-    return [leaf for leaf in rows if leaf["kind"] == "key_rotate"]
-
-
 def published(gateway):
     note = (gateway.log_folder() / "checkpoint").read_text()
     return int(note.splitlines()[1]) == recorded(gateway)
 
 
-def signatures(folder):
-    """Signature lines of the checkpoint by the log itself."""
-    note = (folder / "checkpoint").read_text()
-    origin = note.splitlines()[0]
-    return [line for line in note.splitlines() if line.startswith(f"— {origin} ")]
-
-
 def verify(folder, key, *more):
     return told([binary(), "audit", "verify", str(folder), "--key", str(key), *map(str, more), "--json"])
-
-
-def configured(gateway, **keys):
-    """Changes `log_key` and `next_log_key` of the stopped node."""
-    path = gateway.folder / "kouan.toml"
-    lines = [line for line in path.read_text().splitlines() if not line.startswith(("log_key", "next_log_key"))]
-    at = next(number for number, line in enumerate(lines) if line.startswith("origin"))
-    lines[at + 1 : at + 1] = [f'{name} = "{value}"' for name, value in keys.items()]
-    path.write_text("\n".join(lines) + "\n")
 
 
 def trusted(gateway, vkey):

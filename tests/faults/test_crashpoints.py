@@ -1,6 +1,7 @@
 """H1: the gateway dies at every crash point that it has, at the first, second and seventh pass, in the middle of one story.
 Started again, the story is told once more: nothing that was answered is lost, nothing is billed twice, no byte went beyond a
-durable grant, the log continues every checkpoint. The points are asked of the binary: a new one needs nothing here."""
+durable grant, the log continues every checkpoint, whoever was erased stays so. At the points `witness.…` a witness dies instead.
+The points are asked of the binary: a new one needs nothing here."""
 
 import json
 import shutil
@@ -11,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness import invariants
+from harness.border import Border
 from harness.gateway import binary, told
 from harness.lines import Broken
-from harness.story import Prepared, Story
+from harness.story import Prepared, Refused, Story
 from harness.wait import until
 
 PASSES = (1, 2, 7)
@@ -33,7 +35,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="module")
 def prepared(memory):
-    return Prepared(memory)
+    return Prepared(memory, turning=True)
 
 
 def killed(gateway):
@@ -62,15 +64,40 @@ def run(prepared, folder, point, number):
     gateway = prepared.copy(folder / "node")
     story = Story(prepared, gateway)
     checkpoints = [seen for seen in [invariants.checkpoint(gateway)] if seen]
-    gateway.extra = {"KOUAN_CRASHPOINT": f"{point}:{number}"}
+    armed = {"KOUAN_CRASHPOINT": f"{point}:{number}"}
+    # Two more processes, for the points that need them.
+    border = Border(gateway, folder, armed if point.startswith("witness.") else {}) if "witness" in point else None
+    try:
+        return tell(prepared, folder, gateway, story, checkpoints, armed, border)
+    finally:
+        gateway.kill()
+        if border:
+            border.stop()
+
+
+def tell(prepared, folder, gateway, story, checkpoints, armed, border):
+    """The story with the fault, and once more without it."""
+    if border:
+        border.start()
+    gateway.extra = armed
     try:
         start(gateway)
+        if border:
+            until("a quorum has cosigned, or somebody has died", 20, lambda: border.goes_on() or gateway.process.poll() is not None)
         if gateway.process.poll() is None:
             story.tell()
     except (OSError, Broken):
         assert killed(gateway), f"a client broke off, and the gateway lives:\n{gateway.log()}"
+    except Refused:
+        # Nothing leaves before a quorum has cosigned once.
+        assert border and border.killed(), gateway.log()
     # What is left to the background is reached on the way out.
-    reached = gateway.stop() == -signal.SIGKILL
+    status = gateway.stop()
+    reached = status == -signal.SIGKILL
+    if border:
+        border.remembers()
+        reached |= border.killed()
+        border.start()
     signed = invariants.guard(gateway)
     invariants.recorded(gateway, folder / "records", story)
     checkpoints += [seen for seen in [invariants.checkpoint(gateway)] if seen]
@@ -78,13 +105,21 @@ def run(prepared, folder, point, number):
     gateway.extra = {}
     gateway.serve()
     try:
+        if border:
+            border.catches_up()
         story.tell()
         paid(gateway, prepared)
         # The sweeper's first round is over when nothing that has ended waits for its leaf.
         until("what was due is closed", 10, lambda: closed(gateway))
+        if border:
+            border.catches_up()
+            border.remembers()
         assert gateway.stop() == 0, gateway.log()
+        if border:
+            border.refuses("second.key")
     finally:
         gateway.kill()
+    invariants.turned(gateway, prepared)
     invariants.recorded(gateway, folder / "records", story)
     invariants.offline(gateway, folder, checkpoints)
     assert invariants.guard(gateway)["size"] >= signed["size"]

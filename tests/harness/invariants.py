@@ -4,7 +4,7 @@ import json
 import shutil
 import sqlite3
 
-from . import store
+from . import log_keys, store
 from .gateway import binary, told
 
 
@@ -84,6 +84,20 @@ def recorded(gateway, folder, story):
         journal(records, story.leaves)
 
 
+def turned(gateway, prepared):
+    """I18: of a node that has stopped, whoever was erased has no key in any file, one key of keys is left, and it is the one that
+    counts. The log's keys were changed once, and those that are configured sign."""
+    with store.database(gateway) as records:
+        erased = {row[0] for row in rows(records, "SELECT handle FROM subject_key WHERE wrapped IS NULL AND erased_leaf IS NOT NULL")}
+        vault = rows(records, "SELECT kek, retired FROM vault")
+    assert len(erased) == len(prepared.persons), erased
+    assert [(path.name, None) for path in (gateway.pki / "kek").iterdir()] == [(f"{kek}.kek", retired) for kek, retired in vault], vault
+    for path in gateway.data.glob("kouan.db*"):
+        kept = path.read_bytes()
+        assert not any(prepared.wrapped[handle] in kept for handle in erased), path
+    assert len(log_keys.rotations(gateway)) == 3 and len(log_keys.signatures(gateway.log_folder())) == 2
+
+
 def checkpoint(gateway):
     """The published checkpoint, if there is one."""
     path = gateway.log_folder() / "checkpoint"
@@ -97,7 +111,7 @@ def guard(gateway):
 
 def offline(gateway, folder, checkpoints):
     """I11, I14, I16, of a node that has stopped: the log verifies with no network, and continues every checkpoint that was seen."""
-    command = [binary(), "audit", "verify", str(gateway.log_folder()), "--key", str(gateway.pki / "log.vkey"), "--json"]
+    command = [binary(), "audit", "verify", str(gateway.log_folder()), "--key", str(log_keys.every(gateway)), "--json"]
     for number, seen in enumerate(checkpoints):
         path = folder / f"checkpoint-{number}"
         path.write_bytes(seen)

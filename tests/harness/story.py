@@ -3,14 +3,15 @@ answered is noted before the next step, so that the same story can be told again
 
 import datetime
 import itertools
+import os
 import random
 import re
 import shutil
 import socket
 
-from . import corpus, receipts
+from . import corpus, log_keys, receipts, store
 from .clock import Clock
-from .gateway import Gateway
+from .gateway import Gateway, binary, told
 from .lines import Broken, Http1
 
 PRICE = '{ model = "per_gib", amount = "120000000", currency = "CNY" }'
@@ -19,6 +20,8 @@ SELECTIONS = [("n0",), ("n1",), ("n2",), ("n3",), ("n0", "n1"), ("n1", "n2"), ("
 WINDOW = 1 << 20
 TILE = 256
 BALLAST = 1 << 20
+# As many as a crash point has passes.
+PERSONS = 7
 # Long enough ago for any month that began then to be due, and within the life of the quickstart's certificates.
 AGO = datetime.timedelta(days=50)
 
@@ -43,9 +46,10 @@ class Refused(Exception):
 
 
 class Prepared:
-    """A node as a kill left it fifty days ago: leases that have expired, a month that is due, corpora to be pulled."""
+    """A node as a kill left it fifty days ago: leases that have expired, a month that is due, corpora to be pulled. With
+    `turning`, persons to be erased, and keys of the log of which one is to be retired and another to come."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, turning=False):
         self.folder = folder / "prepared"
         clock = Clock(folder)
         clock.set(datetime.datetime.now(datetime.timezone.utc) - AGO)
@@ -69,6 +73,9 @@ class Prepared:
                 assert part.status_code == 206, part.text
             # Its deliveries are recorded before it is read.
             assert alice.get("/v1/statements?participant=hku")["statements"]
+            self.persons = [self.person(node, clock, number) for number in range(PERSONS if turning else 0)]
+            with store.database(node) as records:
+                self.wrapped = dict(map(tuple, records.execute("SELECT handle, wrapped FROM subject_key")))
             # The story fills a tile: what is there then, and in its place before, is a step of its own.
             pad = 0
             while corpus.register(node, corpus.manifest(f"story-pad-{pad}"))["leaf"] < TILE - 40:
@@ -79,6 +86,30 @@ class Prepared:
         # Its witnesses would have to be moved with each copy; they have tests of their own.
         text = re.sub(r"(?ms)^\[witness.*?(?=^\[(?!witness))", "", config.read_text())
         config.write_text(f"{text}\n[limits]\ngrant_bytes = {WINDOW}\nballast_bytes = {BALLAST}\n")
+        if turning:
+            self.turn(node)
+
+    def person(self, node, clock, number):
+        """A researcher of whom the log has one decision: the SPIFFE id, and its index."""
+        name = f"story-person-{number}"
+        spiffe = f"spiffe://hku.hk/researcher/{name}"
+        environment = {**os.environ, **clock.environment}
+        said = told([binary(), "cert", "issue", str(node.pki / "hku"), spiffe, "--days", "90", "--json"], env=environment)
+        assert said.status == 0, said
+        identity = node.identity("hku", f"researcher-{name}")
+        return spiffe, node.api(identity).refused("GET", self.refused.url, 403, "denied")["leaf"]
+
+    def turn(self, node):
+        """A second key signs beside the first; the next start is to retire the first and bring a third."""
+        first, second = log_keys.made(node, "log.key", "second.key")
+        log_keys.configured(node, log_key="pki/log.key", next_log_key="pki/second.key")
+        try:
+            node.serve()
+        finally:
+            node.kill()
+        _, third = log_keys.made(node, "second.key", "third.key")
+        (node.pki / "log-keys.vkey").write_text("\n".join([first, second, third]) + "\n")
+        log_keys.configured(node, log_key="pki/second.key", next_log_key="pki/third.key")
 
     def copy(self, folder):
         """A node of its own with the same past."""
@@ -98,7 +129,7 @@ class Story:
     def __init__(self, prepared, gateway):
         self.prepared, self.gateway = prepared, gateway
         self.answers, self.leaves, self.received = {}, {}, {}
-        self.signed, self.whole, self.lease, self.told = {}, b"", None, 0
+        self.signed, self.whole, self.lease, self.told, self.erased = {}, b"", None, 0, set()
 
     def tell(self):
         """From the beginning; what was told before is told again and must come out the same."""
@@ -111,12 +142,14 @@ class Story:
             self.keyed(broker, name, "/v1/datasets", 201, data=text, headers={"content-type": "application/toml"})
         denied = alice.request("GET", self.prepared.refused.url)
         taken(denied.status_code, 403, denied.text)
-        self.note(denied.json()["leaf"], {"kind": "decision", "effect": "deny"})
+        self.denial = denied.json()["leaf"]
+        self.note(self.denial, {"kind": "decision", "effect": "deny"})
         for columns in SELECTIONS:
             self.part(columns)
         self.rest()
         for group in range(GROUPS):
             self.acknowledge(alice, group)
+        self.erase(self.gateway.api(self.gateway.chan), self.gateway.api(self.gateway.lee))
 
     def same(self, name, answer):
         """What was answered once is answered for ever (I7, I12)."""
@@ -193,6 +226,33 @@ class Story:
         answer = answer.json()
         self.same(f"ack {group}", answer)
         self.note(answer["leaf"], {"kind": "receipt", "seq": group + 1, "lease": self.lease})
+
+    def erase(self, first, second):
+        """Two officers have every person erased, one after the other. Whoever is erased stays so; nobody else's name is lost."""
+        for spiffe, leaf in self.prepared.persons:
+            body = {"person": spiffe, "basis": "pipl-47", "reason": "consent withdrawn"}
+            asked = first.request("POST", "/v1/erasures", json=body)
+            if spiffe in self.erased or (asked.status_code == 404 and self.told > 1):
+                assert asked.status_code == 404, (spiffe, asked.text)
+            elif asked.status_code != 409 or self.told == 1:
+                taken(asked.status_code, 202, asked.text)
+            if asked.status_code != 404:
+                done = second.request("POST", "/v1/erasures", json=body)
+                taken(done.status_code, 200, done.text)
+                assert done.json()["old_key_destroyed"] is True, done.text
+                self.note(done.json()["leaf"], {"kind": "erasure"})
+            self.erased.add(spiffe)
+            opened = self.opened(first, leaf)
+            assert (opened.status_code, opened.json().get("code")) == (410, "erased"), opened.text
+        if self.prepared.persons:
+            opened = self.opened(first, self.denial)
+            taken(opened.status_code, 200, opened.text)
+            assert opened.json()["fields"][0]["text"].endswith("/researcher/alice"), opened.text
+
+    @staticmethod
+    def opened(officer, leaf):
+        body = {"fields": ["person"], "to": "auditor", "reason": "audit 7"}
+        return officer.request("POST", f"/v1/audit/{leaf}/disclosures", json=body)
 
 
 def taken(status, wanted, text):

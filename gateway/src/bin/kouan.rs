@@ -26,7 +26,12 @@ fn main() -> ExitCode {
     match &cli.command {
         Command::Serve(args) if args.crashpoints => list_crashpoints(&cli),
         Command::Serve(args) => with_runtime(&cli, "info", serve(&cli, args)),
-        Command::Witness(command) => with_runtime(&cli, "info", gateway::witness::command::run(&cli, command)),
+        Command::Witness(command) => with_runtime(&cli, "info", async {
+            match arm(&cli) {
+                Err(exit) => exit,
+                Ok(()) => gateway::witness::command::run(&cli, command).await,
+            }
+        }),
         Command::Quickstart(args) => with_runtime(&cli, "error", async {
             gateway::quickstart::run(&cli, args, &mut Io::process(Interrupt::never())).await
         }),
@@ -57,7 +62,7 @@ fn fail(cli: &Cli, error: &CommandError) -> Exit {
     error.exit()
 }
 
-/// What a test may arm before it starts a gateway.
+/// What a test may arm before it starts a gateway or a witness.
 fn list_crashpoints(cli: &Cli) -> Exit {
     let mut io = Io::process(Interrupt::never());
     let points = crashpoint::POINTS.iter().map(|(name, meaning)| serde_json::json!({"name": name, "meaning": meaning}));
@@ -69,13 +74,18 @@ fn list_crashpoints(cli: &Cli) -> Exit {
     Exit::Success
 }
 
+/// Arms the point that a test asks for. Read once, at the start: nothing that is asked of a running process can arm one.
+fn arm(cli: &Cli) -> Result<(), Exit> {
+    match std::env::var_os("KOUAN_CRASHPOINT").map(|point| crashpoint::arm(&point.to_string_lossy())) {
+        Some(Err(error)) => Err(fail(cli, &CommandError::Usage(format!("KOUAN_CRASHPOINT: {error}")))),
+        Some(Ok(())) | None => Ok(()),
+    }
+}
+
 /// `kouan serve`: until a signal, then a drain.
 async fn serve(cli: &Cli, args: &ServeArgs) -> Exit {
-    // Read once, here: nothing that is asked of a running gateway can arm a point.
-    if let Some(point) = std::env::var_os("KOUAN_CRASHPOINT")
-        && let Err(error) = crashpoint::arm(&point.to_string_lossy())
-    {
-        return fail(cli, &CommandError::Usage(format!("KOUAN_CRASHPOINT: {error}")));
+    if let Err(exit) = arm(cli) {
+        return exit;
     }
     let config = match Config::load(args.config.as_deref().unwrap_or(Path::new("kouan.toml"))) {
         Ok(config) => config,

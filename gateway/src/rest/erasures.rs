@@ -8,7 +8,7 @@ use catalog::Digest;
 use certs::SpiffeId;
 use gateway_api::privacy::Erase;
 use gateway_api::{Code, Problem};
-use gateway_store::{CommitError, Expect, SubjectRow, Transaction, Write};
+use gateway_store::{CommitError, Expect, SubjectRow, Transaction, Write, crashpoint};
 use serde_json::{Value, json};
 
 use super::change::{Change, reason};
@@ -71,13 +71,14 @@ pub async fn erase(State(gateway): State<Shared>, caller: Caller, posted: Posted
                 if let Err(error) = &settled {
                     tracing::error!(%error, "the key that an erasure replaced is not destroyed yet");
                 }
+                crashpoint!("erase.before_answer");
                 // Until then a copy of the data directory from before still opens, for whoever has the old key's file too.
                 answer = with(answer, "old_key_destroyed", json!(settled.is_ok()));
                 return Ok(json_response(status, &with(answer, "leaf", json!(committed.first_leaf))));
             }
             (Err(error), rotation) => {
                 if let Some(rotation) = &rotation {
-                    gateway.secrets.vault.abandon(rotation);
+                    gateway.secrets.vault.abandon(rotation, &error);
                 }
                 match error {
                     CommitError::Conflict(Expect::NoLease { .. }) => {

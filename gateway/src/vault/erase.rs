@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use gateway_store::{CommitError, Erasure, LeafRef, SubjectRow, Transaction, Write};
+use gateway_store::{CommitError, Erasure, LeafRef, SubjectRow, Transaction, Write, crashpoint};
 use jiff::Timestamp;
 use ring::rand::SecureRandom as _;
 
@@ -37,6 +37,7 @@ impl Vault {
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
         let everybody = self.records.read(|reader| reader.subjects())?;
         let next = Kek::prepare(&self.folder, &self.random)?;
+        crashpoint!("erase.next_synced");
         let mut rewrapped = Vec::with_capacity(everybody.len());
         for other in everybody.iter().filter(|other| other.handle != row.handle) {
             let Some(subject) = &other.subject else { continue };
@@ -56,9 +57,12 @@ impl Vault {
         Ok(Rotation { next, erasure })
     }
 
-    /// The erasure was not recorded: the next key is of no use.
-    pub fn abandon(&self, rotation: &Rotation) {
-        Kek::forget(&self.folder, &rotation.next.id);
+    /// The erasure was not recorded: the next key is of no use. If nobody can say that it was not (the writer ended before it
+    /// answered) the key stays, and the next start knows.
+    pub fn abandon(&self, rotation: &Rotation, error: &CommitError) {
+        if !matches!(error, CommitError::Unavailable(_)) {
+            Kek::forget(&self.folder, &rotation.next.id);
+        }
     }
 
     /// The erasure is recorded: from here on the next key counts. [`Vault::settle`] destroys the old one.
@@ -78,8 +82,10 @@ impl Vault {
         let Some(retired) = self.records.read(|reader| reader.retired_kek())? else { return Ok(()) };
         let current = self.held().kek.id.clone();
         Kek::keep(&self.folder, &current)?;
+        crashpoint!("erase.before_destroying");
         Kek::destroy(&self.folder, &retired)?;
         self.records.empty_wal().await?;
+        crashpoint!("erase.wal_emptied");
         let mut transaction = Transaction::new(now);
         transaction.writes.push(Write::KekDestroyed { kek: retired });
         self.records.commit(transaction).await.map(drop).map_err(SecretsError::from)

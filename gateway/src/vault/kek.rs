@@ -5,6 +5,7 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use gateway_store::{crashpoint, durable};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use ring::rand::SecureRandom;
 
@@ -25,12 +26,12 @@ impl Kek {
         let (mut id, mut bytes) = ([0; 8], [0; 32]);
         random.fill(&mut id).and_then(|()| random.fill(&mut bytes)).map_err(|_| SecretsError::Random)?;
         let id = hex(&id);
-        std::fs::create_dir_all(folder)?;
+        durable::create_dir(folder)?;
         let path = path(folder, &id).with_extension(NEXT);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(&bytes)?;
-        file.sync_all()?;
-        sync(folder)?;
+        durable::sync(&file, &path);
+        durable::sync_dir(folder)?;
         Ok(Self { key: aead(&bytes).ok_or(SecretsError::Random)?, id })
     }
 
@@ -39,7 +40,7 @@ impl Kek {
         let path = path(folder, id);
         match std::fs::rename(path.with_extension(NEXT), path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => sync(folder),
+            _ => durable::sync_dir(folder),
         }
     }
 
@@ -82,9 +83,12 @@ impl Kek {
         };
         file.seek(io::SeekFrom::Start(0))?;
         file.write_all(&[0; 32])?;
-        file.sync_all()?;
+        durable::sync(&file, &path);
+        crashpoint!("erase.overwritten");
         std::fs::remove_file(&path)?;
-        sync(folder)
+        durable::sync_dir(folder)?;
+        crashpoint!("erase.removed");
+        Ok(())
     }
 }
 
@@ -94,8 +98,4 @@ fn path(folder: &Path, id: &str) -> PathBuf {
 
 fn aead(bytes: &[u8]) -> Option<LessSafeKey> {
     UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new)
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
 }

@@ -261,7 +261,7 @@ async fn a_key_that_comes_in_between_is_not_lost() {
     let his = commit(&records, &vault, &vault.author("bob", &hku()).unwrap(), "p", b"bob");
     let refused = records.commit(erasing(&rotation)).await.unwrap_err();
     assert!(moved_on(&refused), "{refused}");
-    vault.abandon(&rotation);
+    vault.abandon(&rotation, &refused);
     assert_eq!(place.files(), 1);
     let rotation = prepare(&records, &vault, "alice");
     // One that is not in the store yet comes in under the new key, not under the old one.

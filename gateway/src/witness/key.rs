@@ -28,6 +28,7 @@ pub fn ensure(config: &WitnessConfig) -> Result<(Cosigner, WitnessStore), Witnes
     let text = Cosigner::key_file(&config.name, &seed).map_err(|error| fault(error.to_string()))?;
     // The memory first: what a crash leaves is then a memory without a key, which harms nobody.
     let store = WitnessStore::create(&config.store)?;
+    gateway_store::crashpoint!("witness.before_key");
     let folder = gateway_store::durable::folder_of(&config.key);
     gateway_store::durable::create_dir(&folder).map_err(|error| fault(error.to_string()))?;
     files::write_key_file(&config.key, &text).map_err(|error| fault(error.to_string()))?;

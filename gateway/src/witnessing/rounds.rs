@@ -9,7 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use gateway_audit::SignedCheckpoint;
 use gateway_audit::note::NoteSignature;
 use gateway_audit::witness::Answer;
-use gateway_store::{Published, Transaction, WitnessedSink};
+use gateway_store::{Published, Transaction, WitnessedSink, crashpoint};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -110,7 +110,10 @@ impl Rounds {
             witnessing.quorum(clock::now(), Instant::now());
             patience.get_or_insert_with(|| Instant::now() + GREEDY);
             match checkpoint.with_signatures(lines.clone()) {
-                Ok(cosigned) => self.sink.put(cosigned, clock::now()),
+                Ok(cosigned) => {
+                    crashpoint!("s14.after_witness");
+                    self.sink.put(cosigned, clock::now());
+                }
                 Err(error) => tracing::error!(%error, "cosignatures cannot be put together"),
             }
         }

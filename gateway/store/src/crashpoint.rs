@@ -1,13 +1,13 @@
 //! Places at which a test may kill the process, one at every step between a request and the published log.
 //!
-//! The shipped binary has them all, so that tests run what users run. None can be reached from outside: `kouan serve` reads
-//! `KOUAN_CRASHPOINT` once at its start, and without it a point is one relaxed load. `kouan serve --crashpoints` lists
+//! The shipped binary has them all, so that tests run what users run. None can be reached from outside: `kouan serve` and
+//! `kouan witness` read `KOUAN_CRASHPOINT` once at their start, and without it a point is one relaxed load. `kouan serve --crashpoints` lists
 //! them; the test kills at each, so a new one needs no more than its line here and its place in the code.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Every point and what is true there. A name begins with the step of the flow that it is in.
-pub const POINTS: [(&str, &str); 38] = [
+pub const POINTS: [(&str, &str); 52] = [
     ("start.before_recovery", "the records are open, the `recovery` leaf is not recorded"),
     ("start.after_recovery", "the `recovery` leaf is durable, nothing else has started"),
     ("change.before_commit", "a change of the catalog or of an agreement is written, not committed"),
@@ -42,10 +42,24 @@ pub const POINTS: [(&str, &str); 38] = [
     ("s14.after_guard", "both guards are durable, nothing is signed"),
     ("s14.after_signature", "a checkpoint is signed, no file has it"),
     ("s14.after_publish", "the checkpoint is published, nobody has been told"),
+    ("s14.after_witness", "a quorum of witnesses has cosigned the checkpoint, nothing here has their lines"),
     ("file.before_rename", "a replacement is synced beside its place: a guard or a checkpoint"),
     ("file.after_rename", "it has its name, the folder is not synced"),
     ("s15.before_commit", "the closing of a month is written, not committed"),
     ("s15.after_fsync", "the closing of a month is durable"),
+    ("erase.next_synced", "the next key of keys is on disk, no person's key is wrapped with it"),
+    ("erase.before_commit", "an erasure and everybody's keys, wrapped anew, are written, not committed"),
+    ("erase.after_fsync", "they are durable, the key that now counts does not have its name yet"),
+    ("erase.before_destroying", "it has its name, the key that it replaces is whole"),
+    ("erase.overwritten", "the key that was replaced is overwritten and synced, its file is still there"),
+    ("erase.removed", "its file is gone, the write-ahead log still holds what was overwritten"),
+    ("erase.wal_emptied", "the write-ahead log is empty, the store does not know that the key is destroyed"),
+    ("erase.before_answer", "an erasure is finished, the second officer has no answer"),
+    ("rotate.before_commit", "keys of the log have vouched for their successors, nothing of it is recorded"),
+    ("rotate.after_fsync", "that is durable, the successor has signed no checkpoint"),
+    ("witness.before_key", "a witness's memory is made, its key is not"),
+    ("witness.before_commit", "a witness has written what it is about to cosign, not committed it"),
+    ("witness.after_fsync", "it is durable, the cosignature has not left the witness"),
 ];
 
 /// Kills the process here if a test armed this point; the name must stand in [`POINTS`], which the compiler checks.

@@ -18,6 +18,7 @@ use gateway_audit::witness::{Refusal, Seen};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 
+use crate::crashpoint;
 use crate::durable::{self, sync_failed};
 
 /// Versions of the database, one step each. Append, never edit.
@@ -187,7 +188,9 @@ impl WitnessStore {
             Err(_) => return Ok(judged),
         };
         written.inspect_err(stop_if_lost)?;
+        crashpoint!("witness.before_commit");
         transaction.commit().inspect_err(stop_if_lost)?;
+        crashpoint!("witness.after_fsync");
         Ok(judged)
     }
 

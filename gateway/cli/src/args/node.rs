@@ -26,7 +26,7 @@ pub struct ServeArgs {
     /// Configuration of the node
     #[arg(long, value_name = "FILE", required_unless_present = "crashpoints")]
     pub config: Option<PathBuf>,
-    /// List the places at which tests kill the gateway (KOUAN_CRASHPOINT=NAME:N, the Nth pass), and stop
+    /// List the places at which tests kill a gateway or a witness (KOUAN_CRASHPOINT=NAME:N, the Nth pass), and stop
     #[arg(long, hide = true)]
     pub crashpoints: bool,
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::Keys;
 use super::{PublishError, PublisherOptions};
+use crate::crashpoint;
 use crate::records::{ReadError, Records};
 use crate::transaction::{CommitError, DocKind, Expect, Transaction, Write};
 
@@ -88,7 +89,9 @@ pub(super) fn reconcile(
         let body = serde_json::to_vec(&periods).map_err(|error| PublishError::Stopped(error.to_string()))?;
         transaction.expect.push(Expect::Doc { kind: DocKind::Setting, id: DOC.to_owned(), revision });
         transaction.writes.push(Write::PutDoc { kind: DocKind::Setting, id: DOC.to_owned(), body });
+        crashpoint!("rotate.before_commit");
         records.commit_blocking(transaction).map_err(|error: CommitError| PublishError::Record(error))?;
+        crashpoint!("rotate.after_fsync");
     }
     Ok(periods)
 }

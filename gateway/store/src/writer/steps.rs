@@ -15,6 +15,7 @@ pub(super) struct Steps {
     closing: bool,
     guard: bool,
     month: bool,
+    erasure: bool,
 }
 
 impl Steps {
@@ -45,6 +46,7 @@ impl Steps {
             |write: &Write| matches!(write, Write::LeaseState { .. } | Write::LeaseLeaf { .. } | Write::Release { .. });
         self.closing |= has(ends);
         self.month |= has(|write| matches!(write, Write::PeriodClose { .. }));
+        self.erasure |= has(|write| matches!(write, Write::Erase(_)));
         self.change |= has(|write| matches!(write, Write::PutDoc { .. }));
     }
 
@@ -77,6 +79,9 @@ impl Steps {
         if self.month {
             crashpoint!("s15.before_commit");
         }
+        if self.erasure {
+            crashpoint!("erase.before_commit");
+        }
     }
 
     /// The commit is synced; nobody has been told.
@@ -104,6 +109,9 @@ impl Steps {
         }
         if self.month {
             crashpoint!("s15.after_fsync");
+        }
+        if self.erasure {
+            crashpoint!("erase.after_fsync");
         }
     }
 }

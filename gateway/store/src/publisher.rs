@@ -25,6 +25,7 @@ use crate::transaction::CommitError;
 mod guard;
 mod key;
 mod log;
+mod recorded;
 mod rotation;
 mod thread;
 mod witnessed;
@@ -120,6 +121,12 @@ pub enum PublishError {
     /// The published entries are not the recorded ones.
     #[error("the published bundle of entries from {0} on is not what is recorded")]
     Diverged(u64),
+    /// An entry is not the one that was recorded.
+    #[error(
+        "log entry {0} is not what was recorded: the database was altered since. It is not signed; end the gateway and restore \
+         the database"
+    )]
+    Altered(u64),
     /// The signing key cannot be used.
     #[error("the signing key `{}`: {why}", path.display())]
     Key {
@@ -242,7 +249,7 @@ impl Resumed {
     /// [`PublishError`].
     pub fn start(self) -> Result<Publisher, PublishError> {
         let Self { mut log, records, options } = self;
-        let (key, interval) = (log.key().clone(), options.interval);
+        let (key, interval, recorded) = (log.key().clone(), options.interval, Arc::clone(&log.recorded));
         let periods = log.reconcile_keys(&options)?;
         let first = log.publish()?;
         let (published_to, published) = watch::channel(first);
@@ -264,7 +271,8 @@ impl Resumed {
         let worker = thread.thread().clone();
         let sink = WitnessedSink::new(cosigned, worker.clone());
         records.on_commit(move |commit| {
-            if commit.committed.leaves > 0 {
+            if !commit.hashes.is_empty() {
+                recorded.add(commit.committed.first_leaf, &commit.hashes);
                 worker.unpark();
             }
         });

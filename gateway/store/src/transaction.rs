@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use catalog::Digest;
-use gateway_audit::LeafError;
+use gateway_audit::{LeafError, NodeHash};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -178,4 +178,6 @@ pub struct Commit {
     pub committed: Committed,
     /// Its documents, in the order of its writes.
     pub docs: Vec<DocChange>,
+    /// The hashes of its leaves as they were written.
+    pub(crate) hashes: Vec<NodeHash>,
 }

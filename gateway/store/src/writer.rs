@@ -470,5 +470,5 @@ fn is_full(error: &rusqlite::Error) -> bool {
 fn plain_commit(head: Head, at_ms: i64) -> Commit {
     let at = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::MIN);
     let committed = Committed { first_leaf: head.next_leaf, leaves: 0, revision: head.revision, at };
-    Commit { committed, docs: Vec::<DocChange>::new() }
+    Commit { committed, docs: Vec::<DocChange>::new(), hashes: Vec::new() }
 }

@@ -12,6 +12,7 @@ use gateway_audit::{Checkpoint, NodeHash, SignedCheckpoint, TileBuilder, TilePat
 
 use super::guard::{self, Signed};
 use super::key::Keys;
+use super::recorded::Recorded;
 use super::rotation::{self, KeyPeriod};
 use super::{PublishError, Published, PublisherOptions, witnessed};
 use crate::crashpoint;
@@ -39,6 +40,8 @@ pub(super) struct Log {
     builder: TileBuilder,
     /// Facts up to this row are exported.
     facts: u64,
+    /// What this run has recorded beyond the tiles.
+    pub(super) recorded: Arc<Recorded>,
     /// The newest checkpoint that a quorum has cosigned.
     pub(super) witnessed: Option<witnessed::Newest>,
 }
@@ -76,6 +79,7 @@ impl Log {
             guard_file: options.guard_file.clone(),
             builder: TileBuilder::new(),
             facts: row.map_or(0, |row| row.facts),
+            recorded: Arc::default(),
             witnessed: cosigned.map(|signed| witnessed::Newest::of(&signed, options.now)),
         };
         if let Some(row) = &row_signed {
@@ -250,6 +254,7 @@ impl Log {
         let from = builder.size();
         // Batches end with a full tile, so that catching up leaves no partial ones behind.
         let leaves = self.leaves(from, (size - from).min(BATCH - from % u64::from(TILE_WIDTH)))?;
+        self.recorded.check(from, &leaves).map_err(PublishError::Altered)?;
         let writes = builder.append(&leaves)?;
         self.write(&writes)
     }
@@ -278,7 +283,7 @@ impl Log {
     }
 
     /// Entries recorded.
-    pub(super) fn recorded(&self) -> u64 {
+    pub(super) fn recorded_size(&self) -> u64 {
         *self.records.recorded().borrow()
     }
 }

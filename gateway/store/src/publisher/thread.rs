@@ -35,7 +35,7 @@ impl Thread {
         loop {
             let stopping = self.stop.load(Ordering::Acquire);
             self.adopt();
-            if self.log.recorded() == self.published.borrow().size {
+            if self.log.recorded_size() == self.published.borrow().size {
                 if stopping {
                     return;
                 }

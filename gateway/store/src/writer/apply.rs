@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use catalog::Digest;
 use gateway_audit::NodeHash;
+use gateway_audit::tree::leaf_hash;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::entitlement::{self, Entitlement};
@@ -34,7 +35,9 @@ pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Pre
     let stamp = stamp(commit.committed.at);
     let mut insert = connection.prepare_cached("INSERT INTO entry (idx, body) VALUES (?1, ?2)")?;
     for entry in leaves.iter_mut() {
-        insert.execute(params![stored(head.next_leaf), entry.stamped(&stamp)?])?;
+        let body = entry.stamped(&stamp)?;
+        insert.execute(params![stored(head.next_leaf), body])?;
+        commit.hashes.push(leaf_hash(body));
         head.next_leaf += 1;
     }
     if count > 0 {
@@ -50,7 +53,9 @@ pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Pre
     for batch in scope.batches.into_inner() {
         let mut entry = Entry::new(batch.into_members(), commit.committed.at)
             .map_err(|error| invalid(format!("a batch of transfers is no leaf: {error}")))?;
-        insert.execute(params![stored(head.next_leaf), entry.stamped(&stamp)?])?;
+        let body = entry.stamped(&stamp)?;
+        insert.execute(params![stored(head.next_leaf), body])?;
+        commit.hashes.push(leaf_hash(body));
         head.next_leaf += 1;
         head.at_ms = at_ms;
         head.batches += 1;

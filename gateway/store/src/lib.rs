@@ -8,6 +8,7 @@
 //! | [`publisher`] | new leaves into tiles, a signed checkpoint within a second |
 //! | [`objects`], [`uploads`] | content-addressed files, and files on their way in |
 //! | [`mod@crashpoint`] | where tests kill the process |
+//! | [`scrub`] | reads all of it again, and names what is not what was written |
 //! | [`witness`] | what a witness has seen of each log: a database of its own |
 //! | [`durable`] | files that are whole and on disk, or not there |
 //!
@@ -25,6 +26,7 @@ pub mod publisher;
 pub mod reader;
 pub mod records;
 mod schema;
+pub mod scrub;
 pub mod transaction;
 pub mod uploads;
 pub mod witness;
@@ -43,6 +45,7 @@ pub use reader::{
     SealedCount, Stored, StoredResponse, SubjectRow,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
+pub use scrub::{Flaw, Place, ScrubError, Scrubbed};
 pub use transaction::{
     Commit, CommitError, Committed, DocChange, DocKind, Erasure, Expect, Expired, Idempotency, LeafRef, PersonKey,
     Receipt, SubjectHandle, SubjectKey, Transaction, Write,

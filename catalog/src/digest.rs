@@ -35,11 +35,10 @@ impl Digest {
 
     /// The 64 hex digits without the prefix.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        let digit = |four: u8| char::from(if four < 10 { b'0' + four } else { b'a' + four - 10 });
+        let mut hex = String::with_capacity(64);
+        hex.extend(self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+        hex
     }
 
     /// Parses `sha256:<hex>` or the bare hex digits.

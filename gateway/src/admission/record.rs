@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use catalog::{Digest, EvidenceKind, LeaseId};
 use gateway_api::{Code, Problem};
-use gateway_store::{CommitError, Expect, Lease, LeaseFilter, LeaseState, Transaction, Write, crashpoint};
+use gateway_store::{
+    CommitError, Expect, FirstStream, Lease, LeaseFilter, LeaseState, Terms, Transaction, Write, crashpoint,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -239,11 +241,10 @@ async fn make(
     let plan = plan(&judgement.columns)?;
     let granted = first_window(gateway, resolved, &plan);
     let grounds = Grounds { judgement, released: preview.released.as_ref(), contributions: &contributions };
-    let allowance = allowance(gateway, principal, resolved, redact, key, &grounds)?;
+    let stream = FirstStream { representation: plan.representation.clone(), ranges: plan.ranges(0, granted) };
+    let allowance = allowance(gateway, principal, resolved, redact, key, &grounds, stream)?;
     let Allowance { mut transaction, mut lease, turns } = allowance;
     transaction.expect.push(uncut);
-    transaction.writes.push(Write::StreamOpened { lease: lease.id.clone() });
-    transaction.writes.extend(grants(&lease.id, &plan, granted));
     let opened = Opened::new(Arc::clone(&gateway.settler), lease.id.clone());
     Ok(gateway.records.commit(transaction).await.map(|committed| {
         let effect = if preview.released.is_some() { "released" } else { "allow" };
@@ -297,6 +298,7 @@ fn allowance(
     redact: bool,
     key: Digest,
     grounds: &Grounds<'_>,
+    stream: FirstStream,
 ) -> Result<Allowance, Problem> {
     let (now, judgement, counted) = (resolved.now, grounds.judgement, grounds.counted());
     let version = &resolved.version;
@@ -339,13 +341,12 @@ fn allowance(
         sent_bytes: 0,
         unit_bytes: 0,
     };
-    transaction.writes.push(Write::PutLease { lease: lease.clone(), leaf });
-    transaction.writes.push(Write::Terms {
-        lease: lease.id.clone(),
+    let terms = Terms {
         quote: quote(resolved, &judgement.columns)?,
         unreceipted_bytes_max: (agreement.terms.evidence == EvidenceKind::Receipt)
             .then_some(gateway.config.limits.unreceipted_bytes_max),
-    });
+    };
+    transaction.writes.push(Write::PutLease { lease: lease.clone(), terms, stream: Some(stream), leaf });
 
     transaction.expect = relied_on(principal, resolved, grounds)?;
     transaction.expect.push(Expect::NoLiveLease { key, at: now });

@@ -1,7 +1,7 @@
 //! Prints durable decisions a second with some concurrent callers, and how long a caller waits when they come evenly.
 //!
-//! Each is the commit that a request for data makes: a leaf with two commitments and their sealed openings, facts, a lease
-//! with its terms, counters and first grant, and an idempotency row.
+//! Each is the commit that a request for data makes: nine expectations, a leaf with two commitments and their sealed openings,
+//! facts, a lease with its terms, counters and first grant, and an idempotency row.
 //!
 //! `cargo run --release -p gateway-store --example commits_per_second -- [--held N] [--seconds S] [--callers N,N…]
 //! [--paced N] [--quote FEN] [--dir DIR]`: N decisions are in the store before anything is measured (default none); `--paced`
@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use catalog::offer::Currency;
 use catalog::{Agreement, AgreementState, Digest, EvidenceKind, Fee, LeaseId, Minor, Offer, Price, PriceModel};
 use gateway_ledger::{Contribution, Quote};
-use gateway_store::{DocKind, Idempotency, Lease, OpenOptions, Records, Transaction, Write};
+use gateway_store::{
+    DocKind, Expect, FirstStream, Idempotency, Lease, OpenOptions, Records, Terms, Transaction, Write,
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -221,16 +223,34 @@ fn agreement() -> Result<Transaction, Failure> {
     Ok(transaction)
 }
 
+/// What a decision relies on: parties, version, agreement and rules as they were, nobody's cut, counters, and no other lease.
+fn relied_on(person: &Digest, key: Digest, now: Timestamp) -> Vec<Expect> {
+    let doc = |kind, id: &str, revision| Expect::Doc { kind, id: id.to_owned(), revision };
+    let cut = format!("standing-{person}");
+    vec![
+        doc(DocKind::Participant, "hku", None),
+        doc(DocKind::Participant, "qianhai", None),
+        doc(DocKind::Version, "yue-speech@1", None),
+        doc(DocKind::Agreement, "a-1", Some(1)),
+        doc(DocKind::RuleSet, "qianhai", None),
+        doc(DocKind::RuleSet, "hku", None),
+        doc(DocKind::Setting, "rulesets", None),
+        doc(DocKind::Setting, &cut, None),
+        Expect::NoLiveLease { key, at: now },
+    ]
+}
+
 /// What `caller` asks for the `number`th time.
 fn decision(number: u64, caller: u64, quote: Minor) -> Result<Transaction, Failure> {
     let now = Timestamp::now();
-    let facts = json!({"now": now.to_string(), "number": number, "padding": "x".repeat(1500)}).to_string();
+    let facts = format!(r#"{{"number":{number},"padding":"{}"}}"#, "x".repeat(1530));
     let digest = Digest::of(facts.as_bytes());
     let person = Digest::of(&caller.to_be_bytes());
     // As the gateway's: time first, then what is random.
     let id = LeaseId::parse(&format!("l-{:011x}{}", now.as_millisecond(), digest.hex().get(..16).unwrap_or("0")))?;
     let key = Digest::of(id.as_str().as_bytes());
     let mut transaction = Transaction::new(now);
+    transaction.expect = relied_on(&person, key, now);
     let leaf = json!({
         "kind": "decision", "effect": "allow", "needed": "none", "participant": "hku", "role": "researcher",
         "person": format!("c:{}", digest.hex()), "certificate": format!("c:{}", key.hex()), "dataset": "yue-speech",
@@ -272,11 +292,12 @@ fn decision(number: u64, caller: u64, quote: Minor) -> Result<Transaction, Failu
         sent_bytes: 0,
         unit_bytes: 0,
     };
-    transaction.writes.push(Write::PutLease { lease, leaf });
-    let quote = Quote { amount: quote, bytes: 1 << 30 };
-    transaction.writes.push(Write::Terms { lease: id.clone(), quote, unreceipted_bytes_max: None });
+    let terms = Terms { quote: Quote { amount: quote, bytes: 1 << 30 }, unreceipted_bytes_max: None };
+    let stream =
+        FirstStream { representation: "part-0.parquet".to_owned(), ranges: std::iter::once(0..1 << 26).collect() };
+    transaction.writes.push(Write::PutLease { lease, terms, stream: Some(stream), leaf });
     transaction.writes.push(Write::Contribution {
-        lease: id.clone(),
+        lease: id,
         exporter: "qianhai".parse()?,
         year: 2026,
         dataset: "yue-speech".parse()?,
@@ -284,9 +305,6 @@ fn decision(number: u64, caller: u64, quote: Minor) -> Result<Transaction, Failu
         contribution: Contribution { persons: 10, sensitive: 1, ..Contribution::default() },
         keys: None,
     });
-    let (representation, range) = ("part-0.parquet".to_owned(), 0..1 << 26);
-    transaction.writes.push(Write::Grant { lease: id.clone(), representation, range });
-    transaction.writes.push(Write::StreamOpened { lease: id });
     let (scope, response) = (person.hex(), vec![0; 200]);
     transaction.idempotency = Some(Idempotency { scope, key: key.hex(), body: digest, response });
     Ok(transaction)

@@ -1,8 +1,10 @@
 //! Leases: the right to pull one selection, given by one recorded decision.
 
 use std::fmt;
+use std::ops::Range;
 
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId, VersionName};
+use gateway_ledger::Quote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -90,4 +92,23 @@ pub struct Lease {
     pub sent_bytes: u64,
     /// Unit bytes that no earlier delivery under its entitlement had covered.
     pub unit_bytes: u64,
+}
+
+/// What a lease may cost and what it needs; fixed for its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// What is held as grants grow.
+    pub quote: Quote,
+    /// Where the offer asks for receipts: how many bytes may be granted beyond them.
+    pub unreceipted_bytes_max: Option<u64>,
+}
+
+/// A stream that is opened with its lease, as [`crate::Write::StreamOpened`] does, and what it is granted at once, as
+/// [`crate::Write::Grant`] does (INV-1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstStream {
+    /// Which file, virtual file or stream of it.
+    pub representation: String,
+    /// Bytes of that representation, none of them empty.
+    pub ranges: Vec<Range<u64>>,
 }

@@ -33,7 +33,7 @@ pub mod witness;
 mod writer;
 
 pub use ballast::BALLAST_FILE;
-pub use lease::{Lease, LeaseState};
+pub use lease::{FirstStream, Lease, LeaseState, Terms};
 pub use objects::{ObjectError, Objects, Spool};
 pub use publisher::{
     KeyPeriod, PublishError, Published, Publisher, PublisherOptions, Resumed, WITNESSED_FILE, WitnessedSink,

@@ -121,9 +121,10 @@ pub(crate) fn answered(
     print: Print,
     (scope, key): (&str, &str),
 ) -> rusqlite::Result<Option<StoredResponse>> {
-    let mut query = connection
-        .prepare_cached("SELECT body, response, leaf FROM idempotency WHERE seq = ?1 AND scope = ?2 AND key = ?3")?;
     for row in lookup.rows(connection, Kind::Idempotency, print)? {
+        let mut query = connection.prepare_cached(
+            "SELECT body, response, leaf FROM idempotency WHERE seq = ?1 AND scope = ?2 AND key = ?3",
+        )?;
         let response = query.query_row(params![row, scope, key], |row| {
             Ok(StoredResponse { body: digest(row, 0)?, response: row.get(1)?, leaf: optional_number(row, 2)? })
         });
@@ -136,8 +137,8 @@ pub(crate) fn answered(
 
 /// The body of the row with this digest, if there is one.
 pub(crate) fn facts_row(connection: &Connection, lookup: &View, digest: &Digest) -> rusqlite::Result<Option<Vec<u8>>> {
-    let mut query = connection.prepare_cached("SELECT body FROM facts WHERE seq = ?1 AND digest = ?2")?;
     for row in lookup.rows(connection, Kind::Facts, print(digest))? {
+        let mut query = connection.prepare_cached("SELECT body FROM facts WHERE seq = ?1 AND digest = ?2")?;
         if let Some(body) = query.query_row(params![row, digest.as_bytes()], |row| row.get(0)).optional()? {
             return Ok(Some(body));
         }
@@ -224,7 +225,8 @@ impl ReaderPool {
         result
     }
 
-    fn connect(&self) -> Result<Connection, ReadError> {
+    /// A connection of its own, which only reads.
+    pub(crate) fn connect(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.database, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;

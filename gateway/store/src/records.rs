@@ -14,10 +14,12 @@ use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
 use crate::ballast::Ballast;
-use crate::lookup::RECENT_MAX;
+use crate::lookup::{Filling, RECENT_MAX};
 use crate::reader::{Reader, ReaderPool};
 use crate::transaction::{Commit, CommitError, Committed, Transaction};
-use crate::writer::{Base, Halt, Job, Listeners, Prepared, Queue, Reply, WAL_GROUPS_MAX, Work, Writer, Written};
+use crate::writer::{
+    Base, Copier, Halt, Job, Listeners, Prepared, Queue, Reply, WAL_GROUPS_MAX, Work, Writer, Written,
+};
 
 mod open;
 
@@ -182,6 +184,7 @@ struct Inner {
     recorded: watch::Receiver<u64>,
     halted: watch::Receiver<bool>,
     written: Arc<Written>,
+    filling: Mutex<Filling>,
     writer: Mutex<Option<JoinHandle<()>>>,
     // Held for as long as anybody may write.
     _lock: File,
@@ -208,13 +211,16 @@ impl Records {
         let ballast = Ballast::new(dir, options.ballast_bytes);
         let halt = Halt::new(ballast, opened.guarded, options.unpublished_max.unwrap_or(u64::MAX));
         let halted = halt.halted();
+        let readers = ReaderPool::new(dir.join(DATABASE_FILE), Arc::clone(&recent));
+        let filling = recent.fill_filter(readers.connect()?)?;
         let base = Base {
             connection: opened.connection,
             head: opened.head,
-            recent: Arc::clone(&recent),
+            recent,
             taxes: options.taxes,
             halt,
             wal_groups_max: options.wal_groups_max,
+            copier: Copier::new(&dir.join(DATABASE_FILE))?,
         };
         let writer = Writer::new(base, Arc::clone(&queue), listeners.clone(), size, Arc::clone(&written));
         let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());
@@ -222,7 +228,8 @@ impl Records {
         let records = Self(Arc::new(Inner {
             dir: dir.to_owned(),
             queue,
-            readers: ReaderPool::new(dir.join(DATABASE_FILE), recent),
+            readers,
+            filling: Mutex::new(filling),
             listeners,
             recorded,
             halted,
@@ -248,7 +255,7 @@ impl Records {
         let prepared = Prepared::new(transaction)?;
         let (reply, answer) = oneshot::channel();
         self.0.queue.push(Job::new(Work::Commit(Box::new(prepared)), Reply::Async(reply)))?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        answer.await.map_or_else(|_| Err(gone()), |answer| answer.result)
     }
 
     /// [`Records::commit`] for a thread that may block.
@@ -264,7 +271,7 @@ impl Records {
     pub async fn empty_wal(&self) -> Result<(), CommitError> {
         let (reply, answer) = oneshot::channel();
         self.0.queue.push(Job::new(Work::EmptyWal, Reply::Async(reply)))?;
-        answer.await.unwrap_or_else(|_| Err(gone())).map(drop)
+        answer.await.map_or_else(|_| Err(gone()), |answer| answer.result).map(drop)
     }
 
     /// Records that a checkpoint is about to be signed, and up to which row facts are exported.
@@ -275,7 +282,7 @@ impl Records {
     fn submit_blocking(&self, work: Work) -> Result<Committed, CommitError> {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         self.0.queue.push(Job::new(work, Reply::Blocking(reply)))?;
-        answer.recv().unwrap_or_else(|_| Err(gone()))
+        answer.recv().map_or_else(|_| Err(gone()), |answer| answer.result)
     }
 
     /// Reads on the calling thread. Everything `read` does sees one state of the store, which includes every commit
@@ -335,6 +342,7 @@ impl Inner {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A listener that held the last clone lets go of it on the writer's own thread.
         if let Some(writer) = writer.filter(|writer| writer.thread().id() != std::thread::current().id()) {
+            self.filling.lock().unwrap_or_else(PoisonError::into_inner).end();
             self.readers.clear();
             let _ = writer.join();
         }

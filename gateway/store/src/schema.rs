@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 7] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS];
+const MIGRATIONS: [&str; 8] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -354,6 +354,24 @@ ALTER TABLE opening ADD COLUMN subject BLOB;
 ALTER TABLE receipt ADD COLUMN subject BLOB;
 ";
 
+/// Grants stand under their lease: one tree instead of a table and an index.
+const GRANTS: &str = "
+CREATE TABLE grant_by_lease (
+    lease INTEGER NOT NULL REFERENCES lease (seq),
+    number INTEGER NOT NULL,
+    representation TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    past INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (lease, number)
+) WITHOUT ROWID;
+INSERT INTO grant_by_lease
+    SELECT lease, row_number() OVER (PARTITION BY lease ORDER BY seq) - 1, representation, first, past, at
+    FROM egress_grant ORDER BY lease, seq;
+DROP TABLE egress_grant;
+ALTER TABLE grant_by_lease RENAME TO egress_grant;
+";
+
 /// Brings the database up to this version. Returns whether it was empty before.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<bool, OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -389,7 +407,21 @@ mod tests {
                  VALUES ('l-1', x'00', 'p', 'c', 'hku', 'a-1', 'qianhai', 'maps', '1', '[]', 0, 'x', 'active', 7, 0, 1)",
             )
             .unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO egress_grant (lease, representation, first, past, at)
+                 VALUES (1, 'a', 5, 9, 1), (1, 'a', 0, 4, 2)",
+            )
+            .unwrap();
         assert!(!migrate(&mut connection).unwrap(), "it was not empty");
+        let grants: Vec<(i64, i64)> = connection
+            .prepare("SELECT number, first FROM egress_grant WHERE lease = 1 ORDER BY number")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(grants, [(0, 5), (1, 0)], "grants keep their order");
         let found: (String, Option<i64>, Option<String>) = connection
             .query_row("SELECT state, closed_leaf, mechanism FROM lease", [], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))

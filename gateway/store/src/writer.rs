@@ -19,8 +19,11 @@ use crate::transaction::{Commit, CommitError, Committed, DocChange};
 
 mod access;
 mod apply;
+mod balances;
 mod books;
+mod copier;
 mod counting;
+mod docs;
 mod entitlement;
 mod expect;
 mod halt;
@@ -36,11 +39,14 @@ mod subject;
 mod written;
 
 pub(crate) use apply::{stored, window_ms};
+pub(crate) use copier::Copier;
 pub(crate) use halt::Halt;
 pub(crate) use prepared::Prepared;
 pub(crate) use queue::{Job, Queue};
 pub use written::Written;
 
+use balances::Balances;
+use docs::Docs;
 use scope::Context;
 use steps::Steps;
 use written::count;
@@ -63,20 +69,28 @@ pub(crate) enum Work {
     EmptyWal,
 }
 
+/// What became of a job.
+pub(crate) struct Answer {
+    pub(crate) result: Result<Committed, CommitError>,
+    /// What was asked: freed by whoever made it, because everybody waits for the writer.
+    _spent: Option<Work>,
+}
+
 /// Who waits for a job.
 pub(crate) enum Reply {
-    Async(oneshot::Sender<Result<Committed, CommitError>>),
-    Blocking(std::sync::mpsc::SyncSender<Result<Committed, CommitError>>),
+    Async(oneshot::Sender<Answer>),
+    Blocking(std::sync::mpsc::SyncSender<Answer>),
     /// The writer's own.
     Nobody,
 }
 
 impl Reply {
-    fn send(self, result: Result<Committed, CommitError>) {
+    fn send(self, result: Result<Committed, CommitError>, spent: Option<Work>) {
+        let answer = Answer { result, _spent: spent };
         // Whoever no longer waits has given up; what is recorded stays recorded.
         match self {
-            Self::Async(sender) => drop(sender.send(result)),
-            Self::Blocking(sender) => drop(sender.send(result)),
+            Self::Async(sender) => drop(sender.send(answer)),
+            Self::Blocking(sender) => drop(sender.send(answer)),
             Self::Nobody => {}
         }
     }
@@ -166,6 +180,8 @@ impl From<CommitError> for Refusal {
 }
 
 pub(crate) struct Writer {
+    // Before the writer's own connection, which is the last to close and then removes the write-ahead log.
+    copier: Copier,
     connection: Connection,
     head: Head,
     taxes: Taxes,
@@ -175,6 +191,8 @@ pub(crate) struct Writer {
     written: Arc<Written>,
     recent: Arc<Recent>,
     leaving: Option<Leaving>,
+    docs: Docs,
+    balances: Balances,
     payload_since_checkpoint: usize,
     groups_since_checkpoint: u32,
     wal_groups_max: u32,
@@ -189,6 +207,7 @@ pub(crate) struct Base {
     pub(crate) taxes: Taxes,
     pub(crate) halt: Halt,
     pub(crate) wal_groups_max: u32,
+    pub(crate) copier: Copier,
 }
 
 impl Writer {
@@ -199,8 +218,9 @@ impl Writer {
         recorded: watch::Sender<u64>,
         written: Arc<Written>,
     ) -> Self {
-        let Base { connection, head, recent, taxes, halt, wal_groups_max } = base;
+        let Base { connection, head, recent, taxes, halt, wal_groups_max, copier } = base;
         Self {
+            copier,
             connection,
             head,
             taxes,
@@ -210,6 +230,8 @@ impl Writer {
             written,
             recent,
             leaving: None,
+            docs: Docs::default(),
+            balances: Balances::default(),
             payload_since_checkpoint: 0,
             groups_since_checkpoint: 0,
             wal_groups_max,
@@ -242,12 +264,17 @@ impl Writer {
                 self.make_room();
             }
             for job in emptying {
-                job.into_parts().1.send(self.empty_wal());
+                job.into_parts().1.send(self.empty_wal(), None);
             }
-            if self.payload_since_checkpoint > CHECKPOINT_BYTES || self.groups_since_checkpoint > self.wal_groups_max {
+            if self.copier.is_done() {
                 self.checkpoint();
+            } else if self.payload_since_checkpoint > CHECKPOINT_BYTES
+                || self.groups_since_checkpoint > self.wal_groups_max
+            {
+                self.copier.begin();
             }
         }
+        self.copier.wait();
         let marked = self.connection.execute("UPDATE head SET clean = 1", []);
         if let Err(error) = marked {
             // The next start then recovers, which is always safe.
@@ -285,8 +312,8 @@ impl Writer {
                     }
                 };
                 self.roll_back();
-                for reply in replies {
-                    reply.send(Err(error.clone()));
+                for (reply, work) in replies.into_iter().zip(works) {
+                    reply.send(Err(error.clone()), Some(work));
                 }
                 if began {
                     self.note("begun", at);
@@ -317,8 +344,8 @@ impl Writer {
                 self.listeners.tell(commit);
             }
         }
-        for (reply, result) in replies.into_iter().zip(results) {
-            reply.send(result.map(|commit| commit.committed));
+        for ((reply, result), work) in replies.into_iter().zip(results).zip(works) {
+            reply.send(result.map(|commit| commit.committed), Some(work));
         }
         if began {
             self.note("begun", at);
@@ -346,12 +373,13 @@ impl Writer {
 
     /// Writes a group and syncs it. On an error the transaction is still open.
     fn attempt(&self, works: &mut [Work], undo: Undo, steps: Steps) -> Result<Group, Stopped> {
-        let context = Context { connection: &self.connection, recent: &self.recent, taxes: &self.taxes };
+        let Self { connection, recent, docs, balances, taxes, .. } = self;
+        let context = Context { connection, recent, docs, balances, taxes };
         let mut head = self.head;
         let mut results = Vec::with_capacity(works.len());
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         for work in works {
-            let (before, changes) = (head, self.connection.total_changes());
+            let before = (head, connection.total_changes(), balances.entered());
             let allowed = self.halt.allows(work, head.next_leaf);
             if let Err(error) = allowed {
                 results.push(Err(error));
@@ -365,8 +393,11 @@ impl Writer {
                 Ok(commit) => Ok(commit),
                 Err(Refusal::Database(error)) => return Err(error.into()),
                 Err(Refusal::Refused(error)) => {
-                    head = before;
-                    if matches!(undo, Undo::Group) && self.connection.total_changes() != changes {
+                    let (head_before, changes, entered) = before;
+                    head = head_before;
+                    if matches!(undo, Undo::Group)
+                        && (connection.total_changes(), balances.entered()) != (changes, entered)
+                    {
                         return Err(Stopped::HalfWay);
                     }
                     Err(error)
@@ -374,9 +405,11 @@ impl Writer {
             });
         }
         if head.batches != self.head.batches {
-            books::check(&self.connection)?;
+            balances.write(connection)?;
+            balances::balanced(connection)?;
         }
-        let left = self.leaving.as_ref().map(|leaving| leaving.write(&self.connection)).transpose()?;
+        let written = results.len();
+        let left = self.leaving.as_ref().map(|leaving| leaving.write(connection, recent, written)).transpose()?;
         self.connection.prepare_cached("UPDATE head SET revision = ?1")?.execute([stored(head.revision)])?;
         steps.before_commit();
         self.connection.execute_batch("COMMIT")?;
@@ -385,6 +418,8 @@ impl Writer {
 
     /// After some errors SQLite has rolled back already.
     fn roll_back(&self) {
+        self.docs.forget();
+        self.balances.forget();
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
@@ -393,17 +428,18 @@ impl Writer {
         }
     }
 
-    /// Copies the write-ahead log into the database. That it has no room or readers are in the way only delays it.
+    /// Copies what is left of the write-ahead log. That it has no room or readers are in the way only delays it.
     fn checkpoint(&mut self) {
         (self.payload_since_checkpoint, self.groups_since_checkpoint) = (0, 0);
         count(&self.written.checkpoints, 1);
-        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        if let Err(error) = copier::copy(&self.connection) {
             stop_if_lost(&error);
             tracing::warn!(%error, "the write-ahead log could not be copied yet");
         }
     }
 
     fn empty_wal(&mut self) -> Result<Committed, CommitError> {
+        self.copier.wait();
         (self.payload_since_checkpoint, self.groups_since_checkpoint) = (0, 0);
         let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
         match busy {
@@ -443,7 +479,12 @@ fn in_savepoint(context: Context<'_>, head: &mut Head, work: &mut Work) -> Resul
     let result = apply(context, head, work);
     // After an error of the database SQLite may have rolled everything back.
     if matches!(result, Err(Refusal::Refused(_))) {
+        context.docs.forget();
+        context.balances.forget();
         connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
+    }
+    if result.is_ok() {
+        context.balances.write(connection)?;
     }
     if !matches!(result, Err(Refusal::Database(_))) {
         connection.prepare_cached("RELEASE one")?.execute([])?;

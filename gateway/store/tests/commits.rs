@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use catalog::{Digest, LeaseId, MechanismId, ParticipantId, ReleaseId};
 use gateway_store::{
     CommitError, DocKind, Expect, Expired, Idempotency, LeafRef, Lease, LeaseFilter, LeaseState, OpenError,
-    OpenOptions, OpeningRow, Records, Transaction, Write,
+    OpenOptions, OpeningRow, Records, Terms, Transaction, Write,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -62,7 +62,7 @@ fn lease(id: &str, key: &str) -> Lease {
 fn put_lease(records: &Records, lease: &Lease, at: Timestamp) -> Result<u64, CommitError> {
     let mut transaction = Transaction::new(at);
     let leaf = transaction.leaf(members(&json!({"kind": "decision", "lease": lease.id.as_str()})));
-    transaction.writes.push(Write::PutLease { lease: lease.clone(), leaf });
+    transaction.writes.push(Write::PutLease { lease: lease.clone(), terms: Terms::default(), stream: None, leaf });
     records.commit_blocking(transaction).map(|committed| committed.first_leaf)
 }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, ParticipantId, Purpose, VersionName};
 use gateway_ledger::{Contribution, IntervalSet, Keyset, Month, Share, Totals};
-use gateway_store::{CommitError, Expect, Lease, LeaseState, OpenOptions, PersonKey, Records, Transaction, Write};
+use gateway_store::{
+    CommitError, Expect, FirstStream, Lease, LeaseState, OpenOptions, PersonKey, Records, Terms, Transaction, Write,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -64,8 +66,9 @@ fn lease(number: usize) -> Lease {
 fn export(number: usize, dataset: &str, contribution: Contribution, keys: Option<Digest>) -> Transaction {
     let mut transaction = Transaction::new(now());
     let leaf = transaction.leaf(members(&json!({"kind": "decision", "lease": lease_id(number)})));
-    transaction.writes.push(Write::PutLease { lease: lease(number), leaf });
-    transaction.writes.push(Write::StreamOpened { lease: lease_id(number) });
+    let stream = FirstStream { representation: "file".to_owned(), ranges: Vec::new() };
+    let (lease, terms) = (lease(number), Terms::default());
+    transaction.writes.push(Write::PutLease { lease, terms, stream: Some(stream), leaf });
     transaction.writes.push(reservation(number, dataset, contribution, keys));
     transaction
 }
@@ -186,7 +189,7 @@ fn what_nobody_received_is_given_back_when_the_lease_ends() {
     let leaf = transaction.leaf(members(&json!({"kind": "decision"})));
     let mut successor = lease(6);
     (successor.id, successor.created, successor.expires) = (lease_id(7), later, later + SignedDuration::from_hours(24));
-    transaction.writes.push(Write::PutLease { lease: successor, leaf });
+    transaction.writes.push(Write::PutLease { lease: successor, terms: Terms::default(), stream: None, leaf });
     records.commit_blocking(transaction).unwrap();
     assert_eq!(state(&records).1, totals(10, 0));
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use catalog::{Digest, LeaseId};
-use gateway_store::{CommitError, Expect, Idempotency, Lease, LeaseState, OpenOptions, Records, Transaction, Write};
+use gateway_store::{
+    CommitError, Expect, Idempotency, Lease, LeaseState, OpenOptions, Records, Terms, Transaction, Write,
+};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
@@ -92,7 +94,7 @@ fn ask(records: &Records, model: &mut Model, number: u64, key: u8, now: Timestam
     let leaf = transaction.leaf(leaf);
     transaction.facts.push((digest, facts.clone()));
     transaction.expect.push(Expect::NoLiveLease { key: wanted.key, at: now });
-    transaction.writes.push(Write::PutLease { lease: wanted.clone(), leaf });
+    transaction.writes.push(Write::PutLease { lease: wanted.clone(), terms: Terms::default(), stream: None, leaf });
     if spoiled {
         transaction.writes.push(Write::StreamOpened { lease: LeaseId::parse("l-nowhere").unwrap() });
     }

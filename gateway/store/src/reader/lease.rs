@@ -158,7 +158,7 @@ impl Reader<'_> {
     pub fn grants(&self, lease: &LeaseId) -> Result<Vec<GrantRow>, ReadError> {
         let mut query = self.connection.prepare_cached(
             "SELECT representation, first, past, at FROM egress_grant
-             WHERE lease = (SELECT seq FROM lease WHERE id = ?1) ORDER BY seq",
+             WHERE lease = (SELECT seq FROM lease WHERE id = ?1) ORDER BY number",
         )?;
         let rows = query.query_map([lease.as_str()], |row| {
             let range = number(row, 1)?..number(row, 2)?;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use catalog::offer::Currency;
 use catalog::{AgreementId, DatasetId, Digest, FileIndex, LeaseId, Minor, ParticipantId, VersionName};
-use gateway_ledger::{Contribution, IntervalSet, Keyset, Month, Quote, Transfer};
+use gateway_ledger::{Contribution, IntervalSet, Keyset, Month, Transfer};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{DocKind, Expired, LeafRef, PersonKey, SubjectHandle};
-use crate::lease::{Lease, LeaseState};
+use crate::lease::{FirstStream, Lease, LeaseState, Terms};
 
 /// One change.
 #[derive(Debug, Clone)]
@@ -30,17 +30,12 @@ pub enum Write {
     PutLease {
         /// The lease.
         lease: Lease,
+        /// What it may cost and what it needs.
+        terms: Terms,
+        /// The stream that it is made for.
+        stream: Option<FirstStream>,
         /// The decision's leaf.
         leaf: LeafRef,
-    },
-    /// What a lease may cost and what it needs: before its first grant, in the commit that puts it.
-    Terms {
-        /// Which lease.
-        lease: LeaseId,
-        /// What is held as grants grow.
-        quote: Quote,
-        /// Where the offer asks for receipts: how many bytes may be granted beyond them.
-        unreceipted_bytes_max: Option<u64>,
     },
     /// Lets `range` of a representation leave (INV-1). A conflict unless the lease is active and not expired.
     Grant {

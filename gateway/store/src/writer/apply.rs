@@ -24,14 +24,13 @@ pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Pre
     if let Some((print, idempotency)) = idempotency {
         check_idempotency(connection, recent, *print, idempotency)?;
     }
-    for expectation in expect.iter() {
-        expect::check(connection, recent, expectation)?;
-    }
-
     let at_ms = head.at_ms.max(at.as_millisecond());
     let mut commit = plain_commit(*head, at_ms);
     let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
     let scope = Scope::new(context, head.next_leaf, count, at_ms);
+    for expectation in expect.iter() {
+        expect::check(&scope, expectation)?;
+    }
     let stamp = stamp(commit.committed.at);
     let mut insert = connection.prepare_cached("INSERT INTO entry (idx, body) VALUES (?1, ?2)")?;
     for entry in leaves.iter_mut() {
@@ -108,14 +107,11 @@ fn put_facts(scope: &Scope<'_>, digest: &Digest, body: &[u8]) -> Result<(), Refu
 fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<(), Refusal> {
     let connection = scope.connection;
     match write {
-        Write::PutDoc { kind, id, body } => docs.push(put_doc(connection, *kind, id, body)?),
-        Write::PutLease { lease, leaf } => lease::put(scope, lease, *leaf)?,
+        Write::PutDoc { kind, id, body } => docs.push(put_doc(scope, *kind, id, body)?),
+        Write::PutLease { lease, terms, stream, leaf } => lease::put(scope, lease, terms, stream.as_ref(), *leaf)?,
         Write::Grant { lease, representation, range } => lease::grant(scope, lease, representation, range)?,
         Write::LeaseState { lease, state, reason, leaf } => lease::end(scope, lease, *state, reason.as_deref(), *leaf)?,
         Write::LeaseLeaf { lease, leaf } => lease::set_closing_leaf(scope, lease, *leaf)?,
-        Write::Terms { lease, quote, unreceipted_bytes_max } => {
-            lease::terms(scope, lease, quote, *unreceipted_bytes_max)?;
-        }
         Write::Delivered { lease, agreement, dataset, version, file, index, period, intervals, rows, wire_bytes } => {
             let entitlement = meter::Entitlement { agreement, dataset, version };
             let index = index.as_deref();
@@ -127,7 +123,7 @@ fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<()
         Write::Receipt(receipt) => receipt::put(scope, receipt)?,
         Write::Release { lease } => lease::release(scope, lease)?,
         Write::CreditNote { id, agreement, dataset, version, amount, service_period } => {
-            let agreement = entitlement::agreement(connection, agreement.as_str())?;
+            let agreement = scope.docs.agreement(connection, agreement.as_str())?;
             let id_of = agreement.id.as_str();
             let mut entitled = Entitlement::of(connection, id_of, dataset.as_str(), version.as_str())?;
             entitled.credit_note(scope, &agreement, id, *amount, *service_period)?;
@@ -184,20 +180,25 @@ fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<()
         Write::SubjectKey(key) => subject::put(scope, key)?,
         Write::Erase(erasure) => subject::erase(scope, erasure)?,
         Write::KekDestroyed { kek } => subject::kek_destroyed(connection, kek)?,
-        Write::Expired(expired) => retention::delete(connection, expired)?,
+        Write::Expired(expired) => {
+            scope.docs.forget();
+            retention::delete(connection, expired)?;
+        }
         Write::CrlNumber { issuer, number } => put_crl(connection, issuer, number)?,
     }
     Ok(())
 }
 
-fn put_doc(connection: &Connection, kind: DocKind, id: &str, body: &[u8]) -> Result<DocChange, Refusal> {
+fn put_doc(scope: &Scope<'_>, kind: DocKind, id: &str, body: &[u8]) -> Result<DocChange, Refusal> {
     limit("a document", body)?;
-    let revision = connection
+    let revision = scope
+        .connection
         .prepare_cached(
             "INSERT INTO doc (kind, id, revision, body) VALUES (?1, ?2, 1, ?3)
              ON CONFLICT (kind, id) DO UPDATE SET revision = revision + 1, body = excluded.body RETURNING revision",
         )?
         .query_row(params![kind.as_str(), id, body], |row| crate::reader::number(row, 0))?;
+    scope.docs.written(kind, id, stored(revision));
     Ok(DocChange { kind, id: id.to_owned(), revision, body: Arc::from(body) })
 }
 

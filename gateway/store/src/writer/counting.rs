@@ -22,13 +22,16 @@ pub(super) struct Share<'a> {
 }
 
 fn tally(connection: &Connection, exporter: &ParticipantId, year: i16) -> Result<i64, Refusal> {
-    connection
-        .prepare_cached("INSERT INTO tally (exporter, year) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute(params![exporter.as_str(), year])?;
-    let id = connection
+    let found = connection
         .prepare_cached("SELECT id FROM tally WHERE exporter = ?1 AND year = ?2")?
-        .query_row(params![exporter.as_str(), year], |row| row.get(0))?;
-    Ok(id)
+        .query_row(params![exporter.as_str(), year], |row| row.get(0))
+        .optional()?;
+    match found {
+        Some(id) => Ok(id),
+        None => Ok(connection
+            .prepare_cached("INSERT INTO tally (exporter, year) VALUES (?1, ?2)")?
+            .insert(params![exporter.as_str(), year])?),
+    }
 }
 
 pub(super) fn put_persons(
@@ -95,26 +98,25 @@ pub(super) fn reserve(
     let sensitive = bounded("a count of persons", contribution.sensitive)?;
     let row =
         params![tally, dataset.as_str(), version.as_str(), persons, sensitive, keyset, contribution.keyed_sensitive];
-    let before = numbers(connection, tally, dataset.as_str())?;
-    let new = connection
-        .prepare_cached(
-            "INSERT INTO share (tally, dataset, version, persons, sensitive, keyset, keyed_sensitive)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
-        )?
-        .execute(row)?
-        > 0;
-    let share_seq: i64 = connection
+    let held: Option<i64> = connection
         .prepare_cached(
             "SELECT seq FROM share WHERE tally = ?1 AND dataset = ?2 AND version = ?3 AND persons = ?4
                  AND sensitive = ?5 AND keyset = ?6 AND keyed_sensitive = ?7",
         )?
-        .query_row(row, |row| row.get(0))?;
-    connection
-        .prepare_cached("INSERT INTO reservation (lease, share) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute(params![lease_seq, share_seq])?;
-    if !new {
-        return Ok(());
+        .query_row(row, |row| row.get(0))
+        .optional()?;
+    // Nearly always somebody holds the same share: then no total moves.
+    if let Some(share) = held {
+        return hold(connection, lease_seq, share);
     }
+    let before = numbers(connection, tally, dataset.as_str())?;
+    let share = connection
+        .prepare_cached(
+            "INSERT INTO share (tally, dataset, version, persons, sensitive, keyset, keyed_sensitive)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .insert(row)?;
+    hold(connection, lease_seq, share)?;
     let mut union = Unions::read(connection, tally)?;
     let grown = union.add(connection, keyset, contribution.keyed_sensitive)?;
     if grown {
@@ -123,6 +125,13 @@ pub(super) fn reserve(
     if grown || numbers(connection, tally, dataset.as_str())? != before {
         bump(connection, tally)?;
     }
+    Ok(())
+}
+
+fn hold(connection: &Connection, lease: i64, share: i64) -> Result<(), Refusal> {
+    connection
+        .prepare_cached("INSERT INTO reservation (lease, share) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([lease, share])?;
     Ok(())
 }
 

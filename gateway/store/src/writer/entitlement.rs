@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 use super::Refusal;
 use super::apply::{invalid, stored};
 use super::scope::Scope;
-use crate::transaction::{CommitError, DocKind, Expect};
+use crate::lease::Lease;
+use crate::transaction::{CommitError, Expect};
 
 /// A lease as far as money is concerned.
 pub(super) struct LeaseMoney {
@@ -57,6 +58,22 @@ pub(super) fn lease(connection: &Connection, id: &LeaseId) -> Result<LeaseMoney,
 }
 
 impl LeaseMoney {
+    /// Of a lease that is about to be put.
+    pub(super) fn fresh(lease: &Lease) -> Self {
+        Self {
+            seq: 0,
+            id: lease.id.clone(),
+            agreement: lease.agreement.to_string(),
+            dataset: lease.dataset.to_string(),
+            version: lease.version.to_string(),
+            participant: lease.participant.to_string(),
+            provider: lease.provider.to_string(),
+            active: true,
+            hold: Hold::default(),
+            pulled: false,
+        }
+    }
+
     /// What leaves about its money name.
     pub(super) fn members(&self, agreement: &Agreement) -> Map<String, Value> {
         let mut members = about(agreement, &self.version);
@@ -98,16 +115,6 @@ pub(super) const fn parties(agreement: &Agreement) -> Parties<'_> {
 
 fn add(a: Minor, b: Minor) -> Result<Minor, Refusal> {
     a.0.checked_add(b.0).map(Minor).ok_or_else(|| invalid("an amount beyond 2^63 minor units".to_owned()))
-}
-
-/// The agreement's document: terms and parties are facts of it, whoever reports a delivery.
-pub(super) fn agreement(connection: &Connection, id: &str) -> Result<Agreement, Refusal> {
-    let body: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT body FROM doc WHERE kind = ?1 AND id = ?2")?
-        .query_row([DocKind::Agreement.as_str(), id], |row| row.get(0))
-        .optional()?;
-    let body = body.ok_or_else(|| invalid(format!("there is no agreement `{id}`")))?;
-    serde_json::from_slice(&body).map_err(|error| invalid(format!("agreement `{id}` is damaged: {error}")))
 }
 
 /// The row of an entitlement.

@@ -1,25 +1,20 @@
 //! Expectations, checked inside the transaction that depends on them.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::apply::{open_denial, stored};
-use super::{Refusal, access, lease};
-use crate::lookup::Recent;
+use super::scope::Scope;
+use super::{Refusal, access};
 use crate::transaction::{CommitError, Expect};
 
-pub(super) fn check(connection: &Connection, recent: &Recent, expect: &Expect) -> Result<(), Refusal> {
-    if holds(connection, recent, expect)? { Ok(()) } else { Err(CommitError::Conflict(expect.clone()).into()) }
+pub(super) fn check(scope: &Scope<'_>, expect: &Expect) -> Result<(), Refusal> {
+    if holds(scope, expect)? { Ok(()) } else { Err(CommitError::Conflict(expect.clone()).into()) }
 }
 
-fn holds(connection: &Connection, recent: &Recent, expect: &Expect) -> Result<bool, rusqlite::Error> {
+fn holds(scope: &Scope<'_>, expect: &Expect) -> Result<bool, rusqlite::Error> {
+    let connection = scope.connection;
     match expect {
-        Expect::Doc { kind, id, revision } => {
-            let held: Option<i64> = connection
-                .prepare_cached("SELECT revision FROM doc WHERE kind = ?1 AND id = ?2")?
-                .query_row(params![kind.as_str(), id], |row| row.get(0))
-                .optional()?;
-            Ok(held == revision.map(stored))
-        }
+        Expect::Doc { kind, id, revision } => Ok(scope.docs.revision(connection, *kind, id)? == revision.map(stored)),
         Expect::Contributions { exporter, year, revision } => {
             let held: Option<i64> = connection
                 .prepare_cached("SELECT revision FROM tally WHERE exporter = ?1 AND year = ?2")?
@@ -28,7 +23,7 @@ fn holds(connection: &Connection, recent: &Recent, expect: &Expect) -> Result<bo
             Ok(held.unwrap_or(0) == stored(*revision))
         }
         Expect::NoLiveLease { key, at } => {
-            Ok(lease::active(connection, recent, key)?.is_none_or(|(_, expires)| expires <= at.as_millisecond()))
+            Ok(scope.live_lease(key)?.is_none_or(|lease| lease.expires <= at.as_millisecond()))
         }
         Expect::LeaseActive { lease } => connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE id = ?1 AND state = 'active')")?

@@ -116,7 +116,7 @@ fn bill(
     let file = delivery.file;
     let index = delivery.index.as_ref().filter(|index| index.sha256 == file);
     let index = index.ok_or_else(|| invalid(format!("a delivery of file {file} comes without its index")))?;
-    let agreement = entitlement::agreement(connection, &lease.agreement)?;
+    let agreement = scope.docs.agreement(connection, &lease.agreement)?;
     let mut entitled = Entitled::of(connection, &lease.agreement, &lease.dataset, &lease.version)?;
     entitled.sent_bytes += stored(new.len());
     if agreement.terms.evidence == EvidenceKind::Sent {

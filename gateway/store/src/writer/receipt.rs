@@ -30,7 +30,7 @@ pub(super) fn put(scope: &Scope<'_>, receipt: &Receipt) -> Result<(), Refusal> {
         let (lease, number) = (receipt.lease.clone(), receipt.number);
         return Err(CommitError::Conflict(Expect::NextAck { lease, number }).into());
     }
-    let agreement = entitlement::agreement(connection, &lease.agreement)?;
+    let agreement = scope.docs.agreement(connection, &lease.agreement)?;
     let mut entitled = Entitlement::of(connection, &lease.agreement, &lease.dataset, &lease.version)?;
     let growths =
         (0..receipt.units.len()).map(|number| grow(scope, &lease, receipt, number)).collect::<Result<Vec<_>, _>>()?;

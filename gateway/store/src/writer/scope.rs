@@ -1,14 +1,17 @@
 //! The transaction in progress.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use catalog::LeaseId;
+use catalog::{Digest, LeaseId};
 use gateway_ledger::Taxes;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Refusal;
 use super::apply::{invalid, stored};
+use super::balances::Balances;
 use super::books::Batches;
+use super::docs::Docs;
+use super::lease::{self, LiveLease};
 use crate::lookup::Recent;
 use crate::transaction::LeafRef;
 
@@ -17,6 +20,8 @@ use crate::transaction::LeafRef;
 pub(super) struct Context<'a> {
     pub(super) connection: &'a Connection,
     pub(super) recent: &'a Recent,
+    pub(super) docs: &'a Docs,
+    pub(super) balances: &'a Balances,
     /// What the node knows of taxes.
     pub(super) taxes: &'a Taxes,
 }
@@ -25,6 +30,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Scope<'a> {
     pub(super) connection: &'a Connection,
     pub(super) recent: &'a Recent,
+    pub(super) docs: &'a Docs,
+    pub(super) balances: &'a Balances,
     /// What the node knows of taxes.
     pub(super) taxes: &'a Taxes,
     /// Index of the transaction's first leaf.
@@ -36,13 +43,33 @@ pub(super) struct Scope<'a> {
     pub(super) batches: Batches,
     /// The lease that it has looked for last, and its row.
     lease: RefCell<Option<(LeaseId, i64)>>,
+    /// The key whose live lease it has looked for last, and what there was.
+    live: Cell<Option<(Digest, Option<LiveLease>)>>,
 }
 
 impl<'a> Scope<'a> {
     pub(super) fn new(context: Context<'a>, first_leaf: u64, leaves: u32, at_ms: i64) -> Self {
-        let Context { connection, recent, taxes } = context;
+        let Context { connection, recent, docs, balances, taxes } = context;
         let batches = Batches::default();
-        Self { connection, recent, taxes, first_leaf, leaves, at_ms, batches, lease: RefCell::default() }
+        let (lease, live) = (RefCell::default(), Cell::default());
+        Self { connection, recent, docs, balances, taxes, first_leaf, leaves, at_ms, batches, lease, live }
+    }
+
+    /// The active lease with a key.
+    pub(super) fn live_lease(&self, key: &Digest) -> Result<Option<LiveLease>, rusqlite::Error> {
+        if let Some((last, found)) = self.live.get()
+            && last == *key
+        {
+            return Ok(found);
+        }
+        let found = lease::active(self.connection, self.recent, key)?;
+        self.live.set(Some((*key, found)));
+        Ok(found)
+    }
+
+    /// A lease is put or ended: what was looked for may no longer be so.
+    pub(super) fn leases_change(&self) {
+        self.live.set(None);
     }
 
     /// Remembers the row of a lease: the writes that follow are mostly about the same one.

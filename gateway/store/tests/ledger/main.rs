@@ -30,8 +30,8 @@ use catalog::{
 use gateway_ledger::{Account, Balance, IntervalSet, Month, Quote};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use gateway_store::{
-    CommitError, Committed, DocKind, LeafRef, Lease, OpenOptions, PostingFilter, PostingRow, Receipt, Records,
-    Transaction, Write,
+    CommitError, Committed, DocKind, FirstStream, LeafRef, Lease, OpenOptions, PostingFilter, PostingRow, Receipt,
+    Records, Terms, Transaction, Write,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -146,11 +146,9 @@ impl Fixture {
         let lease = lease(id);
         let mut transaction = Transaction::new(self.at);
         let leaf = transaction.leaf(members(&json!({"kind": "decision", "lease": id})));
-        transaction.writes.push(Write::PutLease { lease: lease.clone(), leaf });
         let unreceipted_bytes_max = needs_receipts.then_some(UNRECEIPTED_BYTES_MAX);
-        let quote = Quote { amount: Minor(quote), bytes: 400 };
-        transaction.writes.push(Write::Terms { lease: lease.id.clone(), quote, unreceipted_bytes_max });
-        transaction.writes.push(grant(&lease, 0..granted));
+        let terms = Terms { quote: Quote { amount: Minor(quote), bytes: 400 }, unreceipted_bytes_max };
+        transaction.writes.push(put_lease(&lease, terms, 0..granted, leaf));
         self.records.commit_blocking(transaction).unwrap();
         lease
     }
@@ -228,6 +226,12 @@ pub fn receipt(lease: &Lease, number: u64, units: &[Range<u64>], leaf: LeafRef) 
         units: vec![(index(), units.iter().cloned().collect())],
         leaf,
     }))
+}
+
+/// A lease with its first grant.
+pub fn put_lease(lease: &Lease, terms: Terms, granted: Range<u64>, leaf: LeafRef) -> Write {
+    let stream = FirstStream { representation: "file".to_owned(), ranges: vec![granted] };
+    Write::PutLease { lease: lease.clone(), terms, stream: Some(stream), leaf }
 }
 
 pub fn grant(lease: &Lease, range: Range<u64>) -> Write {

@@ -1,13 +1,16 @@
 //! Deliveries, holds, months, credit notes.
 
 use catalog::offer::Currency;
-use catalog::{AgreementId, Fee, LeaseId, Minor, PriceModel};
+use catalog::{AgreementId, Digest, Fee, LeaseId, Minor, PriceModel};
 use gateway_ledger::book::Code;
 use gateway_ledger::{IntervalSet, Transfer};
-use gateway_store::{CommitError, DeliveredFilter, Expect, LeaseState, PostingFilter, Transaction, Write};
+use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
+use gateway_store::{
+    CommitError, DeliveredFilter, Expect, LeafRef, Lease, LeaseState, PostingFilter, Terms, Transaction, Write,
+};
 use serde_json::{Value, json};
 
-use super::{Fixture, delivered, grant, members, month};
+use super::{Fixture, delivered, grant, members, month, put_lease};
 
 fn plain(model: PriceModel, amount: i64) -> catalog::Offer {
     catalog::Offer { fee: None, vat: None, ..super::terms(model, amount) }
@@ -222,10 +225,13 @@ fn what_does_not_fit_together_is_refused() {
     stranger.agreement = AgreementId::parse("a-2").unwrap();
     let mut nobody = one.clone();
     nobody.id = LeaseId::parse("l-9").unwrap();
+    nobody.key = Digest::of(b"another selection");
+    let twin = Lease { id: one.id.clone(), ..nobody.clone() };
     let mut bare = delivered(&one, "2026-11", &[0..10], 10);
     if let Write::Delivered { index, .. } = &mut bare {
         *index = None;
     }
+    let unreceipted = |bytes| Terms { unreceipted_bytes_max: Some(bytes), ..Terms::default() };
     let unsent = |bytes| Write::Unsent { lease: one.id.clone(), bytes };
     for write in [
         delivered(&stranger, "2026-11", &[0..10], 10),
@@ -233,8 +239,10 @@ fn what_does_not_fit_together_is_refused() {
         bare,
         unsent(101),
         Write::Release { lease: nobody.id.clone() },
-        Write::Terms { lease: one.id.clone(), quote: gateway_ledger::Quote::default(), unreceipted_bytes_max: None },
-        Write::Terms { lease: one.id.clone(), quote: gateway_ledger::Quote::default(), unreceipted_bytes_max: Some(0) },
+        put_lease(&nobody, unreceipted(0), 0..1, LeafRef::Index(0)),
+        put_lease(&nobody, unreceipted(UNRECEIPTED_BYTES_MAX + 1), 0..1, LeafRef::Index(0)),
+        put_lease(&nobody, Terms::default(), 5..5, LeafRef::Index(0)),
+        put_lease(&twin, Terms::default(), 0..1, LeafRef::Index(0)),
     ] {
         let said = format!("{write:?}");
         assert!(matches!(fixture.commit(write), Err(CommitError::Invalid(_))), "{said}");

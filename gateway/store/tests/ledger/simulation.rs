@@ -12,11 +12,11 @@ use std::ops::Range;
 use catalog::offer::Currency;
 use catalog::{Digest, EvidenceKind, Minor, Offer, PriceModel};
 use gateway_ledger::{Month, Quote};
-use gateway_store::{CommitError, DeliveredFilter, DocKind, Idempotency, Lease, LeaseState, Transaction, Write};
+use gateway_store::{CommitError, DeliveredFilter, DocKind, Idempotency, Lease, LeaseState, Terms, Transaction, Write};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{Fixture, grant, members};
+use super::{Fixture, grant, members, put_lease};
 
 const SEEDS: u64 = 1000;
 const STEPS: u32 = 200;
@@ -208,14 +208,12 @@ impl Life {
             ..super::lease(&id)
         };
         let (mut transaction, leaf) = self.marked("decision");
-        transaction.writes.push(Write::PutLease { lease: lease.clone(), leaf });
-        transaction.writes.push(Write::Terms {
-            lease: lease.id.clone(),
+        let terms = Terms {
             quote: Quote { amount: Minor(3988), bytes: BYTES },
             unreceipted_bytes_max: (self.evidence == EvidenceKind::Receipt).then_some(1 << 20),
-        });
+        };
         let first = 1 + self.random.below(100);
-        transaction.writes.push(grant(&lease, 0..first));
+        transaction.writes.push(put_lease(&lease, terms, 0..first, leaf));
         self.commit(transaction).unwrap();
         let windows = vec![Window { range: 0..first, used: 0 }];
         let (granted, active) = (first, true);

@@ -1,0 +1,83 @@
+//! What the writer knows of documents without asking the database.
+//!
+//! Every decision expects half a dozen documents unchanged, mostly the same ones, and every one that costs money needs its
+//! agreement; nobody else writes documents.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use catalog::Agreement;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::Refusal;
+use super::apply::invalid;
+use crate::transaction::DocKind;
+
+/// Documents of a kind after which all are forgotten: a few hundred kilobytes.
+const HELD_MAX: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(super) struct Docs {
+    /// None where there is no such document.
+    revisions: RefCell<HashMap<DocKind, HashMap<String, Option<i64>>>>,
+    agreements: RefCell<HashMap<String, Arc<Agreement>>>,
+}
+
+impl Docs {
+    pub(super) fn revision(&self, connection: &Connection, kind: DocKind, id: &str) -> rusqlite::Result<Option<i64>> {
+        if let Some(held) = self.revisions.borrow().get(&kind).and_then(|ids| ids.get(id)) {
+            return Ok(*held);
+        }
+        let found = connection
+            .prepare_cached("SELECT revision FROM doc WHERE kind = ?1 AND id = ?2")?
+            .query_row(params![kind.as_str(), id], |row| row.get(0))
+            .optional()?;
+        self.hold(kind, id, found);
+        Ok(found)
+    }
+
+    /// An agreement's document: terms and parties are facts of it, whoever reports a delivery.
+    pub(super) fn agreement(&self, connection: &Connection, id: &str) -> Result<Arc<Agreement>, Refusal> {
+        if let Some(held) = self.agreements.borrow().get(id) {
+            return Ok(Arc::clone(held));
+        }
+        let body: Option<Vec<u8>> = connection
+            .prepare_cached("SELECT body FROM doc WHERE kind = ?1 AND id = ?2")?
+            .query_row([DocKind::Agreement.as_str(), id], |row| row.get(0))
+            .optional()?;
+        let body = body.ok_or_else(|| invalid(format!("there is no agreement `{id}`")))?;
+        let agreement: Arc<Agreement> = serde_json::from_slice(&body)
+            .map(Arc::new)
+            .map_err(|error| invalid(format!("agreement `{id}` is damaged: {error}")))?;
+        let mut agreements = self.agreements.borrow_mut();
+        if agreements.len() >= HELD_MAX {
+            agreements.clear();
+        }
+        agreements.insert(id.to_owned(), Arc::clone(&agreement));
+        Ok(agreement)
+    }
+
+    /// A document is written.
+    pub(super) fn written(&self, kind: DocKind, id: &str, revision: i64) {
+        if kind == DocKind::Agreement {
+            self.agreements.borrow_mut().remove(id);
+        }
+        self.hold(kind, id, Some(revision));
+    }
+
+    fn hold(&self, kind: DocKind, id: &str, revision: Option<i64>) {
+        let mut kinds = self.revisions.borrow_mut();
+        let ids = kinds.entry(kind).or_default();
+        if ids.len() >= HELD_MAX {
+            ids.clear();
+        }
+        ids.insert(id.to_owned(), revision);
+    }
+
+    /// Something was undone, or deleted: what was known of it does not hold.
+    pub(super) fn forget(&self) {
+        self.revisions.borrow_mut().clear();
+        self.agreements.borrow_mut().clear();
+    }
+}

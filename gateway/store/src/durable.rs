@@ -117,7 +117,7 @@ pub fn create_all<P: AsRef<Path>, B: AsRef<[u8]>>(files: &[(P, B)], mode: u32) -
 
 /// Threads that write many files at once. Each waits for the file system's journal most of the time, and they wait
 /// together.
-const WRITERS: usize = 4;
+const WRITERS: usize = 16;
 
 /// Writes files whose names are the digests of their bytes. Durable on success.
 ///

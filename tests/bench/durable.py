@@ -42,7 +42,7 @@ def sequencer(examples, work, held):
     """What the example prints: commits a second with one and 256 callers, and the wait of callers who come evenly."""
     command = [
         f"{examples}/commits_per_second", "--held", str(held), "--callers", "1,256", "--seconds", "5", "--paced", "500",
-        "--dir", str(work),
+        "--quote", "1200", "--dir", str(work),
     ]  # fmt: skip
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     lines, rates = [], {}
@@ -53,6 +53,8 @@ def sequencer(examples, work, held):
         lines.append(Row(name, "per s", int(rate)))
         lines.append(Row("  decisions a group (each group one sync)", "", float(batch)))
         lines.append(Row("  groups, and copies of the log (two syncs each)", "", int(groups), "", int(copies)))
+    held_too = re.search(r"^\s*256 callers, money held:\s+(\d+) commits/s", out, re.M)
+    lines.append(Row("  the same where money is held, in a leaf more", "per s", int(held_too.group(1))))
     paced = re.search(r"^paced at 500/s: p50 (\S+), p99 (\S+), slowest (\S+)", out, re.M)
     assert found and paced, out
     for name, text in zip(("p50", "p99", "slowest"), paced.groups(), strict=True):

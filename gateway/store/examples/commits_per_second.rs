@@ -5,8 +5,8 @@
 //!
 //! `cargo run --release -p gateway-store --example commits_per_second -- [--held N] [--seconds S] [--callers N,N…]
 //! [--paced N] [--quote FEN] [--dir DIR]`: N decisions are in the store before anything is measured (default none); `--paced`
-//! asks N times a second for S seconds and prints percentiles; with a quote, money is held for the first grant: two
-//! balances and a `ledger_batch` leaf more.
+//! asks N times a second for S seconds and prints percentiles; with a quote, the last number of callers asks once more for
+//! leases that cost it, where money is held for the first grant: two balances and a `ledger_batch` leaf more.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,13 +63,17 @@ async fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir_in(&options.dir)?;
     let (records, _) = Records::open(dir.path(), OpenOptions::new(Timestamp::now()))?;
     records.commit(agreement()?).await?;
-    let asked = Asked { number: Arc::default(), quote: Minor(options.quote) };
+    let asked = Asked { number: Arc::default(), quote: Minor(0) };
     if options.held > 0 {
         let begun = Instant::now();
         run(&records, &asked, FILLERS, Until::Number(options.held)).await?;
         println!("{} decisions in the store after {:?}", options.held, begun.elapsed());
     }
     for callers in &options.callers {
+        measure(&records, &asked, *callers, Duration::from_secs(options.seconds)).await?;
+    }
+    if let Some(callers) = options.callers.last().filter(|_| options.quote > 0) {
+        let asked = Asked { quote: Minor(options.quote), ..asked.clone() };
         measure(&records, &asked, *callers, Duration::from_secs(options.seconds)).await?;
     }
     if options.paced > 0 {
@@ -137,8 +141,9 @@ async fn measure(records: &Records, asked: &Asked, callers: u64, time: Duration)
     let commits = u128::try_from(waits.len())?;
     let rate = commits * 1_000_000 / took.as_micros().max(1);
     println!(
-        "{callers:>4} callers: {rate:>7} commits/s, {}; {groups} groups of {:.1}, {copies} copies of the log, {} groups repeated; \
+        "{callers:>4} callers{}: {rate:>7} commits/s, {}; {groups} groups of {:.1}, {copies} copies of the log, {} groups repeated; \
          the writer worked {:.1?} for each",
+        if asked.quote.0 > 0 { ", money held" } else { "" },
         percentiles(&mut waits),
         f64::from(u32::try_from(waits.len())?) / f64::from(u32::try_from(groups.max(1))?),
         written.repeated() - repeated,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use catalog::participant::{AddressRange, Baseline, Tristate};
 use catalog::{ParticipantId, Place, Role};
-use gateway_ledger::{TaxRate, Taxes};
+use gateway_ledger::{FeeRule, Fees, TaxRate, Taxes};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,9 @@ pub struct Config {
     /// Tax within prices whose offers say nothing of it, by currency and day. Without an entry it is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vat: Vec<TaxRate>,
+    /// The broker's part of prices whose offers name none, by broker or class of revenue; taken into an agreement when it is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fee: Vec<FeeRule>,
     /// Participants that exist before anybody can add one: the operator's and the first authority.
     #[serde(default, rename = "participant", skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<Bootstrap>,
@@ -294,6 +297,7 @@ impl Config {
             return wrong("limits", "a limit of zero lets nobody in");
         }
         self.taxes()?;
+        self.fees()?;
         if limits.lease_hours < 1 || limits.lease_hours > 24 {
             return wrong("limits.lease_hours", "a lease lives 1 to 24 hours");
         }
@@ -304,6 +308,12 @@ impl Config {
     pub fn taxes(&self) -> Result<Taxes, ConfigError> {
         let wrong = |error: gateway_ledger::TaxError| ConfigError::Value { key: "vat", problem: error.to_string() };
         Taxes::new(self.vat.clone()).map_err(wrong)
+    }
+
+    /// The rules of `[[fee]]`.
+    pub fn fees(&self) -> Result<Fees, ConfigError> {
+        let wrong = |error: gateway_ledger::FeeError| ConfigError::Value { key: "fee", problem: error.to_string() };
+        Fees::new(self.fee.clone()).map_err(wrong)
     }
 
     /// The folder of the key that wraps persons' keys.
@@ -351,6 +361,7 @@ mod tests {
             ("data = \"data\"", "dta = \"data\"", "dta"),
             ("kouan.test/audit", "kouan test", "`origin`"),
             ("place =", "vat = [{ currency = \"CNY\", rate_ppm = 2000000, from = \"2026-01-01\" }]\nplace =", "`vat`"),
+            ("place =", "fee = [{ rate_ppm = 1 }, { rate_ppm = 2 }]\nplace =", "`fee`"),
             ("server =", "witness = { policy = \"p\", lost_after = 0 }\nserver =", "`witness.lost_after`"),
             ("server =", "witness = { policy = \"p\", backlog_max = 0 }\nserver =", "`witness.backlog_max`"),
             ("server =", "witness = { lost_after = 5 }\nserver =", "policy"),

@@ -2,7 +2,7 @@
 
 use catalog::offer::Currency;
 use catalog::{
-    AgreementId, AgreementState, DatasetId, Digest, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId,
+    AgreementId, AgreementState, DatasetId, Digest, Fee, LeaseId, MechanismId, ParticipantId, Purpose, ReleaseId,
     VersionName,
 };
 use gateway_ledger::Ack;
@@ -107,6 +107,9 @@ pub struct AgreementView {
     pub offer: Digest,
     /// Whether it holds.
     pub state: AgreementState,
+    /// The broker's part of what it costs, as it was agreed: the offer's, or the node's of that moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Fee>,
     /// When it was accepted.
     pub at: String,
 }

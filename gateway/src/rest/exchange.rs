@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::{Agreement, AgreementId, AgreementState, VersionState};
+use catalog::{Agreement, AgreementId, AgreementState, Offer, VersionState};
 use gateway_api::exchange::{AcceptOffer, AgreementList, AgreementView, Columns, Money, Plan, PlanRequest};
 use gateway_api::review::PlanRelease;
 use gateway_api::{Code, Problem};
@@ -133,6 +133,7 @@ fn view(agreement: &Agreement) -> AgreementView {
         purpose: agreement.purpose.clone(),
         offer: agreement.offer,
         state: agreement.state,
+        fee: agreement.terms.fee.clone(),
         at: clock::text(agreement.at),
     }
 }
@@ -146,6 +147,7 @@ pub async fn accept(
     let id = AgreementId::parse(&gateway.secrets.id("a-", caller.now).map_err(crate::admission::unavailable)?)
         .map_err(crate::admission::unavailable)?;
     let body = posted.value;
+    let fees = gateway.config.fees().map_err(crate::admission::unavailable)?;
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
         let scope = authorise(&caller.principal, Action::Consume)?;
         let missing = || Problem::new(Code::NotFound, format!("there is no dataset `{}` for you", body.dataset));
@@ -187,13 +189,16 @@ pub async fn accept(
                 caller.now,
             ));
         }
+        // INVARIANT (agreed): terms are whole when they are agreed, so that no later configuration changes them.
+        let fee = fees.of(&version.registrant, offer);
+        let by_node = offer.fee.is_none().then(|| fee.clone()).flatten();
         let agreement = Agreement {
             id: id.clone(),
             participant: record.id.clone(),
             dataset: body.dataset.clone(),
             purpose: body.purpose.clone(),
             offer: digest,
-            terms: offer.clone(),
+            terms: Offer { fee, ..offer.clone() },
             provider: version.provider.clone(),
             broker: version.registrant.clone(),
             state: AgreementState::Active,
@@ -209,6 +214,9 @@ pub async fn accept(
             ("provider", json!(agreement.provider)),
         ];
         let mut change = Change::recorded(caller, &gateway.secrets, "agreement", members)?;
+        if let Some(fee) = &by_node {
+            change.note("fee", json!(fee));
+        }
         // The version is expected unchanged, so that two requests for the same offer cannot both create one: the second
         // meets the first through this participant's index entry.
         let index = format!("agreement:{}:{}:{}:{}", record.id, body.dataset, body.purpose, digest.hex());

@@ -18,9 +18,10 @@ const LEADING: f32 = 11.0;
 const INDENT: f32 = MARGIN + 78.0;
 
 /// Heading in three scripts, width, whether numbers stand to the right.
-const COLUMNS: [(&str, &str, &str, f32, bool); 9] = [
-    ("Dataset", "資料集", "数据集", 146.0, false),
-    ("Agreement", "協議", "协议", 118.0, false),
+const COLUMNS: [(&str, &str, &str, f32, bool); 10] = [
+    ("Month", "月份", "月份", 42.0, false),
+    ("Dataset", "資料集", "数据集", 124.0, false),
+    ("Agreement", "協議", "协议", 98.0, false),
     ("Provider", "提供方", "提供方", 66.0, false),
     ("Consumer", "使用方", "使用方", 66.0, false),
     ("Rows", "行數", "行数", 62.0, true),
@@ -48,7 +49,7 @@ pub fn pdf(set: &StatementSet, parties: &Value, font: &[u8]) -> Result<Vec<u8>, 
         sheet.triple(TEXT, ("Nothing was delivered.", "沒有交付。", "没有交付。"));
     }
     for statement in &set.statements {
-        sheet.table(statement);
+        sheet.table(statement, &set.period);
     }
     sheet.payments(&set.payments);
     let pages = sheet.document.pages();
@@ -174,11 +175,11 @@ impl Sheet<'_> {
         self.y += 6.0;
     }
 
-    fn table(&mut self, statement: &Statement) {
+    fn table(&mut self, statement: &Statement, period: &str) {
         self.room(LEADING * 6.0);
         self.columns();
         for line in &statement.lines {
-            let cells = cells(line, statement.currency.as_str());
+            let cells = cells(line, statement.currency.as_str(), period);
             let wrapped: Vec<Vec<String>> =
                 cells.iter().zip(COLUMNS).map(|(cell, column)| self.wrapped(cell, column.3 - 4.0)).collect();
             let rows = wrapped.iter().map(Vec::len).max().unwrap_or(1);
@@ -277,8 +278,10 @@ impl Sheet<'_> {
     }
 }
 
-fn cells(line: &Line, currency: &str) -> [String; 9] {
+/// A line that is of another month than the statement says so.
+fn cells(line: &Line, currency: &str, period: &str) -> [String; 10] {
     [
+        line.service_period.clone().unwrap_or_else(|| period.to_owned()),
         format!("{}@{}", line.dataset, line.version),
         line.agreement.to_string(),
         line.provider.to_string(),

@@ -121,6 +121,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/claims/{id}/release", post(claims::release))
         .route("/v1/claims/{id}/refuse", post(claims::refuse))
         .route("/v1/claims/{id}/evidence", get(claims::evidence::get))
+        .route("/v1/claims/{id}/receipts", post(claims::openings::open))
         .route("/v1/audit", get(audit::search))
         .route("/v1/audit/{index}", get(audit::show))
         .route("/v1/audit/{index}/explain", get(audit::explain))

@@ -123,6 +123,11 @@ def test_the_bundle_is_deterministic(bundle):
     assert archive.namelist() == sorted(archive.namelist())
     assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert archive.testzip() is None
+    paper = bundle.parent / "statement.pdf"
+    paper.write_bytes(archive.read("statement.pdf"))
+    text = subprocess.run(["pdftotext", "-layout", str(paper), "-"], capture_output=True, text=True, check=True, timeout=60).stdout
+    month = f"{datetime.datetime.now(SHANGHAI):%Y-%m}"
+    assert [line for line in text.splitlines() if month in line and "test-costly" in line], text
     names = archive.namelist()
     for name in ("MANIFEST.json", "statements.json", "lines.csv", "statement.pdf", "checkpoints/opening", "checkpoints/closing", "checkpoints/consistency", "log.vkey", "rules/programme.toml", "README.txt", "contracts/contracts.json", "payments/payments.json", "receipts/receipts.json"):
         assert name in names
@@ -159,17 +164,22 @@ def test_every_flipped_byte_of_every_file_is_found_and_named_by_both(bundle, ver
         assert said.status == 6 and f"`{name}`" in said.json["error"]["message"], said
 
 
-def test_both_refuse_what_was_made_again_around_another_amount(bundle, verifier, tmp_path):
-    files = verifier.unpack(bundle.read_bytes())
-    claim = json.loads(files["claim.json"])
-    claim["amount"] = "7000000"
-    files["claim.json"] = verifier.canonical(claim)
+def listed(verifier, files):
+    """The files with lists that fit them, as whoever makes a bundle can write them."""
     digests = {name: verifier.digest(data) for name, data in files.items() if name not in ("MANIFEST.json", "SHA256SUMS")}
     files["SHA256SUMS"] = "".join(f"{digests[name][7:]}  {name}\n" for name in sorted(digests)).encode()
     digests["SHA256SUMS"] = verifier.digest(files["SHA256SUMS"])
     rules, tools = verifier.digest(files["rules/programme.toml"]), json.loads(files["tools.json"])
     files["MANIFEST.json"] = verifier.canonical({"format": "kouan-claim/3", "rules": rules, "tools": tools, "files": digests})
-    made_again = pack(files)
+    return files
+
+
+def test_both_refuse_what_was_made_again_around_another_amount(bundle, verifier, tmp_path):
+    files = verifier.unpack(bundle.read_bytes())
+    claim = json.loads(files["claim.json"])
+    claim["amount"] = "7000000"
+    files["claim.json"] = verifier.canonical(claim)
+    made_again = pack(listed(verifier, files))
     with pytest.raises(verifier.Fault, match="^`claim.json`: no leaves"):
         verifier.verify(made_again)
     path = tmp_path / "again.zip"
@@ -195,3 +205,51 @@ def test_a_claim_is_a_leaf_for_each_step_and_a_contract_is_claimed_once(gateway,
     assert early.status == 3 and early.json["error"]["code"] == "denied", early
     assert gateway.kouan(gateway.alice, "incentive", "claim", "--programme", REWARD, "--year", year, "--json").status == 3
     assert gateway.kouan(gateway.broker, "incentive", "claim", "--programme", "none", "--year", year, "--json").status == 5
+
+
+def test_receipts_are_opened_by_two_people_and_checked_by_a_stranger(gateway, bundle, verifier, year, tmp_path):
+    (released,) = [claim for claim in gateway.kouan(gateway.broker, "incentive", "claims", "--json").json["claims"] if claim["state"] == "released"]
+    out, identity = tmp_path / "opened.zip", released["id"]
+    claim = lambda: gateway.kouan(gateway.broker, "incentive", "claim", "--programme", REWARD, "--year", year, "--receipts", "--out", out, "--json")
+    opened = lambda who, to="Shenzhen DRC": gateway.kouan(who, "incentive", "open-receipts", identity, "--to", to, "--reason", "audit of the reward", "--json")
+    # Signatures name persons: not before two people have signed for it, the second an officer of another participant.
+    refused = claim()
+    assert refused.status == 9 and refused.json["error"]["code"] == "review" and not out.exists(), refused
+    assert opened(gateway.operator).status == 3 and opened(gateway.alice).status == 5
+    first = opened(gateway.broker)
+    assert first.status == 9 and first.json["state"] == "awaiting_second_officer", first
+    again = opened(gateway.broker)
+    assert again.status != 0 and again.json["error"]["code"] == "conflict", again
+    assert claim().status == 9 and not out.exists()
+    assert opened(gateway.chan).json["state"] == "opened"
+    assert opened(gateway.broker).json["state"] == "opened"
+    made = claim()
+    assert made.status == 0, made
+    files = verifier.unpack(out.read_bytes())
+    receipts = {one["leaf"] for one in json.loads(files["receipts/receipts.json"])}
+    openings = json.loads(files["receipts/openings.json"])
+    assert {one["leaf"] for one in openings} == receipts
+    pem = (gateway.pki / "hku/researcher-alice.pem").read_text()
+    assert any(one["certificate"][:60] in pem.replace("\n", "") for one in openings)
+    # All of it is signed for, and all of that verified by signature; the second verifier says what it does not check.
+    said = kouan(out, "--key", gateway.pki / "log.vkey")
+    assert said.status == 0 and said.json["signed"] == said.json["claim"]["shares"]["receipted"] > 999_000, said
+    assert kouan(bundle).json["signed"] == 0
+    assert "signatures of receipts are inside and not checked here" in verifier.verify(out.read_bytes())
+    # Each hand-over is on record before it happens, and to whom is a commitment.
+    entries = gateway.api(gateway.chan).request("GET", "/v1/audit?kind=access&limit=500").json()["entries"]
+    own = [entry["leaf"] for entry in entries if entry["leaf"].get("claim") == identity]
+    assert len(own) == 2 and own[0]["to"].startswith("c:") and own[1]["receipts"] == len(openings), own
+
+    # Another's signature, with lists made again around it: the certificate's key did not make it.
+    other = json.loads(files["receipts/openings.json"])
+    data = bytearray(verifier.base64.b64decode(other[0]["signature"]))
+    data[-1] ^= 1
+    other[0]["signature"] = verifier.base64.b64encode(data).decode()
+    files["receipts/openings.json"] = verifier.canonical(other)
+    path = tmp_path / "forged.zip"
+    path.write_bytes(pack(listed(verifier, files)))
+    said = kouan(path)
+    assert said.status == 6 and "receipts/openings.json" in said.json["error"]["message"], said
+    with pytest.raises(verifier.Fault, match="^`receipts/openings.json`: the signature is not the one"):
+        verifier.verify(path.read_bytes())

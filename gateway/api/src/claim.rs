@@ -13,6 +13,16 @@ pub struct FileClaim {
     pub year: i16,
 }
 
+/// `POST /v1/claims/{id}/receipts`: both who sign send the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenReceipts {
+    /// Who gets the bundle that names the signers.
+    pub to: String,
+    /// What for.
+    pub reason: String,
+}
+
 /// Where a claim stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,7 +8,9 @@
 mod annex;
 pub mod bundle;
 mod contents;
+mod converted;
 mod face;
+mod opened;
 mod shares;
 mod verify;
 mod witnessed;
@@ -17,6 +19,8 @@ pub mod zip;
 pub use annex::{Annex, Closed, Contract, Signed, account};
 pub use bundle::{Evidence, ProvenLeaf};
 pub use contents::{Claim, ClaimError, Contents, Party, Sold, Statements};
+pub use converted::{AtRate, RATE_KIND, rate};
+pub use opened::{Opened, SignatureCheck};
 pub use shares::Shares;
 pub use verify::{Fault, Trust, Verified, verify};
 pub use witnessed::in_time;

@@ -21,14 +21,18 @@ use gateway_ledger::sums::{Closing, SumProof};
 use gateway_ledger::{Ack, Month, Payment};
 use serde_json::{Value, json};
 
+#[path = "claim/converted.rs"]
+mod converted;
+#[path = "claim/opened.rs"]
+mod opened;
 #[path = "claim/witnessed.rs"]
 mod witnessed;
 
 const REWARD: &str = "qianhai-broker-reward-2024";
-const NOBODY: Trust<'_> = Trust { key: None, policy: None };
+const NOBODY: Trust<'_> = Trust { key: None, policy: None, signature: None };
 
 fn by(key: &VerifierKey) -> Trust<'_> {
-    Trust { key: Some(key), policy: None }
+    Trust { key: Some(key), ..NOBODY }
 }
 
 fn statements(fee: &str, change: impl FnOnce(&mut Value)) -> Statements {
@@ -132,6 +136,15 @@ struct Log {
 type Cosign = Box<dyn Fn(&str) -> String>;
 
 fn evidence_at(log: &Log, alter: impl FnOnce(&mut Annex), change: impl FnOnce(&mut Vec<Value>)) -> Evidence {
+    evidence_over(log, &statements("600000000", |_| ()), alter, change)
+}
+
+fn evidence_over(
+    log: &Log,
+    statements: &Statements,
+    alter: impl FnOnce(&mut Annex),
+    change: impl FnOnce(&mut Vec<Value>),
+) -> Evidence {
     let programme = Programme::find(REWARD).unwrap();
     let (mut annex, beside) = annex();
     annex.receipts[0].leaf = 3;
@@ -152,7 +165,7 @@ fn evidence_at(log: &Log, alter: impl FnOnce(&mut Annex), change: impl FnOnce(&m
         checkpoint + &lines
     });
     alter(&mut annex);
-    let (claim, contents) = statements("600000000", |_| ()).claim("c-1", &programme, 2026, &annex).unwrap();
+    let (claim, contents) = statements.claim("c-1", &programme, 2026, &annex).unwrap();
     let text = claim.text().unwrap();
     let said = |participant: &str, state: &str| {
         json!({"kind": "claim", "claim": "c-1", "claim_digest": Digest::of(text.as_bytes()), "state": state,
@@ -190,6 +203,7 @@ fn evidence_at(log: &Log, alter: impl FnOnce(&mut Annex), change: impl FnOnce(&m
         checkpoint: checkpoint.to_text(),
         consistency: opening,
         witnessed_consistency: witnessed,
+        openings: None,
         log_key: signer().verifier().to_string(),
         trust_policy: "quorum none\n".into(),
     }

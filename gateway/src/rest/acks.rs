@@ -233,6 +233,7 @@ fn receipt(
         ("crl", json!(record.crl.as_ref().map(|crl| Digest::of(crl.as_bytes())))),
     ];
     let mut change = Change::recorded(caller, &gateway.secrets, "receipt", members)?;
+    change.commit_to(&gateway.secrets, "signature", &signed.signature)?;
     let certificate = caller.principal.connection.chain().first().map(|der| STANDARD.encode(der));
     // An ECDSA signature gives its key away, and the certificate names a person: both are sealed (INV-10).
     let evidence = json!({"signature": signed.signature, "certificate": certificate}).to_string();

@@ -5,6 +5,8 @@
 mod annex;
 pub mod evidence;
 mod gather;
+pub mod openings;
+mod rates;
 mod witnessed;
 
 use axum::extract::State;
@@ -145,14 +147,14 @@ pub async fn file(
     if let Some(filed) = standing(&caller, &request) {
         return Ok(json_response(StatusCode::OK, &filed.view()));
     }
-    let statements = gather::statements(&gateway, &caller, programme.base_year(request.year)).await?;
+    let mut statements = gather::statements(&gateway, &caller, programme.base_year(request.year)).await?;
     let id = gateway.secrets.id("c-", caller.now).map_err(crate::admission::unavailable)?;
     let asked = annex::Asked {
         participant: caller.principal.participant.clone(),
         side: programme.terms.base.participant,
         year: programme.base_year(request.year),
     };
-    let (annex, mut leaves) = annex::gather(&gateway, &caller, &statements, &asked).await?;
+    let (annex, mut leaves) = annex::gather(&gateway, &caller, &mut statements, &asked).await?;
     let (claim, contents) = statements.claim(&id, &programme, request.year, &annex).map_err(refused)?;
     leaves.extend(gather::leaves(&gateway, &claim).await?);
     execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {

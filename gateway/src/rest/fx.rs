@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog::Digest;
+use catalog::offer::Currency;
 use gateway_api::payment::{RateList, RateView};
 use gateway_api::{Code, Problem};
 use gateway_ledger::fx::Rate;
@@ -35,6 +36,17 @@ struct Recorded {
 pub(super) fn find(snapshot: &Snapshot, id: &str) -> Option<Rate> {
     let doc = snapshot.settings.get(id).filter(|_| id.starts_with(PREFIX))?;
     serde_json::from_value::<Recorded>(doc.body.clone()).ok().map(|recorded| recorded.rate)
+}
+
+/// The ids of the recorded rates into CNY, and when each was recorded.
+pub(super) fn into_cny(snapshot: &Snapshot) -> Vec<(String, Timestamp)> {
+    let stored = snapshot.settings.range(PREFIX.to_owned()..).take_while(|(id, _)| id.starts_with(PREFIX));
+    let recorded =
+        stored.filter_map(|(id, doc)| Some((id, serde_json::from_value::<Recorded>(doc.body.clone()).ok()?)));
+    recorded
+        .filter(|(_, recorded)| recorded.rate.to == Currency::Cny)
+        .map(|(id, recorded)| (id.clone(), recorded.at))
+        .collect()
 }
 
 /// `GET /v1/fx-rates`.

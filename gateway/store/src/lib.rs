@@ -42,7 +42,7 @@ pub use publisher::{
 pub use reader::{
     AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, Erased, EvidenceRow,
     GrantRow, LeaseFilter, LeaseRow, OpenedLeaf, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow,
-    SealedCount, Stored, StoredResponse, SubjectRow,
+    SealedCount, SealedEvidence, Stored, StoredResponse, SubjectRow,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
 pub use scrub::{Flaw, Place, ScrubError, Scrubbed};

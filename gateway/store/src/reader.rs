@@ -29,7 +29,7 @@ pub use counting::{Counted, DatasetCount};
 pub use lease::{GrantRow, LeaseFilter, LeaseRow};
 pub use meter::{DeliveredFilter, DeliveredRow};
 pub use retention::{EvidenceRow, OpenedLeaf, Stored};
-pub use subject::{Erased, OpeningRow, SealedCount, SubjectRow};
+pub use subject::{Erased, OpeningRow, SealedCount, SealedEvidence, SubjectRow};
 
 /// Connections that are kept open when nobody reads.
 const IDLE_MAX: usize = 8;

@@ -31,6 +31,21 @@ pub enum IncentiveCommand {
         #[command(flatten)]
         connect: ConnectArgs,
     },
+    /// Have the signatures and certificates of a claim's receipts opened for its bundle, which then names who signed: the claimant
+    /// and an authority's compliance officer send the same, the officer last
+    OpenReceipts {
+        /// Claim id
+        id: String,
+        /// Who gets the bundle
+        #[arg(long, value_name = "WHO")]
+        to: String,
+        /// What for
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
     /// Refuse a claim of another participant (an authority's compliance officer)
     Refuse {
         /// Claim id
@@ -70,6 +85,9 @@ pub struct ClaimArgs {
     /// Font of the statement.pdf in it, with Chinese characters; one that is installed if absent
     #[arg(long, value_name = "FILE")]
     pub font: Option<PathBuf>,
+    /// With the signatures and certificates of receipts, which name persons, once they are opened (`open-receipts`)
+    #[arg(long)]
+    pub receipts: bool,
     /// Where the bundle goes; claim-PROGRAMME-YEAR-PARTICIPANT.zip if absent
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -27,6 +27,9 @@ pub async fn run(session: &mut Session<'_>, command: &IncentiveCommand) -> Resul
         IncentiveCommand::Verify(args) => claim::verified(session, args).map(done),
         IncentiveCommand::Claims { connect } => claim::list(session, connect).await.map(done),
         IncentiveCommand::Release { id, connect } => claim::release(session, id, connect).await.map(done),
+        IncentiveCommand::OpenReceipts { id, to, reason, connect } => {
+            claim::open_receipts(session, id, (to, reason), connect).await
+        }
         IncentiveCommand::Refuse { id, reason, connect } => claim::refuse(session, id, reason, connect).await.map(done),
     }
 }

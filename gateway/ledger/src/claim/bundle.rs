@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Fault;
-use super::annex::Closed;
+use super::annex::{Closed, Signed};
 use super::contents::{Claim, Contents, Statements, canonical};
 use super::face::{Shown, face};
+use super::opened::{self, Opened};
 use super::witnessed::{Posting, in_time};
 use super::zip::Files;
 use crate::incentive::Programme;
@@ -34,7 +35,9 @@ pub(super) const OPENING: &str = "checkpoints/opening";
 pub(super) const CONSISTENCY: &str = "checkpoints/consistency";
 /// The last one that was witnessed before the base year closed.
 pub(super) const WITNESSED: &str = "checkpoints/witnessed";
-/// That the log of the closing one begins with it.
+/// Signatures and certificates of receipts, where they were opened.
+pub(super) const OPENINGS: &str = "receipts/openings.json";
+/// That the log of the closing one begins with the witnessed one.
 pub(super) const WITNESSED_CONSISTENCY: &str = "checkpoints/witnessed-consistency";
 
 const README: &str = include_str!("README.txt");
@@ -56,6 +59,9 @@ pub struct Evidence {
     /// That it begins with that of the one that was witnessed in time, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witnessed_consistency: Option<String>,
+    /// Signatures and certificates of receipts, if two people had them opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openings: Option<Vec<Opened>>,
     /// The log's verifier key.
     pub log_key: String,
     /// Whose cosignatures make the log witnessed (C2SP tlog-policy); its groups `HK` and `QH` are the sides of the border.
@@ -83,6 +89,7 @@ pub(super) struct Frozen {
     programme: Programme,
     closed: Closed,
     witnessed: Option<SignedCheckpoint>,
+    receipts: Vec<Signed>,
 }
 
 impl Frozen {
@@ -99,14 +106,16 @@ impl Frozen {
         let closed = closed.map_err(|error| fault("sums/sums.json", &error))?;
         let witnessed = content(WITNESSED).map(|text| SignedCheckpoint::parse(text.as_bytes())).transpose();
         let witnessed = witnessed.map_err(|error| fault(WITNESSED, &error))?;
-        Ok(Self { statements, programme, closed, witnessed })
+        let receipts = serde_json::from_str(text("receipts/receipts.json")?);
+        let receipts = receipts.map_err(|error| fault("receipts/receipts.json", &error))?;
+        Ok(Self { statements, programme, closed, witnessed, receipts })
     }
 
     /// The share of `claim` that was witnessed in time by `policy`, of what is posted in `leaves`, in parts per million.
-    pub(super) fn witnessed_ppm<'a>(
+    pub(super) fn witnessed_ppm(
         &self,
         claim: &Claim,
-        leaves: impl Iterator<Item = (u64, &'a Leaf)>,
+        leaves: &BTreeMap<u64, Leaf>,
         policy: &WitnessPolicy,
     ) -> Result<u32, Fault> {
         let Some(checkpoint) = &self.witnessed else { return Ok(0) };
@@ -114,16 +123,22 @@ impl Frozen {
             return Ok(0);
         }
         let (side, size) = (self.programme.terms.base.participant, checkpoint.checkpoint().size);
-        let below = leaves.filter(|(index, _)| *index < size);
         let postings: Vec<Posting> =
-            below.filter_map(|(_, leaf)| Posting::of(leaf, side, &claim.participant)).collect();
+            leaves.range(..size).filter_map(|(_, leaf)| Posting::of(leaf, side, &claim.participant)).collect();
         Ok(self.statements.witnessed(side, claim.base_year, &postings))
     }
 
+    /// The share of `claim` that receipts show whose signatures are `opened`, in parts per million.
+    pub(super) fn signed_ppm(&self, claim: &Claim, leaves: &BTreeMap<u64, Leaf>, opened: &[Opened]) -> u32 {
+        let bytes = |leaf: u64| leaves.get(&leaf)?.text("unit_bytes")?.parse().ok();
+        let shares = opened::shares(opened, &self.receipts, bytes);
+        self.statements.verified_by_signature(self.programme.terms.base.participant, claim.base_year, &shares)
+    }
+
     /// The face of `claim`.
-    pub(super) fn face(self, claim: &Claim, witnessed: u32) -> String {
+    pub(super) fn face(self, claim: &Claim, witnessed: u32, signed: u32) -> String {
         let side = self.programme.terms.base.participant;
-        face(claim, &self.statements, &self.programme, &Shown { witnessed, closed: self.closed, side })
+        face(claim, &self.statements, &self.programme, &Shown { witnessed, signed, closed: self.closed, side })
     }
 }
 
@@ -142,8 +157,9 @@ pub fn files(evidence: &Evidence, pdf: Option<Vec<u8>>) -> Result<Files, Fault> 
         leaves.insert(*index, parsed.map_err(|error| fault(&format!("leaves/{index}.json"), &error))?);
     }
     let frozen = Frozen::read(&claim, |name| evidence.contents.get(name).map(String::as_str))?;
-    let witnessed = frozen.witnessed_ppm(&claim, leaves.iter().map(|(index, leaf)| (*index, leaf)), &policy)?;
-    let face = frozen.face(&claim, witnessed);
+    let witnessed = frozen.witnessed_ppm(&claim, &leaves, &policy)?;
+    let signed = frozen.signed_ppm(&claim, &leaves, evidence.openings.as_deref().unwrap_or_default());
+    let face = frozen.face(&claim, witnessed, signed);
     let mut files = Files::new();
     let mut put = |name: &str, text: &str| files.insert(name.to_owned(), text.as_bytes().to_vec());
     put("README.txt", README);
@@ -163,6 +179,9 @@ pub fn files(evidence: &Evidence, pdf: Option<Vec<u8>>) -> Result<Files, Fault> 
     for leaf in &evidence.leaves {
         put(&format!("leaves/{}.json", leaf.index), &leaf.leaf);
         put(&format!("proofs/{}.tlog-proof", leaf.index), &leaf.proof);
+    }
+    if let Some(openings) = &evidence.openings {
+        put(OPENINGS, &canonical(openings).map_err(|error| fault(OPENINGS, &error))?);
     }
     if let Some(pdf) = pdf {
         files.insert("statement.pdf".to_owned(), pdf);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::annex::{Annex, Closed};
 use super::bundle::WITNESSED;
+use super::converted::{AtRate, of_all};
 use super::shares::Shares;
 use crate::incentive::{Evaluation, Input, Programme, Side, evaluate};
 use crate::month::Month;
@@ -71,6 +72,20 @@ pub struct Sold {
     pub sent: u64,
     /// Unit bytes shown by the consumer's signature.
     pub receipt: u64,
+    /// At which rates the participant's own amount was posted, if it is not in CNY: what is in none counts for nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rates: Vec<AtRate>,
+}
+
+impl Sold {
+    /// The amount of `participant` itself: what it earns as broker, or owes as consumer.
+    pub fn own(&self, side: Side, participant: &ParticipantId) -> Option<Minor> {
+        let (own, amount) = match side {
+            Side::Broker => (&self.broker, self.fee),
+            Side::Consumer => (&self.consumer, self.amount),
+        };
+        (own == participant && amount.0 >= 0).then_some(amount)
+    }
 }
 
 /// `statements.json`.
@@ -169,10 +184,10 @@ impl Statements {
     }
 
     /// The transactions of `programme`'s input: what brokers earn themselves, or what consumers pay. Where a contract is
-    /// claimed once, its months are one transaction.
+    /// claimed once, its months are one transaction. What was posted in another currency without a rate is one of its own.
     pub fn transactions(&self, programme: &Programme) -> Value {
         let side = programme.terms.base.participant;
-        let mut transactions: BTreeMap<String, (Timestamp, i64, &Sold)> = BTreeMap::new();
+        let mut transactions: BTreeMap<String, (Timestamp, i64, &Sold, Vec<&AtRate>)> = BTreeMap::new();
         let dealt = |sold: &&Sold| [&sold.broker, &sold.consumer].contains(&&self.participant);
         for sold in self.lines.iter().filter(dealt) {
             let id = if programme.terms.conditions.contract_once {
@@ -182,12 +197,19 @@ impl Statements {
             };
             let amount = if side == Side::Broker { sold.fee.0 } else { sold.amount.0 };
             let at = self.at(sold.period);
-            let entry = transactions.entry(id).or_insert((at, 0, sold));
-            *entry = (entry.0.max(at), entry.1.saturating_add(amount), sold);
+            let entry = transactions.entry(id).or_insert((at, 0, sold, Vec::new()));
+            (entry.0, entry.1, entry.2) = (entry.0.max(at), entry.1.saturating_add(amount), sold);
+            entry.3.extend(&sold.rates);
         }
         let transactions: Vec<Value> = transactions
             .into_iter()
-            .map(|(id, (at, amount, sold))| {
+            .flat_map(|(id, (at, amount, sold, parts))| {
+                let Some((converted, rate)) = of_all(&parts) else { return vec![(id, at, amount, sold, None)] };
+                let rest = amount.saturating_sub(converted.0);
+                let without = (rest > 0).then(|| (format!("{id}/unconverted"), at, rest, sold, None));
+                std::iter::once((id, at, converted.0, sold, Some(rate))).chain(without).collect()
+            })
+            .map(|(id, at, amount, sold, rate)| {
                 let mut transaction = json!({
                     "id": id, "broker": sold.broker, "consumer": sold.consumer, "at": at.to_string(),
                     "amount": amount.to_string(), "currency": sold.currency, "kind": "data_transaction_service",
@@ -196,6 +218,9 @@ impl Statements {
                 });
                 if let (Some(platform), Some(members)) = (&self.platform, transaction.as_object_mut()) {
                     members.insert("platform".to_owned(), json!(platform));
+                }
+                if let (Some(rate), Some(members)) = (rate, transaction.as_object_mut()) {
+                    members.insert("rate".to_owned(), rate);
                 }
                 transaction
             })

@@ -23,6 +23,8 @@ pub(super) fn percent(ppm: u32) -> String {
 pub(super) struct Shown {
     /// Share that both sides of the border cosigned in time, parts per million.
     pub witnessed: u32,
+    /// Share shown by receipts whose signatures are opened in the bundle, parts per million.
+    pub signed: u32,
     /// What closed months say.
     pub closed: Closed,
     /// Whose amounts count.
@@ -61,6 +63,7 @@ pub(super) fn face(claim: &Claim, statements: &Statements, programme: &Programme
     line("Amount, at most 金額上限 金额上限", format!("CNY {}", yuan(&claim.amount)));
     line("VAT 增值稅 增值税", vat(statements, shown.side, claim.base_year).to_owned());
     line("Receipted 經用戶簽收 经用户签收", format!("{} %", percent(claim.shares.receipted)));
+    line("Receipted, signature inside 簽名在內 签名在内", format!("{} %", percent(shown.signed)));
     line("Witnessed in time on both sides 兩地及時見證 两地及时见证", format!("{} %", percent(shown.witnessed)));
     for (name, share) in [
         ("Not affiliated 非關聯方 非关联方", claim.shares.non_affiliated),

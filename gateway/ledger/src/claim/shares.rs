@@ -1,4 +1,4 @@
-//! How much of what is claimed is shown by what, in parts per million of the participant's own amounts.
+//! How much of what is claimed is shown by what, in parts per million of the participant's own amounts, in fen.
 
 use std::collections::BTreeMap;
 
@@ -51,16 +51,37 @@ fn paid(annex: &Annex) -> BTreeMap<AgreementId, u128> {
     paid
 }
 
+impl Sold {
+    /// The part of `amount` that receipts show. A line of which nothing new was delivered has nothing that one could show.
+    fn receipted(&self, amount: u128) -> u128 {
+        let shown = u128::from(self.receipt.min(self.unit_bytes));
+        (amount * shown).checked_div(u128::from(self.unit_bytes)).unwrap_or(0)
+    }
+}
+
 impl Statements {
+    /// The share of the participant's own amounts of `year` that receipts show whose signatures are verified: of the bytes
+    /// that receipts name, `opened` says by agreement how many those do, and how many there are.
+    pub(super) fn verified_by_signature(
+        &self,
+        side: Side,
+        year: i16,
+        opened: &BTreeMap<&AgreementId, (u128, u128)>,
+    ) -> u32 {
+        let (mut all, mut shown) = (0, 0);
+        for (sold, amount) in self.own(side, year) {
+            let amount = u128::try_from(sold.worth(amount)).unwrap_or(0);
+            let (part, of) = opened.get(&sold.agreement).copied().unwrap_or_default();
+            all += amount;
+            shown += (sold.receipted(amount) * part).checked_div(of).unwrap_or(0);
+        }
+        ppm(shown, all)
+    }
+
     /// The lines of `year` that are the participant's own sales or purchases, with its own amount of each.
     pub fn own(&self, side: Side, year: i16) -> impl Iterator<Item = (&Sold, Minor)> {
-        self.lines.iter().filter(move |sold| sold.period.year() == year).filter_map(move |sold| {
-            let (own, amount) = match side {
-                Side::Broker => (&sold.broker, sold.fee),
-                Side::Consumer => (&sold.consumer, sold.amount),
-            };
-            (*own == self.participant && amount.0 >= 0).then_some((sold, amount))
-        })
+        let of_year = self.lines.iter().filter(move |sold| sold.period.year() == year);
+        of_year.filter_map(move |sold| Some((sold, sold.own(side, &self.participant)?)))
     }
 
     /// What shows the participant's own sales (or purchases) of `year`.
@@ -70,11 +91,9 @@ impl Statements {
         let (mut all, mut receipted, mut apart, mut matched, mut one_way, mut in_closed) = (0, 0, 0, 0, 0, 0);
         let mut others: BTreeMap<&ParticipantId, u128> = BTreeMap::new();
         for (sold, amount) in self.own(side, year) {
-            let amount = u128::try_from(amount.0).unwrap_or(0);
+            let amount = u128::try_from(sold.worth(amount)).unwrap_or(0);
             all += amount;
-            // A line of which nothing new was delivered has nothing that a receipt could show.
-            let shown = u128::from(sold.receipt.min(sold.unit_bytes));
-            receipted += (amount * shown).checked_div(u128::from(sold.unit_bytes)).unwrap_or(0);
+            receipted += sold.receipted(amount);
             apart += if self.affiliated(sold) { 0 } else { amount };
             one_way += if self.sold_back(sold) { 0 } else { amount };
             in_closed += if closed.covers(sold.period) && sold.currency == Currency::Cny { amount } else { 0 };

@@ -14,6 +14,7 @@ use super::bundle::{
     CLOSING, CONSISTENCY, Frozen, MANIFEST, OPENING, SUMS, WITNESSED, WITNESSED_CONSISTENCY, manifest, sums,
 };
 use super::contents::{Claim, Statements, canonical};
+use super::opened::SignatureCheck;
 use super::zip::{Files, unpack};
 use crate::incentive::{Input, Programme, evaluate};
 
@@ -40,6 +41,8 @@ pub struct Verified {
     pub trusted: bool,
     /// Share witnessed in time on both sides of the border, parts per million.
     pub witnessed: u32,
+    /// Share shown by receipts whose signatures were verified, parts per million.
+    pub signed: u32,
     /// `FACE.txt`.
     pub face: String,
 }
@@ -51,6 +54,8 @@ pub struct Trust<'a> {
     pub key: Option<&'a VerifierKey>,
     /// Whose cosignatures count, and how many; its logs are those that are trusted.
     pub policy: Option<&'a WitnessPolicy>,
+    /// How signatures of receipts are checked: a bundle that opens some needs it.
+    pub signature: Option<SignatureCheck>,
 }
 
 fn fault(file: &str, why: impl std::fmt::Display) -> Fault {
@@ -84,18 +89,19 @@ pub fn verify(bundle: &[u8], trust: Trust<'_>) -> Result<Verified, Fault> {
     let policy = text(&files, "trust.policy")?;
     let policy = WitnessPolicy::parse(policy.as_bytes()).map_err(|error| fault("trust.policy", error))?;
     let frozen = Frozen::read(&claim, |name| text(&files, name).ok())?;
-    let by = |policy: &WitnessPolicy| {
-        frozen.witnessed_ppm(&claim, leaves.iter().map(|(index, leaf)| (*index, leaf)), policy)
-    };
+    let by = |policy: &WitnessPolicy| frozen.witnessed_ppm(&claim, &leaves, policy);
     let shown = by(&policy)?;
     let witnessed = trust.policy.map_or(Ok(shown), by)?;
-    let face = frozen.face(&claim, shown);
+    let openings = beside::openings(&files, &leaves, trust.signature)?;
+    let signed = frozen.signed_ppm(&claim, &leaves, &openings);
+    let face = frozen.face(&claim, shown, signed);
     if text(&files, "FACE.txt")? != face {
         return Err(fault("FACE.txt", "it does not say what the bundle shows"));
     }
     let inside = checkpoint.checkpoint();
     Ok(Verified {
         witnessed,
+        signed,
         claim,
         origin: inside.origin.clone(),
         size: inside.size,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use catalog::offer::Currency;
-use catalog::{AgreementId, Minor, ParticipantId, VersionName};
+use catalog::{AgreementId, ParticipantId, VersionName};
 use gateway_audit::leaf::Leaf;
 use gateway_audit::witness::PolicyError;
 use gateway_audit::{SignedCheckpoint, WitnessPolicy};
@@ -29,9 +29,9 @@ pub fn in_time(policy: &WitnessPolicy, checkpoint: &SignedCheckpoint, base_year:
     policy.witnessed_until(checkpoint, u64::try_from(closes).unwrap_or(0), &SIDES)
 }
 
-type Line<'a> = (Month, Currency, &'a AgreementId, &'a VersionName);
+pub(super) type Line<'a> = (Month, Currency, &'a AgreementId, &'a VersionName);
 
-const fn line(sold: &Sold) -> Line<'_> {
+pub(super) const fn line(sold: &Sold) -> Line<'_> {
     (sold.period, sold.currency, &sold.agreement, &sold.version)
 }
 
@@ -39,13 +39,18 @@ const fn line(sold: &Sold) -> Line<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Posting {
     period: Month,
-    currency: Currency,
+    pub(super) currency: Currency,
     agreement: AgreementId,
     version: VersionName,
-    amount: i128,
+    pub(super) amount: i128,
 }
 
 impl Posting {
+    /// Which line it adds to.
+    pub(super) const fn line(&self) -> Line<'_> {
+        (self.period, self.currency, &self.agreement, &self.version)
+    }
+
     /// Reads `leaf`; nothing if it posts nothing of `participant`'s.
     pub(super) fn of(leaf: &Leaf, side: Side, participant: &ParticipantId) -> Option<Self> {
         let batch = Batch::of(leaf)?;
@@ -74,14 +79,15 @@ impl Statements {
     pub(super) fn witnessed(&self, side: Side, year: i16, postings: &[Posting]) -> u32 {
         let mut posted: BTreeMap<Line<'_>, i128> = BTreeMap::new();
         for posting in postings {
-            let line = (posting.period, posting.currency, &posting.agreement, &posting.version);
-            *posted.entry(line).or_default() += posting.amount;
+            *posted.entry(posting.line()).or_default() += posting.amount;
         }
         let (mut all, mut shown) = (0, 0);
-        for (sold, Minor(amount)) in self.own(side, year) {
-            let witnessed = posted.get(&line(sold)).copied().unwrap_or(0).clamp(0, i128::from(amount));
-            all += u128::try_from(amount).unwrap_or(0);
-            shown += u128::try_from(witnessed).unwrap_or(0);
+        for (sold, amount) in self.own(side, year) {
+            let own = i128::from(amount.0);
+            let witnessed = posted.get(&line(sold)).copied().unwrap_or(0).clamp(0, own);
+            let worth = sold.worth(amount);
+            all += u128::try_from(worth).unwrap_or(0);
+            shown += (worth * witnessed).checked_div(own).and_then(|part| u128::try_from(part).ok()).unwrap_or(0);
         }
         ppm(shown, all)
     }

@@ -47,9 +47,9 @@ pub struct Transaction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rate {
     /// Numerator.
-    pub num: u32,
+    pub num: u64,
     /// Denominator, not 0.
-    pub den: u32,
+    pub den: u64,
     /// Who says so.
     pub source: String,
     /// Of when.
@@ -110,8 +110,8 @@ struct Raw {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRate {
-    num: u32,
-    den: u32,
+    num: u64,
+    den: u64,
     source: String,
     as_of: String,
 }

@@ -95,7 +95,7 @@ fn again(evidence: &Evidence, change: impl FnOnce(&mut zip::Files)) -> Vec<u8> {
 /// What both verifiers say, by `trust` from elsewhere: the face's share, or the file that does not hold.
 fn told(bundle: &[u8], trust: Option<&str>) -> Result<u32, String> {
     let policy = trust.map(|text| WitnessPolicy::parse(text.as_bytes()).unwrap());
-    let first = verify(bundle, Trust { key: None, policy: policy.as_ref() });
+    let first = verify(bundle, Trust { policy: policy.as_ref(), ..NOBODY });
     assert_eq!(first.as_ref().map(|_| ()).map_err(|fault| fault.file.clone()), second_by(bundle, trust), "{first:?}");
     first.map(|verified| verified.witnessed).map_err(|fault| fault.file)
 }
@@ -191,7 +191,7 @@ fn a_policy_from_elsewhere_decides_whose_log_it_is_and_whose_cosignatures_count(
     assert_eq!(told(&bundle, Some(&policy("none"))), Ok(0));
     let trusted = |text: &str| {
         let policy = WitnessPolicy::parse(text.as_bytes()).unwrap();
-        verify(&bundle, Trust { key: None, policy: Some(&policy) }).map(|verified| verified.trusted)
+        verify(&bundle, Trust { policy: Some(&policy), ..NOBODY }).map(|verified| verified.trusted)
     };
     assert_eq!(trusted(&border), Ok(true));
     assert_eq!(trusted(border.split_once('\n').unwrap().1), Ok(false));

@@ -13,7 +13,7 @@ use gateway_store::{DocKind, PostingFilter, ReadError, Reader};
 use jiff::Timestamp;
 
 use super::evidence::leaf_at;
-use super::witnessed;
+use super::{rates, witnessed};
 use crate::authz::Scope;
 use crate::gateway::Shared;
 use crate::node::close::Kept;
@@ -35,11 +35,11 @@ pub struct Asked {
     pub year: i16,
 }
 
-/// The annex of a claim, and the indices of the leaves that it rests on.
+/// The annex of a claim, and the indices of the leaves that it rests on. Lines in another currency get their rates.
 pub async fn gather(
     gateway: &Shared,
     caller: &Caller,
-    statements: &Statements,
+    statements: &mut Statements,
     asked: &Asked,
 ) -> Result<(Annex, Vec<u64>), Problem> {
     let contracts = contracts(caller, statements, asked);
@@ -56,6 +56,7 @@ pub async fn gather(
         let (agreements, asked) = (agreements.clone(), asked.clone());
         gateway.scan(move |reader| postings(reader, &agreements, &asked)).await?
     };
+    let rates = rates::convert(gateway, caller, statements, asked, &posted).await?;
     let witnessed = witnessed::in_time(gateway, &posted, asked.year).await?;
     let asked = asked.clone();
     gateway
@@ -72,6 +73,7 @@ pub async fn gather(
             let (sums, opening, closed) = months(reader, &asked)?;
             leaves.extend(closed);
             leaves.extend(posted);
+            leaves.extend(rates);
             let payments = paid.into_iter().map(|recorded| recorded.payment).collect();
             let tools = BTreeMap::from([("kouan".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
             let opening = opening.unwrap_or(published);

@@ -1,6 +1,7 @@
 //! `GET /v1/claims/{id}/evidence`: everything a bundle is made of, with every proof under one checkpoint.
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use gateway_api::claim::ClaimState;
@@ -10,8 +11,9 @@ use gateway_audit::leaf::Leaf;
 use gateway_ledger::claim::{Contents, Evidence, ProvenLeaf};
 use gateway_store::{DocKind, ReadError, Reader};
 use jiff::Timestamp;
+use serde::Deserialize;
 
-use super::{Filed, find};
+use super::{Filed, find, openings};
 use crate::authz::Action;
 use crate::gateway::Shared;
 use crate::rest::covering::covering;
@@ -25,8 +27,23 @@ const BEHIND: usize = 4096;
 /// The policy of a log that has no witnesses.
 const UNWITNESSED: &str = "# no witness cosigns this log\nquorum none\n";
 
-/// `GET /v1/claims/{id}/evidence`; 403 `review` until the claim is released.
-pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refused> {
+/// Query of `GET /v1/claims/{id}/evidence`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// With the signatures and certificates of receipts, if two people had them opened.
+    #[serde(default)]
+    receipts: bool,
+}
+
+/// `GET /v1/claims/{id}/evidence?receipts=`; 403 `review` until the claim is released, or its receipts are opened.
+pub async fn get(
+    State(gateway): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(wanted) = query.map_err(|error| Problem::new(Code::BadInput, error.body_text()))?;
     let scope = caller.may(Action::ReadStatements)?;
     let (_, filed) = find(&caller, &scope, &id)?;
     let released = match (filed.state, &filed.decided) {
@@ -37,8 +54,10 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
     let claim = filed.claim.text().map_err(crate::admission::unavailable)?;
     // Each key's entry, in which the one before vouches for it, so that the opening checkpoint may be by an earlier one.
     let changes: Vec<u64> = gateway.log_keys.iter().map(|period| period.from).filter(|from| *from > 0).collect();
-    let (contents, leaves) = gateway.scan(move |reader| gathered(reader, &filed, released, &changes)).await?;
+    let frozen = filed.clone();
+    let (contents, leaves) = gateway.scan(move |reader| gathered(reader, &frozen, released, &changes)).await?;
     let contents: Contents = serde_json::from_slice(&contents).map_err(crate::admission::unavailable)?;
+    let openings = if wanted.receipts { Some(openings::of(&gateway, &caller, &filed, &contents).await?) } else { None };
     let opening = contents.get("checkpoints/opening").cloned().unwrap_or_default();
     let witnessed = contents.get("checkpoints/witnessed").cloned();
     let folder = gateway.config.data.join("log");
@@ -68,6 +87,7 @@ pub async fn get(State(gateway): State<Shared>, caller: Caller, Path(id): Path<S
         checkpoint,
         consistency,
         witnessed_consistency,
+        openings,
         log_key: gateway.log_vkey.clone(),
         trust_policy: gateway.witnessing.policy().map_or(UNWITNESSED, |(_, text)| text).to_owned(),
     };

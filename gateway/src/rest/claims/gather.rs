@@ -59,6 +59,7 @@ pub async fn statements(gateway: &Shared, caller: &Caller, base_year: i16) -> Re
                 vat: line.vat,
                 sent: line.evidence.sent,
                 receipt: line.evidence.receipt,
+                rates: Vec::new(),
             }));
         }
     }

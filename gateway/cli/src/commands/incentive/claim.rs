@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use gateway_api::claim::{ClaimState, ClaimView, FileClaim};
+use gateway_api::claim::{ClaimState, ClaimView, FileClaim, OpenReceipts};
 use gateway_audit::{VerifierKey, WitnessPolicy};
 use gateway_ledger::claim::{Evidence, Fault, Trust, Verified, bundle, verify, zip};
+use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::paper;
@@ -63,7 +64,9 @@ pub async fn claim(session: &mut Session<'_>, args: &ClaimArgs) -> Result<Exit, 
         })?;
         return Ok(Exit::Review);
     }
-    let answer = client.accepted(&Call::get(path(["v1", "claims", &filed.id, "evidence"]))).await?;
+    let evidence = path(["v1", "claims", &filed.id, "evidence"]);
+    let evidence = if args.receipts { format!("{evidence}?receipts=true") } else { evidence };
+    let answer = client.accepted(&Call::get(evidence)).await?;
     let bytes = answer.bytes(EVIDENCE_BYTES_MAX).await?;
     let evidence: Evidence = serde_json::from_slice(&bytes)
         .map_err(|error| CommandError::Unavailable(format!("the evidence has an unexpected shape: {error}")))?;
@@ -73,14 +76,16 @@ pub async fn claim(session: &mut Session<'_>, args: &ClaimArgs) -> Result<Exit, 
     let files = bundle::files(&evidence, pdf).map_err(|fault| broken(&fault))?;
     let bundle = zip::pack(&files).map_err(|fault| broken(&fault))?;
     // What a stranger would refuse is not handed out.
-    let verified = verify(&bundle, Trust::default()).map_err(|fault| broken(&fault))?;
+    let verified =
+        verify(&bundle, Trust { signature: Some(signed), ..Trust::default() }).map_err(|fault| broken(&fault))?;
     let participant = &verified.claim.participant;
     let name = format!("claim-{}-{}-{participant}.zip", args.programme, args.year);
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(name));
     files::write_atomically(&out, &bundle)?;
     let value = json!({
         "id": filed.id, "state": filed.state, "file": out, "bytes": bundle.len(),
-        "sha256": catalog::Digest::of(&bundle).hex(), "claim": filed.claim, "witnessed": verified.witnessed, "statement_pdf": on_paper,
+        "sha256": catalog::Digest::of(&bundle).hex(), "claim": filed.claim, "witnessed": verified.witnessed,
+        "signed": verified.signed, "statement_pdf": on_paper,
     });
     session.answer(&value, || {
         let mut lines: Lines = verified.face.lines().map(crate::output::clean).collect();
@@ -100,13 +105,13 @@ pub fn verified(session: &mut Session<'_>, args: &VerifyArgs) -> Result<(), Comm
     let keys = args.key.as_deref().map(verifier_keys).transpose()?;
     let policy = args.policy.as_deref().map(witnessed::policy).transpose()?;
     let bundle = files::read(&args.bundle, BUNDLE_BYTES_MAX)?;
-    let Verified { claim, origin, size, trusted, witnessed, face } =
+    let Verified { claim, origin, size, trusted, witnessed, signed, face } =
         verify_any(&bundle, keys.as_deref(), policy.as_ref()).map_err(|fault| broken(&fault))?;
     let verdict = if trusted { "verified" } else { "self-consistent only" };
     let by = if policy.is_some() { "given" } else { "bundle" };
     let value = json!({
         "ok": true, "verdict": verdict, "claim": claim, "origin": origin, "size": size, "witnessed": witnessed,
-        "policy": by,
+        "policy": by, "signed": signed,
     });
     session.answer(&value, || {
         let mut lines: Lines = face.lines().map(crate::output::clean).collect();
@@ -121,9 +126,14 @@ pub fn verified(session: &mut Session<'_>, args: &VerifyArgs) -> Result<(), Comm
     })
 }
 
+/// Whether a receipt's signature is by the key of the certificate that it came with.
+fn signed(certificate: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    certs::signature::verify(&CertificateDer::from(certificate), message, signature).is_ok()
+}
+
 /// By the key that signed the bundle's checkpoint, where several are trusted: a log has one after the other.
 fn verify_any(bundle: &[u8], keys: Option<&[VerifierKey]>, policy: Option<&WitnessPolicy>) -> Result<Verified, Fault> {
-    let by = |key| verify(bundle, Trust { key, policy });
+    let by = |key| verify(bundle, Trust { key, policy, signature: Some(signed) });
     let Some((first, rest)) = keys.and_then(<[VerifierKey]>::split_first) else { return by(None) };
     let by_first = by(Some(first));
     let other = || rest.iter().find_map(|key| by(Some(key)).ok());
@@ -156,6 +166,27 @@ pub async fn release(session: &mut Session<'_>, id: &str, connect: &ConnectArgs)
     let client = rest::client(session, connect)?;
     let value = act(&client, &["v1", "claims", id, "release"]).await?;
     session.answer(&value, || told(&value))
+}
+
+/// `kouan incentive open-receipts`.
+pub async fn open_receipts(
+    session: &mut Session<'_>,
+    id: &str,
+    (to, reason): (&str, &str),
+    connect: &ConnectArgs,
+) -> Result<Exit, CommandError> {
+    let client = rest::client(session, connect)?;
+    let body = OpenReceipts { to: to.to_owned(), reason: reason.to_owned() };
+    let value = client.json(&Call::post_json(path(["v1", "claims", id, "receipts"]), &body)?).await?;
+    let opened = value.get("state").is_some_and(|state| state == "opened");
+    session.answer(&value, || {
+        vec![if opened {
+            format!("opened: kouan incentive claim --receipts puts them into the bundle of {id}")
+        } else {
+            "signed: an authority's compliance officer sends the same, and they are open".to_owned()
+        }]
+    })?;
+    Ok(if opened { Exit::Success } else { Exit::Review })
 }
 
 /// `kouan incentive refuse`.

@@ -7,7 +7,9 @@ use gateway_audit::leaf::Leaf;
 use serde::de::DeserializeOwned;
 
 use super::super::annex::{Annex, Closed, Contract, Signed};
+use super::super::bundle::OPENINGS;
 use super::super::contents::{Claim, Statements};
+use super::super::opened::{self, Opened, SignatureCheck};
 use super::super::zip::Files;
 use super::{Fault, fault, text};
 use crate::incentive::{Programme, Side};
@@ -31,6 +33,7 @@ pub(super) fn verify(files: &Files, claim: &Claim, leaves: &Leaves) -> Result<()
     let programme =
         Programme::parse(text(files, "rules/programme.toml")?).map_err(|error| fault("rules/programme.toml", error))?;
     let (side, year) = (programme.terms.base.participant, claim.base_year);
+    statements.rates_hold(side, leaves).map_err(|why| fault("statements.json", why))?;
     let contracts: Vec<Contract> = read(files, CONTRACTS)?;
     if !statements.contracts_hold(&contracts, side, year) {
         return Err(fault(CONTRACTS, "they are not the contracts of statements.json, with its amounts and parties"));
@@ -53,6 +56,17 @@ pub(super) fn verify(files: &Files, claim: &Claim, leaves: &Leaves) -> Result<()
         return Err(fault("claim.json", "its shares are not those of the files"));
     }
     Ok(())
+}
+
+/// What is opened of receipts, checked: nothing where nothing is.
+pub(super) fn openings(files: &Files, leaves: &Leaves, check: Option<SignatureCheck>) -> Result<Vec<Opened>, Fault> {
+    if !files.contains_key(OPENINGS) {
+        return Ok(Vec::new());
+    }
+    let openings: Vec<Opened> = read(files, OPENINGS)?;
+    let receipts: Vec<Signed> = read(files, RECEIPTS)?;
+    opened::verify(&openings, &receipts, leaves, check).map_err(|why| fault(OPENINGS, why))?;
+    Ok(openings)
 }
 
 /// A payment is the one whose digest a leaf holds.

@@ -25,6 +25,7 @@ mod copier;
 mod counting;
 mod docs;
 mod entitlement;
+mod entry;
 mod expect;
 mod halt;
 mod lease;

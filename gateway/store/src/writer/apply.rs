@@ -8,7 +8,8 @@ use gateway_audit::tree::leaf_hash;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::entitlement::{self, Entitlement};
-use super::prepared::{Entry, Prepared, stamp};
+use super::entry::{Entry, stamp};
+use super::prepared::Prepared;
 use super::scope::{Context, Scope};
 use super::{Head, Refusal, access, books, counting, expect, lease, meter, plain_commit, receipt, retention, subject};
 use crate::lookup::{Kind, Print, Recent, print};

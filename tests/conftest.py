@@ -1,12 +1,14 @@
 """Gateways for the tests. The shared one is for tests that leave it as they found it; whatever cuts, suspends, damages or
 kills takes a gateway of its own."""
 
+import datetime
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from harness import corpus, store
+from harness.clock import Clock
 from harness.gateway import Gateway, binary, told
 
 SHM = Path("/dev/shm")
@@ -24,14 +26,16 @@ def pytest_runtest_makereport(item, call):
     """A failure shows what the gateway said."""
     report = (yield).get_result()
     if report.failed:
-        for name in ("gateway", "own_gateway"):
+        for name in ("gateway", "own_gateway", "december_gateway"):
             node = getattr(item, "funcargs", {}).get(name)
             if isinstance(node, Gateway):
                 report.sections.append((f"{name} log", node.log(12)))
 
 
-def _running(folder):
+def _running(folder, clock=None):
     node = Gateway(folder)
+    if clock:
+        node.live_by(clock)
     try:
         yield node.start()
     finally:
@@ -53,6 +57,15 @@ def gateway(tmp_path_factory):
 def own_gateway(tmp_path_factory):
     """A quickstart of one module's own."""
     yield from _running(tmp_path_factory.mktemp("own") / "node")
+
+
+@pytest.fixture(scope="module")
+def december_gateway(tmp_path_factory):
+    """A quickstart of one module's own which began on the first of December 2026, whenever the tests run: what happens at
+    the end of a year is in reach of its certificates. Its clock is `clock`."""
+    clock = Clock(tmp_path_factory.mktemp("clock"))
+    clock.set(datetime.datetime(2026, 12, 1, 12, tzinfo=datetime.timezone(datetime.timedelta(hours=8))))
+    yield from _running(tmp_path_factory.mktemp("december") / "node", clock)
 
 
 @pytest.fixture(scope="session")

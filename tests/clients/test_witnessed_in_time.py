@@ -11,11 +11,10 @@ import pytest
 
 from harness import corpus
 from harness import witness as w
-from harness.clock import Clock
 from harness.wait import until
 
 SHANGHAI = datetime.timezone(datetime.timedelta(hours=8))
-YEAR = datetime.datetime.now(SHANGHAI).year
+YEAR = 2026
 PRICE = '{ model = "per_pull", amount = "300000000", currency = "CNY" }\nfee = { rate_ppm = 1000000 }'
 
 
@@ -43,13 +42,9 @@ def kept(gateway):
 
 
 @pytest.fixture(scope="module")
-def closed(own_gateway, tmp_path_factory):
+def closed(december_gateway):
     """A node that has sold twice, the second time minutes before the year ended, and stands in the 20th of the next January."""
-    gateway = own_gateway
-    clock = Clock(tmp_path_factory.mktemp("clock"))
-    gateway.stop()
-    gateway.extra = clock.environment
-    gateway.serve()
+    gateway, clock = december_gateway, december_gateway.clock
     sell(gateway, "early", 1)
     seen(gateway)
     gateway.stop()

@@ -5,7 +5,6 @@ import datetime
 import pytest
 
 from harness import corpus, store
-from harness.clock import Clock
 from harness.lines import Broken, Http1
 from harness.wait import until
 
@@ -17,20 +16,17 @@ def counted(gateway, year):
 
 
 @pytest.fixture
-def new_year_s_eve(own_gateway, tmp_path_factory):
+def new_year_s_eve(december_gateway):
     """A node that the quickstart left behind, started again an hour before its year ends in Shanghai."""
-    gateway = own_gateway
-    clock = Clock(tmp_path_factory.mktemp("clock"))
+    gateway, year = december_gateway, 2026
     gateway.stop()
-    year = datetime.datetime.now(SHANGHAI).year
-    clock.set(datetime.datetime(year, 12, 31, 23, 0, tzinfo=SHANGHAI))
-    gateway.extra = clock.environment
+    gateway.clock.set(datetime.datetime(year, 12, 31, 23, 0, tzinfo=SHANGHAI))
     gateway.serve()
-    return clock, year
+    return gateway.clock, year
 
 
-def test_a_stream_over_midnight_counts_in_both_years(own_gateway, new_year_s_eve):
-    gateway, (clock, year) = own_gateway, new_year_s_eve
+def test_a_stream_over_midnight_counts_in_both_years(december_gateway, new_year_s_eve):
+    gateway, (clock, year) = december_gateway, new_year_s_eve
 
     # On its last day the year's persons are read for the next one, before anybody needs them.
     def ahead():

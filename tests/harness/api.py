@@ -5,6 +5,17 @@ from urllib3.util import Retry
 from requests.adapters import HTTPAdapter
 
 
+class Adapter(HTTPAdapter):
+    """Connects with a TLS context of ours."""
+
+    def __init__(self, context):
+        self.context = context
+        super().__init__(max_retries=Retry(0))
+
+    def init_poolmanager(self, *args, **kwargs):
+        super().init_poolmanager(*args, ssl_context=self.context, **kwargs)
+
+
 class Api:
     """One principal's session. Every call says which status it expects."""
 
@@ -16,7 +27,7 @@ class Api:
         self.session.trust_env = False
         self.session.cert = identity.pair
         self.session.verify = gateway.trust
-        self.session.mount("https://", HTTPAdapter(max_retries=Retry(0)))
+        self.session.mount("https://", Adapter(gateway.context(identity)) if gateway.clock else HTTPAdapter(max_retries=Retry(0)))
 
     def request(self, method, path, **kwargs):
         kwargs.setdefault("timeout", 60)

@@ -2,17 +2,15 @@
 answered is noted before the next step, so that the same story can be told again after a crash and must get the same answers."""
 
 import datetime
-import itertools
 import os
-import random
 import re
 import shutil
-import socket
 
 from . import corpus, log_keys, receipts, store
 from .clock import Clock
 from .gateway import Gateway, binary, told
 from .lines import Broken, Http1
+from .ports import free_port
 
 PRICE = '{ model = "per_gib", amount = "120000000", currency = "CNY" }'
 GROUPS = 8
@@ -24,21 +22,6 @@ BALLAST = 1 << 20
 PERSONS = 7
 # Long enough ago for any month that began then to be due, and within the life of the quickstart's certificates.
 AGO = datetime.timedelta(days=50)
-
-
-# Below those that the kernel gives to clients: a node is started again on its port, and nobody may have taken it meanwhile.
-_ports = itertools.count(random.randrange(20_000))
-
-
-def free_port():
-    while True:
-        port = 10_000 + next(_ports) % 20_000
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class Refused(Exception):

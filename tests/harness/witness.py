@@ -5,7 +5,6 @@ import hashlib
 import os
 import re
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from . import ed25519, log_keys
 from .gateway import binary, told
+from .ports import free_port
 from .wait import until
 
 SIZE = "text/x.tlog.size"
@@ -86,12 +86,6 @@ class Log:
 def history(size, forks_at=None):
     """Leaf hashes; from `forks_at` on other ones."""
     return [leaf(b"%d" % n if forks_at is None or n < forks_at else b"other %d" % n) for n in range(size)]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Witness:

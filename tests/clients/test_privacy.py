@@ -47,11 +47,11 @@ def signed_twice(gateway, path, body, first=None, second=None):
     return gateway.api(second or gateway.lee).post(path, body, status=(200, 201))
 
 
-def invented(gateway, dataset, seed):
+def invented(gateway, dataset, seed, **terms):
     """A corpus of persons that is refused to everybody."""
     data = corpus.parquet(corpus.people(2_000, seed=seed))
     kinds = {"resident_id": "sensitive", "phone": "sensitive"}
-    return corpus.publish(gateway, dataset, {"p.parquet": data}, columns=kinds, subjects=(2_000, 2_000, 0), accept=())
+    return corpus.publish(gateway, dataset, {"p.parquet": data}, columns=kinds, subjects=(2_000, 2_000, 0), accept=(), **terms)
 
 
 class TestCanaries:
@@ -286,18 +286,57 @@ class TestErasure:
         gateway.serve()
         assert self.opened(gateway, hers).status_code == 410
 
-    def test_a_participants_own_officers_erase_its_own_people_only(self, story):
+    def test_a_participants_own_officers_erase_its_own_people_only(self, story, tmp_path):
         gateway, _ = story
-        people = invented(gateway, "erasure-own", 8)
+        people = invented(gateway, "erasure-own", 8, recipients=("*",))
+        officers = {}
+        for name in ("own-one", "own-two"):
+            authority = Authority(tmp_path / name, f"{name}.example")
+            record = {
+                "id": name, "trust_domain": authority.trust_domain, "names": {"en": name}, "place": "HK",
+                "roles": ["researcher", "compliance"], "ca": authority.ca, "crl": authority.crl,
+            }
+            signed_twice(gateway, "/v1/participants", record)
+            officers[name] = [authority.issue("compliance", f"er-{number}") for number in ("first", "second")]
+            if name == "own-one":
+                dan = authority.issue("researcher", "er-dan")
         carol = person(gateway, "hku", "hku.hk", "researcher", "er-carol")
-        corpus.agree(gateway, carol, people.dataset)
-        leaf = refusal(gateway, carol, people)
-        body = {"person": "spiffe://hku.hk/researcher/er-carol", "basis": "pdpo-26", "reason": "left"}
-        other = person(gateway, "qianhai", "qianhai-compute.cn", "compliance", "er-officer")
-        told = gateway.api(other).request("POST", "/v1/erasures", json=body)
-        # qianhai has no compliance officers on record, or it has and does not answer for hku's people.
-        assert told.status_code in (401, 404), told.text
-        assert self.opened(gateway, leaf).status_code == 200
+        leaves = {}
+        for name, identity in (("carol", carol), ("dan", dan)):
+            corpus.agree(gateway, identity, people.dataset)
+            leaves[name] = refusal(gateway, identity, people)
+        own, strangers = officers["own-one"], officers["own-two"]
+        body = {"person": "spiffe://own-one.example/researcher/er-dan", "basis": "pdpo-26", "reason": "left"}
+        hers = {**body, "person": "spiffe://hku.hk/researcher/er-carol"}
+
+        def try_all(signed):
+            """Nobody else's signature counts, as the first or as the second."""
+            for officer in strangers:
+                gateway.api(officer).refused("POST", "/v1/erasures", 404, "not_found", json=body)
+            for identity in (dan, carol, gateway.broker, gateway.operator):
+                gateway.api(identity).refused("POST", "/v1/erasures", 403, "forbidden", json=body)
+            # A role that a certificate claims and the participant's record does not list.
+            unlisted = person(gateway, "qianhai", "qianhai-compute.cn", "compliance", f"er-officer-{signed}")
+            gateway.api(unlisted).refused("POST", "/v1/erasures", 401, "unauthenticated", json=body)
+            for leaf in leaves.values():
+                assert self.opened(gateway, leaf).status_code == 200
+
+        try_all(0)
+        # Its own officers answer for its own people: not for another's, nor for one of whom nothing is kept.
+        for wrong in (hers, {**body, "person": "spiffe://own-one.example/researcher/nobody"}, {**body, "person": "spiffe://no.example/researcher/x"}):
+            for officer in own:
+                gateway.api(officer).refused("POST", "/v1/erasures", 404, "not_found", json=wrong)
+        gateway.api(own[0]).post("/v1/erasures", body, status=202)
+        gateway.api(own[0]).refused("POST", "/v1/erasures", 409, "conflict", json=body)
+        try_all(1)
+        # Another reason is another request, and needs two signatures of its own.
+        assert gateway.api(own[1]).post("/v1/erasures", {**body, "reason": "another"}, status=202)["state"] == "awaiting_second_officer"
+        assert self.opened(gateway, leaves["dan"]).status_code == 200
+        gateway.api(own[0]).post("/v1/erasures", body, status=202)
+        done = gateway.api(own[1]).post("/v1/erasures", body)
+        assert done["state"] == "erased" and done["counts"]["openings"] >= 2, done
+        assert self.opened(gateway, leaves["dan"]).status_code == 410
+        assert self.opened(gateway, leaves["carol"]).status_code == 200
 
 
 class TestDisclosure:

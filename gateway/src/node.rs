@@ -425,6 +425,7 @@ impl Running {
         tasks.spawn(access::run(Arc::clone(&gateway)));
         tasks.spawn(rulesets::run(Arc::clone(&gateway)));
         tasks.spawn(gateway.clock.clone().run(Arc::clone(&gateway)));
+        tasks.spawn(crate::vault::reseal::run(Arc::clone(&gateway)));
         if let Some(rounds) = self.rounds {
             tasks.spawn(rounds.run(Arc::clone(&gateway)));
         }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use gateway_store::SubjectHandle;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -173,6 +174,12 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The handle of a person's key, as [`hex`] writes it.
+pub fn handle(text: &str) -> Option<SubjectHandle> {
+    let number = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32)?;
+    Some(number.to_be_bytes())
 }
 
 #[cfg(test)]

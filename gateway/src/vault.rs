@@ -7,6 +7,7 @@
 mod erase;
 mod kek;
 mod prose;
+pub mod reseal;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,8 +33,9 @@ pub struct Vault {
     records: Records,
     folder: PathBuf,
     random: SystemRandom,
-    /// What everything was sealed with before persons had keys.
+    /// What everything was sealed with before persons had keys, until `reseal` is through.
     before: Option<LessSafeKey>,
+    before_file: PathBuf,
     open: Mutex<Open>,
 }
 
@@ -101,6 +103,7 @@ impl Vault {
     /// one.
     pub fn open(records: Records, folder: &Path, before: &Path, now: Timestamp) -> Result<Self, SecretsError> {
         let random = SystemRandom::new();
+        let before_file = before.to_owned();
         let before = match std::fs::read(before) {
             Ok(bytes) => {
                 let wrong = |_| SecretsError::Length(before.display().to_string());
@@ -127,7 +130,7 @@ impl Vault {
             Kek::destroy(folder, &retired)?;
         }
         let open = Mutex::new(Open { kek: Arc::new(kek), authors: HashMap::new() });
-        Ok(Self { records, folder: folder.to_owned(), random, before, open })
+        Ok(Self { records, folder: folder.to_owned(), random, before, before_file, open })
     }
 
     /// The person with this keyed hash, as author.

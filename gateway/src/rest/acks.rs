@@ -238,9 +238,11 @@ fn receipt(
     // An ECDSA signature gives its key away, and the certificate names a person: both are sealed (INV-10).
     let evidence = json!({"signature": signed.signature, "certificate": certificate}).to_string();
     let author = gateway.secrets.author(&caller.principal).map_err(crate::admission::unavailable)?;
-    let place = format!("receipt\0{}\0{digest}", lease.id);
-    let evidence =
-        gateway.secrets.vault.seal(&author, &place, evidence.as_bytes()).map_err(crate::admission::unavailable)?;
+    let evidence = gateway
+        .secrets
+        .vault
+        .seal(&author, &place(&lease.id, &digest), evidence.as_bytes())
+        .map_err(crate::admission::unavailable)?;
     change.write(Write::Receipt(Box::new(Receipt {
         lease: lease.id.clone(),
         number: ack.seq,
@@ -252,4 +254,9 @@ fn receipt(
         leaf: gateway_store::LeafRef::This(0),
     })));
     Ok(change)
+}
+
+/// What binds evidence to its acknowledgement.
+pub fn place(lease: &LeaseId, ack: &Digest) -> String {
+    format!("receipt\0{lease}\0{ack}")
 }

@@ -16,10 +16,10 @@ use super::{Caller, Refused, json_response};
 use crate::gateway::{Gateway, Shared, absent, expect, put};
 use crate::identity::Principal;
 use crate::leaf;
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, SecretsError};
 use crate::sessions::Affected;
 use crate::snapshot::Snapshot;
-use crate::vault::Author;
+use crate::vault::{Author, Vault};
 
 /// Leases that one transaction ends.
 const CUTS_MAX: usize = 2000;
@@ -296,10 +296,19 @@ fn seal_answer(
     let author = gateway.secrets.author(&caller.principal).map_err(crate::admission::unavailable)?;
     transaction.writes.extend(author.key());
     let plain = serde_json::to_vec(answer).map_err(crate::admission::unavailable)?;
-    let sealed = gateway.secrets.vault.seal(&author, &answer_place(scope, key), &plain);
+    kept_answer(&gateway.secrets.vault, &author, (scope, key), &plain).map_err(crate::admission::unavailable)
+}
+
+/// An answer, JSON, as it is kept for the request `key` of `scope`.
+pub fn kept_answer(
+    vault: &Vault,
+    author: &Author,
+    (scope, key): (&str, &str),
+    plain: &[u8],
+) -> Result<Vec<u8>, SecretsError> {
     let mut response = vec![SEALED];
     response.extend_from_slice(&author.handle());
-    response.append(&mut sealed.map_err(crate::admission::unavailable)?);
+    response.append(&mut vault.seal(author, &answer_place(scope, key), plain)?);
     Ok(response)
 }
 

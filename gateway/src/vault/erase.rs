@@ -36,6 +36,7 @@ impl Vault {
         self.random.fill(&mut replacement).map_err(|_| SecretsError::Random)?;
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
         let everybody = self.records.read(|reader| reader.subjects())?;
+        let answers = self.records.read(|reader| reader.answers_of(subject))?;
         let next = Kek::prepare(&self.folder, &self.random)?;
         crashpoint!("erase.next_synced");
         let mut rewrapped = Vec::with_capacity(everybody.len());
@@ -53,6 +54,7 @@ impl Vault {
             from: kek.id.clone(),
             to: next.id.clone(),
             rewrapped,
+            answers,
         };
         Ok(Rotation { next, erasure })
     }

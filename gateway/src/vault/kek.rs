@@ -76,20 +76,24 @@ impl Kek {
 
     /// Overwrites the file and removes it. Nothing happens if it is gone.
     pub(super) fn destroy(folder: &Path, id: &str) -> io::Result<()> {
-        let path = path(folder, id);
-        let mut file = match std::fs::OpenOptions::new().write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other?,
-        };
-        file.seek(io::SeekFrom::Start(0))?;
-        file.write_all(&[0; 32])?;
-        durable::sync(&file, &path);
-        crashpoint!("erase.overwritten");
-        std::fs::remove_file(&path)?;
-        durable::sync_dir(folder)?;
-        crashpoint!("erase.removed");
-        Ok(())
+        destroy_file(&path(folder, id))
     }
+}
+
+/// Overwrites the file of a key and removes it. Nothing happens if it is gone.
+pub(super) fn destroy_file(path: &Path) -> io::Result<()> {
+    let mut file = match std::fs::OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    file.seek(io::SeekFrom::Start(0))?;
+    file.write_all(&[0; 32])?;
+    durable::sync(&file, path);
+    crashpoint!("erase.overwritten");
+    std::fs::remove_file(path)?;
+    path.parent().map_or(Ok(()), durable::sync_dir)?;
+    crashpoint!("erase.removed");
+    Ok(())
 }
 
 fn path(folder: &Path, id: &str) -> PathBuf {

@@ -57,6 +57,5 @@ impl Vault {
 
 fn parse(sealed: &str) -> Option<([u8; 16], Vec<u8>)> {
     let (handle, sealed) = sealed.split_once(':')?;
-    let handle = u128::from_str_radix(handle, 16).ok().filter(|_| handle.len() == 32)?;
-    Some((handle.to_be_bytes(), STANDARD.decode(sealed).ok()?))
+    Some((crate::secrets::handle(handle)?, STANDARD.decode(sealed).ok()?))
 }

@@ -40,15 +40,13 @@ pub use publisher::{
     witnessed_kept,
 };
 pub use reader::{
-    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, Erased, EvidenceRow,
-    GrantRow, LeaseFilter, LeaseRow, OpenedLeaf, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow,
-    SealedCount, SealedEvidence, Stored, StoredResponse, SubjectRow,
+    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, EarlierAnswer, EarlierEvidence, EarlierOpening, Erased, EvidenceRow, GrantRow, LeaseFilter, LeaseRow, OpenedLeaf, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow, SealedCount, SealedEvidence, Stored, StoredResponse, SubjectRow,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
 pub use scrub::{Flaw, Place, ScrubError, Scrubbed};
 pub use transaction::{
     Commit, CommitError, Committed, DocChange, DocKind, Erasure, Expect, Expired, Idempotency, LeafRef, PersonKey,
-    Receipt, SubjectHandle, SubjectKey, Transaction, Write,
+    Receipt, Resealed, SubjectHandle, SubjectKey, Transaction, Write,
 };
 pub use uploads::{UploadError, Uploads};
 pub use witness::{WitnessStore, WitnessStoreError};

@@ -18,7 +18,7 @@ mod write;
 pub use doc::DocKind;
 pub use expect::Expect;
 pub use retention::Expired;
-pub use write::{Erasure, Receipt, SubjectKey, Write};
+pub use write::{Erasure, Receipt, Resealed, SubjectKey, Write};
 
 /// Most leaves of one transaction.
 pub const LEAVES_MAX: usize = 64;

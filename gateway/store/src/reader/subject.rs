@@ -106,6 +106,17 @@ impl Reader<'_> {
         })
     }
 
+    /// The rows of the answers kept for a person, and the last row that was looked at.
+    pub fn answers_of(&self, subject: &str) -> Result<(Vec<u64>, u64), ReadError> {
+        let last = self
+            .connection
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM idempotency")?
+            .query_row([], |row| number(row, 0))?;
+        let mut query = self.connection.prepare_cached("SELECT seq FROM idempotency WHERE scope = ?1 AND seq <= ?2")?;
+        let rows = query.query_map(params![subject, stored(last)], |row| number(row, 0))?;
+        Ok((rows.collect::<Result<_, _>>()?, last))
+    }
+
     /// The leaves with an opening under this key.
     pub fn leaves_of(&self, handle: &SubjectHandle) -> Result<Vec<u64>, ReadError> {
         let mut query =

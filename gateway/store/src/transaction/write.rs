@@ -268,6 +268,8 @@ pub enum Write {
     },
     /// Deletes what is past its time.
     Expired(Expired),
+    /// Puts what an earlier release sealed, or left in the clear, under a person's key.
+    Resealed(Resealed),
     /// The number of the newest revocation list of an issuer; a smaller one than stored is a conflict.
     CrlNumber {
         /// The issuer.
@@ -309,6 +311,43 @@ pub struct Erasure {
     pub to: String,
     /// Everybody else's key, wrapped with the latter.
     pub rewrapped: Vec<(SubjectHandle, Vec<u8>)>,
+    /// The rows of answers kept for the person, among those up to the second number: see [`crate::Reader::answers_of`]. The
+    /// writer looks through later ones itself.
+    pub answers: (Vec<u64>, u64),
+}
+
+/// Something that is sealed under a person's key from here on. Nothing happens if it is already.
+#[derive(Debug, Clone)]
+pub enum Resealed {
+    /// An opening.
+    Opening {
+        /// Of which leaf.
+        leaf: u64,
+        /// The member of the leaf.
+        field: String,
+        /// Under whose key.
+        subject: SubjectHandle,
+        /// Salt and value, encrypted.
+        sealed: Vec<u8>,
+    },
+    /// The evidence of an acknowledgement.
+    Evidence {
+        /// Its row.
+        row: u64,
+        /// Under whose key.
+        subject: SubjectHandle,
+        /// Signature and certificate, encrypted.
+        sealed: Vec<u8>,
+    },
+    /// A kept answer.
+    Answer {
+        /// Its row.
+        row: u64,
+        /// What it was.
+        clear: Vec<u8>,
+        /// The answer, sealed by the caller.
+        response: Vec<u8>,
+    },
 }
 
 /// An acknowledgement on its way into the store.

@@ -185,6 +185,7 @@ fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<()
             scope.docs.forget();
             retention::delete(connection, expired)?;
         }
+        Write::Resealed(resealed) => subject::reseal(connection, resealed)?,
         Write::CrlNumber { issuer, number } => put_crl(connection, issuer, number)?,
     }
     Ok(())

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Refusal;
+use super::apply::stored;
 use super::scope::Scope;
-use crate::transaction::{CommitError, Erasure, Expect, SubjectHandle, SubjectKey};
+use crate::transaction::{CommitError, Erasure, Expect, Resealed, SubjectHandle, SubjectKey};
 
 /// Whether persons' keys are wrapped with `kek`.
 pub(super) fn is_current(connection: &Connection, kek: &str) -> Result<bool, rusqlite::Error> {
@@ -51,7 +52,7 @@ pub(super) fn put(scope: &Scope<'_>, key: &SubjectKey) -> Result<(), Refusal> {
 /// Everything of it in one transaction: whoever reads the store sees the key and nothing erased, or the erasure and no key.
 pub(super) fn erase(scope: &Scope<'_>, erasure: &Erasure) -> Result<(), Refusal> {
     let connection = scope.connection;
-    let Erasure { handle, subject, replacement, leaf, from, to, rewrapped } = erasure;
+    let Erasure { handle, subject, replacement, leaf, from, to, rewrapped, answers } = erasure;
     let other_key = || Refusal::from(CommitError::Conflict(Expect::Kek { kek: from.clone() }));
     // A key that is yet to be destroyed must not be forgotten.
     let moved = connection
@@ -93,9 +94,36 @@ pub(super) fn erase(scope: &Scope<'_>, erasure: &Erasure) -> Result<(), Refusal>
     connection
         .prepare_cached("UPDATE lease SET principal = ?3, certificate = ?3 WHERE participant = ?1 AND principal = ?2")?
         .execute([&participant, subject, replacement])?;
+    // Nobody looks through years of answers on this thread: the caller has, and only what came in since is left.
+    let (rows, seen) = answers;
+    let mut clear =
+        connection.prepare_cached("UPDATE idempotency SET scope = ?2, response = x'' WHERE seq = ?3 AND scope = ?1")?;
+    for row in rows {
+        clear.execute(params![subject, replacement, stored(*row)])?;
+    }
     connection
-        .prepare_cached("UPDATE idempotency SET scope = ?2, response = x'' WHERE scope = ?1")?
-        .execute([subject, replacement])?;
+        .prepare_cached("UPDATE idempotency SET scope = ?2, response = x'' WHERE seq > ?3 AND scope = ?1")?
+        .execute(params![subject, replacement, stored(*seen)])?;
+    Ok(())
+}
+
+pub(super) fn reseal(connection: &Connection, resealed: &Resealed) -> Result<(), Refusal> {
+    match resealed {
+        Resealed::Opening { leaf, field, subject, sealed } => connection
+            .prepare_cached(
+                "UPDATE opening SET sealed = ?4, subject = ?3 WHERE leaf = ?1 AND field = ?2 AND subject IS NULL",
+            )?
+            .execute(params![stored(*leaf), field, subject, sealed])?,
+        Resealed::Evidence { row, subject, sealed } => connection
+            .prepare_cached(
+                "UPDATE receipt SET evidence = ?3, subject = ?2
+                 WHERE seq = ?1 AND subject IS NULL AND length(evidence) > 0",
+            )?
+            .execute(params![stored(*row), subject, sealed])?,
+        Resealed::Answer { row, clear, response } => connection
+            .prepare_cached("UPDATE idempotency SET response = ?3 WHERE seq = ?1 AND response = ?2")?
+            .execute(params![stored(*row), clear, response])?,
+    };
     Ok(())
 }
 

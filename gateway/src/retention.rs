@@ -1,8 +1,10 @@
 //! Retention: what is past its time is deleted once a day, unless a legal hold is on it. How long what is kept stands in
 //! `[retention]`; every run says in the log how much it deleted, and nothing else.
 
+mod contracts;
 mod due;
 mod files;
+mod next;
 mod run;
 
 pub use due::{Due, find};
@@ -21,7 +23,9 @@ pub struct Cutoffs {
     pub operational: Timestamp,
     /// Hashed persons of years before this.
     pub year: i16,
-    /// Evidence of receipts before this.
+    /// Leases, and answers kept for repeated requests, before this.
+    pub records: Timestamp,
+    /// Evidence of receipts, and what an agreement has moved, before this.
     pub accounts: Timestamp,
     /// Openings before this.
     pub openings: Timestamp,
@@ -31,21 +35,44 @@ pub struct Cutoffs {
     pub uploads: Timestamp,
 }
 
+/// How long what is kept.
+#[derive(Debug, Clone, Copy)]
+struct Spans {
+    operational: Span,
+    records: Span,
+    accounts: Span,
+    openings: Span,
+    withdrawn: Span,
+    uploads: Span,
+}
+
+fn spans(kept: &Retention) -> Spans {
+    Spans {
+        operational: Span::new().months(kept.operational_months),
+        records: Span::new().years(kept.records_years),
+        accounts: Span::new().years(kept.accounts_years),
+        openings: Span::new().months(kept.openings_months),
+        withdrawn: Span::new().days(kept.withdrawn_days),
+        uploads: Span::new().days(kept.uploads_days),
+    }
+}
+
 impl Cutoffs {
     /// Those of `now`, by the calendar of Asia/Shanghai.
     pub fn of(kept: &Retention, now: Timestamp) -> Self {
-        let here = clock::shanghai(now);
+        let (here, spans) = (clock::shanghai(now), spans(kept));
         // What cannot be computed is never past.
         let ago = |span: Span| here.checked_sub(span).map_or(Timestamp::MIN, |at| at.timestamp());
         let years = i16::try_from(kept.records_years).unwrap_or(i16::MAX);
         Self {
-            operational: ago(Span::new().months(kept.operational_months)),
+            operational: ago(spans.operational),
             // A year's persons are needed until so many years after its end.
             year: here.year().saturating_sub(years),
-            accounts: ago(Span::new().years(kept.accounts_years)),
-            openings: ago(Span::new().months(kept.openings_months)),
-            withdrawn: ago(Span::new().days(kept.withdrawn_days)),
-            uploads: ago(Span::new().days(kept.uploads_days)),
+            records: ago(spans.records),
+            accounts: ago(spans.accounts),
+            openings: ago(spans.openings),
+            withdrawn: ago(spans.withdrawn),
+            uploads: ago(spans.uploads),
         }
     }
 }
@@ -61,6 +88,7 @@ mod tests {
         let cutoffs = Cutoffs::of(&Retention::default(), now);
         assert_eq!(cutoffs.operational.to_string(), "2029-09-30T04:00:00Z", "the last day of a shorter month");
         assert_eq!(cutoffs.openings.to_string(), "2027-03-31T04:00:00Z");
+        assert_eq!(cutoffs.records.to_string(), "2027-03-31T04:00:00Z");
         assert_eq!(cutoffs.accounts.to_string(), "2020-03-31T04:00:00Z");
         assert_eq!(cutoffs.year, 2027, "2027 ended on its last day: three years later is the end of 2030");
         assert_eq!(cutoffs.withdrawn.to_string(), "2029-10-02T04:00:00Z");

@@ -78,6 +78,9 @@ pub struct ClassDue {
     pub due: u64,
     /// Those that would be, were there no legal hold.
     pub held: u64,
+    /// The first day on which some of what is kept and not due yet may fall due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// `POST /v1/retention/runs`.
@@ -130,6 +133,9 @@ pub struct StoreClass {
     pub due: u64,
     /// Past its time and held.
     pub held: u64,
+    /// The first day on which some of what is kept and not due yet may fall due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// Files of a folder of the data directory.

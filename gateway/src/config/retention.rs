@@ -10,12 +10,13 @@ use super::ConfigError;
 pub struct Retention {
     /// Months of operational rows: windows of refusals.
     pub operational_months: i32,
-    /// Years of hashed persons after the year they were counted in, and of agreements, decisions and leases after the last
-    /// transfer or the end of the contract. Of the latter nothing is deleted by itself.
+    /// Years of hashed persons after the year they were counted in, of leases after their agreement's last transfer and its
+    /// end, and of answers kept for repeated requests.
     pub records_years: i32,
-    /// Years of postings, receipts and claims. Only receipts' sealed evidence is deleted by itself.
+    /// Years of receipts' sealed evidence; of postings, deliveries and leases with receipts after their agreement's last
+    /// posting and its end.
     pub accounts_years: i32,
-    /// Years of the log, which names no person. Nothing deletes it by itself.
+    /// Years of the log and the facts under it, which name no person. Nothing deletes them by itself.
     pub log_years: i32,
     /// Months of openings: who is behind an entry. After the agreement's last transfer and its end, where there is one.
     pub openings_months: i32,

@@ -25,6 +25,10 @@ pub async fn run(gateway: Shared) {
                 if let Err(problem) = sweep(&gateway, clock::now()).await {
                     tracing::error!(error = problem.detail, "the sweeper could not finish");
                 }
+                // After it: what it has just closed may be due the same day.
+                if let Err(problem) = crate::retention::daily(&gateway, clock::now()).await {
+                    tracing::error!(error = problem.detail, "the day's retention did not finish");
+                }
             }
             () = gateway.gauges.notified() => {}
         }
@@ -38,9 +42,6 @@ pub async fn run(gateway: Shared) {
 }
 
 async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
-    if let Err(problem) = crate::retention::daily(gateway, now).await {
-        tracing::error!(error = problem.detail, "the day's retention did not finish");
-    }
     if let Err(error) = gateway.secrets.vault.settle(now).await {
         tracing::error!(%error, "a key that an erasure replaced is not destroyed yet");
     }

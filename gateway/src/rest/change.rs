@@ -271,6 +271,7 @@ fn replay(
     leaf: Option<u64>,
 ) -> Result<(StatusCode, Value), Problem> {
     let opened = match response.split_first() {
+        None => return Err(let_go(leaf)),
         Some((&SEALED, sealed)) => Some(open_answer(gateway, scope, key, sealed)?),
         // An earlier release's, which is JSON as it is.
         _ => None,
@@ -279,6 +280,18 @@ fn replay(
     let stored: Stored = serde_json::from_slice(response).map_err(crate::admission::unavailable)?;
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     Ok((status, with_leaf(stored.body, leaf)))
+}
+
+/// Retention has deleted the answer. The request is not run again.
+fn let_go(leaf: Option<u64>) -> Problem {
+    let detail = "this request was answered long ago, and what was answered is past its time and deleted; what it did \
+                  stands in the log"
+        .to_owned();
+    let problem = Problem::new(Code::Erased, detail);
+    match leaf {
+        Some(leaf) => problem.with("leaf", json!(leaf)),
+        None => problem,
+    }
 }
 
 /// First byte of a sealed answer; the author's handle and the sealed answer follow.

@@ -9,6 +9,8 @@ pub mod openings;
 mod rates;
 mod witnessed;
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -31,6 +33,7 @@ use crate::clock;
 use crate::gateway::Shared;
 use crate::leaf;
 use crate::rest::path::Path;
+use crate::snapshot::Snapshot;
 
 /// A claim as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,11 +83,18 @@ fn find(caller: &Caller, scope: &Scope, id: &str) -> Result<(u64, Filed), Proble
 }
 
 /// Every claim that `scope` covers, the oldest first.
-fn all(caller: &Caller, scope: &Scope) -> Vec<Filed> {
-    let ids = caller.snapshot.settings.range("c-".to_owned()..).take_while(|(id, _)| id.starts_with("c-"));
+fn all(snapshot: &Snapshot, scope: &Scope) -> Vec<Filed> {
+    let ids = snapshot.settings.range("c-".to_owned()..).take_while(|(id, _)| id.starts_with("c-"));
     ids.filter_map(|(_, doc)| serde_json::from_value::<Filed>(doc.body.clone()).ok())
         .filter(|filed| scope.covers(&filed.claim.participant))
         .collect()
+}
+
+/// The contracts of claims that nobody has decided on yet.
+pub fn undecided(snapshot: &Snapshot) -> BTreeSet<String> {
+    let everybodys = Scope::Everything;
+    let filed = all(snapshot, &everybodys).into_iter().filter(|filed| filed.state == ClaimState::Proposed);
+    filed.flat_map(|filed| filed.claim.contracts).collect()
 }
 
 fn members(claim: &Claim, state: ClaimState) -> Result<Vec<(&'static str, Value)>, Problem> {
@@ -128,7 +138,7 @@ fn may_file(caller: &Caller, programme: &Programme) -> Result<(), Problem> {
 /// The claim of the caller's participant on the same programme and year that still stands.
 fn standing(caller: &Caller, request: &FileClaim) -> Option<Filed> {
     let own = Scope::Participant(caller.principal.participant.clone());
-    all(caller, &own).into_iter().find(|filed| {
+    all(&caller.snapshot, &own).into_iter().find(|filed| {
         filed.state != ClaimState::Refused
             && filed.claim.programme == request.programme
             && filed.claim.year == request.year
@@ -229,7 +239,7 @@ fn free(claim: &Claim, contract: &str, held: Option<&Value>) -> Result<(), Probl
 /// `GET /v1/claims`.
 pub async fn list(State(_): State<Shared>, caller: Caller) -> Result<Response, Refused> {
     let scope = caller.may(Action::ReadStatements)?;
-    let claims = all(&caller, &scope).iter().map(Filed::view).collect();
+    let claims = all(&caller.snapshot, &scope).iter().map(Filed::view).collect();
     Ok(json_response(StatusCode::OK, &ClaimList { claims }))
 }
 

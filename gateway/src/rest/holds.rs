@@ -74,6 +74,11 @@ impl Holds {
         self.0.is_empty()
     }
 
+    /// What they are on.
+    pub fn on(&self) -> impl Iterator<Item = &HoldOn> {
+        self.0.iter().map(|hold| &hold.on)
+    }
+
     /// Whether one of them is on something that `is`.
     pub fn any(&self, is: impl Fn(&HoldOn) -> bool) -> bool {
         self.0.iter().any(|hold| is(&hold.on))

@@ -36,9 +36,9 @@ pub async fn report(State(gateway): State<Shared>, caller: Caller) -> Result<Res
         stored.iter().map(|stored| class(&gateway.config.retention, stored, &due)).collect();
     for folder in folders.iter().filter(|folder| ["objects", "uploads"].contains(&folder.folder.as_str())) {
         let (class, rows, bytes) = (folder.folder.clone(), folder.files, folder.bytes);
-        let (due, held) = counted(&due, &class);
+        let ClassDue { due, held, next, .. } = counted(&due, &class);
         let kept = kept(&gateway.config.retention, &class);
-        classes.push(StoreClass { class, rows, bytes, kept, due, held });
+        classes.push(StoreClass { class, rows, bytes, kept, due, held, next });
     }
     let last = caller.snapshot.settings.get("retention").and_then(|last| last.body.as_str().map(str::to_owned));
     let holds = u64::try_from(Holds::of(&caller.snapshot).len()).unwrap_or(u64::MAX);
@@ -65,35 +65,28 @@ pub async fn run(
 }
 
 fn class(retention: &Retention, stored: &Stored, due: &[ClassDue]) -> StoreClass {
-    let (past, held) = counted(due, stored.class);
-    StoreClass {
-        class: stored.class.to_owned(),
-        rows: stored.rows,
-        bytes: stored.bytes,
-        kept: kept(retention, stored.class),
-        due: past,
-        held,
-    }
+    let ClassDue { class, due, held, next } = counted(due, stored.class);
+    let kept = kept(retention, stored.class);
+    StoreClass { class, rows: stored.rows, bytes: stored.bytes, kept, due, held, next }
 }
 
-fn counted(due: &[ClassDue], class: &str) -> (u64, u64) {
-    due.iter().find(|due| due.class == class).map_or((0, 0), |due| (due.due, due.held))
+fn counted(due: &[ClassDue], class: &str) -> ClassDue {
+    let nothing = || ClassDue { class: class.to_owned(), due: 0, held: 0, next: None };
+    due.iter().find(|due| due.class == class).cloned().unwrap_or_else(nothing)
 }
 
 /// For how long, in words.
 fn kept(retention: &Retention, class: &str) -> String {
     match class {
         "log" => format!("{} years at least; nothing deletes it", retention.log_years),
-        "records" => format!(
-            "{} years at least after the last transfer and the end of the contract; nothing deletes it",
-            retention.records_years
-        ),
-        "accounts" => format!("{} years at least; nothing deletes it", retention.accounts_years),
+        "documents" => "for good: the log and statements name them".to_owned(),
+        "records" => format!("{} years after the last transfer and the end of the agreement", retention.records_years),
+        "accounts" => format!("{} years after the last posting and the end of the agreement", retention.accounts_years),
         "evidence" => format!("{} years", retention.accounts_years),
         "openings" => {
             format!("{} months, under a contract after its last transfer and its end", retention.openings_months)
         }
-        "answers" => "for good: a repeated request gets the same answer".to_owned(),
+        "answers" => format!("{} years; that a request was answered stays", retention.records_years),
         "operational" => format!("{} months", retention.operational_months),
         "persons" => format!("{} years after the year they were counted in", retention.records_years),
         "objects" => format!("{} days after the version was withdrawn", retention.withdrawn_days),

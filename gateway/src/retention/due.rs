@@ -1,22 +1,24 @@
 //! What is past its time, and what of it is held. Reads only.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use catalog::{AgreementId, AgreementState, Digest, VersionState};
+use catalog::{AgreementId, Digest, VersionState};
 use gateway_api::privacy::{ClassDue, HoldOn};
 use gateway_audit::leaf::Leaf;
 use gateway_store::{ReadError, Reader};
 use jiff::Timestamp;
 
 use super::Cutoffs;
+use super::contracts::{self, Contracts};
 use super::files::{Leftover, leftovers};
+use super::next::{self, Next};
 use crate::gateway::Gateway;
 use crate::rest::holds::Holds;
 use crate::secrets::hex;
 use crate::snapshot::Snapshot;
 
 /// Rows read at a time.
-const AT_ONCE: usize = 4096;
+pub(super) const AT_ONCE: usize = 4096;
 
 /// Everything that is due at one moment.
 #[derive(Debug, Default)]
@@ -25,6 +27,12 @@ pub struct Due {
     pub openings: Vec<u64>,
     /// Acknowledgements whose evidence is due.
     pub evidence: Vec<u64>,
+    /// Rows of leases.
+    pub leases: Vec<u64>,
+    /// Agreements whose accounts are due.
+    pub accounts: Vec<AgreementId>,
+    /// Rows of kept answers.
+    pub answers: Vec<u64>,
     /// Windows of refusals.
     pub operational: u64,
     /// Hashed persons.
@@ -33,13 +41,19 @@ pub struct Due {
     pub objects: Vec<(Digest, u64)>,
     /// Uploads that nobody goes on with.
     pub uploads: Vec<Leftover>,
-    held: Held,
+    /// Rows of those accounts.
+    pub(super) account_rows: u64,
+    pub(super) held: Held,
+    next: Next,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+pub(super) struct Held {
     openings: u64,
     evidence: u64,
+    pub(super) leases: u64,
+    pub(super) accounts: u64,
+    pub(super) answers: u64,
     objects: u64,
     uploads: u64,
 }
@@ -47,11 +61,19 @@ struct Held {
 impl Due {
     /// How much of each class, and how much of it is held.
     pub fn counts(&self) -> Vec<ClassDue> {
-        let of = |class: &str, due: u64, held: u64| ClassDue { class: class.to_owned(), due, held };
+        let of = |class: &str, due: u64, held: u64| ClassDue {
+            class: class.to_owned(),
+            due,
+            held,
+            next: self.next.of(class),
+        };
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         vec![
             of("openings", count(self.openings.len()), self.held.openings),
             of("evidence", count(self.evidence.len()), self.held.evidence),
+            of("records", count(self.leases.len()), self.held.leases),
+            of("accounts", self.account_rows, self.held.accounts),
+            of("answers", count(self.answers.len()), self.held.answers),
             of("operational", self.operational, 0),
             of("persons", self.persons, 0),
             of("objects", count(self.objects.len()), self.held.objects),
@@ -66,8 +88,11 @@ pub fn find(gateway: &Gateway, now: Timestamp) -> Result<Due, ReadError> {
     let (cutoffs, holds) = (Cutoffs::of(&gateway.config.retention, now), Holds::of(&snapshot));
     let mut due = Due::default();
     gateway.records.read(|reader| {
-        openings(reader, &snapshot, &holds, cutoffs.openings, &mut due)?;
+        openings(reader, &holds, &mut Contracts::new(&snapshot, cutoffs.openings), &mut due)?;
         evidence(reader, &holds, cutoffs.accounts, &mut due)?;
+        contracts::past(reader, &snapshot, &holds, &cutoffs, &mut due)?;
+        answers(reader, &holds, cutoffs.records, &mut due)?;
+        due.next = next::rows(reader, &snapshot, &gateway.config.retention, &cutoffs)?;
         due.operational = reader.denials_before(cutoffs.operational)?;
         due.persons = reader.persons_before(cutoffs.year)?;
         Ok(())
@@ -80,18 +105,13 @@ pub fn find(gateway: &Gateway, now: Timestamp) -> Result<Due, ReadError> {
             due.uploads.push(leftover);
         }
     }
+    due.next.files(gateway, &snapshot, &cutoffs);
     Ok(due)
 }
 
-fn openings(
-    reader: &Reader<'_>,
-    snapshot: &Snapshot,
-    holds: &Holds,
-    cutoff: Timestamp,
-    due: &mut Due,
-) -> Result<(), ReadError> {
-    let before = reader.first_leaf_since(cutoff)?;
-    let (mut from, mut contracts) = (0, HashMap::new());
+fn openings(reader: &Reader<'_>, holds: &Holds, contracts: &mut Contracts<'_>, due: &mut Due) -> Result<(), ReadError> {
+    let before = reader.first_leaf_since(contracts.cutoff)?;
+    let mut from = 0;
     loop {
         let page = reader.opened_leaves(from, before, AT_ONCE)?;
         let Some(last) = page.last() else { return Ok(()) };
@@ -101,36 +121,11 @@ fn openings(
                 .map_err(|error| ReadError::Damaged { what: format!("log entry {}: {error}", opened.index) })?;
             if holds.on_leaf(&leaf, opened.subject.as_ref()).is_some() {
                 due.held.openings += 1;
-            } else if over(reader, snapshot, &leaf, cutoff, &mut contracts)? {
+            } else if contracts.over_for(reader, &leaf)? {
                 due.openings.push(opened.index);
             }
         }
     }
-}
-
-/// What happened under a contract is kept until the time has passed since its last transfer and its end.
-fn over(
-    reader: &Reader<'_>,
-    snapshot: &Snapshot,
-    leaf: &Leaf,
-    cutoff: Timestamp,
-    known: &mut HashMap<AgreementId, bool>,
-) -> Result<bool, ReadError> {
-    let Some(id) = leaf.text("agreement").and_then(|id| id.parse::<AgreementId>().ok()) else { return Ok(true) };
-    if let Some(over) = known.get(&id) {
-        return Ok(*over);
-    }
-    let over = match snapshot.agreements.get(&id) {
-        // It was never stored, or belongs to another node.
-        None => true,
-        Some(agreement) if agreement.state != AgreementState::Ended => false,
-        Some(agreement) => {
-            let ended = agreement.ended_at.is_some_and(|ended| ended < cutoff);
-            ended && reader.last_lease(&id)?.is_none_or(|last| last < cutoff)
-        }
-    };
-    known.insert(id, over);
-    Ok(over)
 }
 
 fn evidence(reader: &Reader<'_>, holds: &Holds, cutoff: Timestamp, due: &mut Due) -> Result<(), ReadError> {
@@ -147,6 +142,25 @@ fn evidence(reader: &Reader<'_>, holds: &Holds, cutoff: Timestamp, due: &mut Due
                 HoldOn::Person(handle) => row.subject.is_some_and(|subject| hex(&subject) == *handle),
             });
             if held { due.held.evidence += 1 } else { due.evidence.push(row.receipt) }
+        }
+    }
+}
+
+fn answers(reader: &Reader<'_>, holds: &Holds, cutoff: Timestamp, due: &mut Due) -> Result<(), ReadError> {
+    let (before, mut after) = (reader.first_leaf_since(cutoff)?, 0);
+    loop {
+        let page = reader.answers_before(before, after, AT_ONCE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.row;
+        for row in page {
+            let held = row.author.as_ref().is_some_and(|(participant, subject)| {
+                holds.any(|on| match on {
+                    HoldOn::Participant(id) => id == participant,
+                    HoldOn::Person(handle) => hex(subject) == *handle,
+                    HoldOn::Dataset(_) | HoldOn::Lease(_) => false,
+                })
+            });
+            if held { due.held.answers += 1 } else { due.answers.push(row.row) }
         }
     }
 }

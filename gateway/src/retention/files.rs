@@ -46,6 +46,12 @@ pub(super) fn leftovers(data: &Path, snapshot: &Snapshot, cutoff: Timestamp) -> 
     found
 }
 
+/// When the upload was touched that is the next to be left over, of those touched since `cutoff`.
+pub(super) fn oldest_upload(data: &Path, cutoff: Timestamp) -> Option<Timestamp> {
+    let touched = walk(&data.join("uploads")).into_iter().filter_map(|path| path.metadata().ok()?.modified().ok());
+    touched.filter_map(|touched| Timestamp::try_from(touched).ok()).filter(|touched| *touched >= cutoff).min()
+}
+
 /// The folders of the data directory.
 pub fn sizes(data: &Path) -> Vec<Sizes> {
     ["log", "facts", "objects", "uploads", "tmp"]

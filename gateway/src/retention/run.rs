@@ -45,6 +45,19 @@ pub async fn run(gateway: &Shared, by: Option<&Principal>, now: Timestamp) -> Re
         let expired = Expired::Evidence { receipts: rows.to_vec() };
         part(gateway, by, now, ("evidence", rows.len()), expired).await?;
     }
+    for rows in due.leases.chunks(AT_ONCE) {
+        let expired = Expired::Leases { rows: rows.to_vec() };
+        part(gateway, by, now, ("leases", rows.len()), expired).await?;
+    }
+    // Their leases are gone by now.
+    for agreement in &due.accounts {
+        let expired = Expired::Accounts { agreement: agreement.clone() };
+        part(gateway, by, now, ("accounts", 1), expired).await?;
+    }
+    for rows in due.answers.chunks(AT_ONCE) {
+        let expired = Expired::Answers { rows: rows.to_vec() };
+        part(gateway, by, now, ("answers", rows.len()), expired).await?;
+    }
     let leaf = close(gateway, by, now, &counts).await?;
     let shared = Arc::clone(gateway);
     tokio::task::spawn_blocking(move || remove(&shared, &due)).await.map_err(unavailable)?;

@@ -40,7 +40,10 @@ pub use publisher::{
     witnessed_kept,
 };
 pub use reader::{
-    AccessRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow, EarlierAnswer, EarlierEvidence, EarlierOpening, Erased, EvidenceRow, GrantRow, LeaseFilter, LeaseRow, OpenedLeaf, OpeningRow, PostingFilter, PostingRow, Reader, ReceiptRow, SealedCount, SealedEvidence, Stored, StoredResponse, SubjectRow,
+    AccessRow, AccountsRow, AnswerRow, Counted, CrlRow, DatasetCount, DeliveredFilter, DeliveredRow, DenialRow, DocRow,
+    EarlierAnswer, EarlierEvidence, EarlierOpening, Erased, EvidenceRow, GrantRow, LeaseFilter, LeaseRow, OpenedLeaf,
+    OpeningRow, PastLease, PostingFilter, PostingRow, Reader, ReceiptRow, SealedCount, SealedEvidence, Stored,
+    StoredResponse, SubjectRow,
 };
 pub use records::{InDoubt, OpenError, OpenOptions, ReadError, Records, Recovered};
 pub use scrub::{Flaw, Place, ScrubError, Scrubbed};

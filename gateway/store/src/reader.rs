@@ -20,6 +20,7 @@ mod earlier;
 mod lease;
 mod log;
 mod meter;
+mod past;
 mod retention;
 mod subject;
 
@@ -30,6 +31,7 @@ pub use counting::{Counted, DatasetCount};
 pub use earlier::{EarlierAnswer, EarlierEvidence, EarlierOpening};
 pub use lease::{GrantRow, LeaseFilter, LeaseRow};
 pub use meter::{DeliveredFilter, DeliveredRow};
+pub use past::{AccountsRow, AnswerRow, Oldest, PastLease};
 pub use retention::{EvidenceRow, OpenedLeaf, Stored};
 pub use subject::{Erased, OpeningRow, SealedCount, SealedEvidence, SubjectRow};
 

@@ -63,7 +63,7 @@ pub async fn retention(session: &mut Session<'_>, command: &RetentionCommand) ->
     let body = RunRetention { dry_run: *dry_run };
     let value = rest::client(session, connect)?.json(&Call::post_json("/v1/retention/runs", &body)?).await?;
     session.answer(&value, || {
-        let columns = [("CLASS", "/class"), ("DUE", "/due"), ("HELD", "/held")];
+        let columns = [("CLASS", "/class"), ("DUE", "/due"), ("HELD", "/held"), ("NEXT", "/next")];
         let mut lines = Table::of_values(items(&value, "classes"), &columns).lines();
         lines.push(match value.get("leaf") {
             Some(leaf) => format!("what was due is deleted, leaf {}", plain(leaf)),
@@ -84,6 +84,7 @@ pub async fn store(session: &mut Session<'_>, command: &StoreCommand) -> Result<
             ("BYTES", "/bytes"),
             ("DUE", "/due"),
             ("HELD", "/held"),
+            ("NEXT DUE", "/next"),
             ("KEPT FOR", "/kept"),
         ];
         let mut lines = Table::of_values(items(&value, "classes"), &columns).lines();

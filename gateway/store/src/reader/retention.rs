@@ -52,11 +52,11 @@ pub struct Stored {
 /// Class, table, and what of a row has no fixed size.
 const TABLES: [(&str, &str, &str); 14] = [
     ("log", "entry", "length(body)"),
-    ("records", "facts", "length(body)"),
-    ("records", "doc", "length(body) + length(id)"),
+    ("log", "facts", "length(body)"),
+    ("documents", "doc", "length(body) + length(id)"),
     ("records", "lease", "length(columns) + 400"),
     ("records", "egress_grant", "length(representation) + 32"),
-    ("records", "delivered", "length(intervals) + length(receipted) + 160"),
+    ("accounts", "delivered", "length(intervals) + length(receipted) + 160"),
     ("accounts", "posting", "length(reference) + 120"),
     ("accounts", "entitlement", "length(usage) + 120"),
     ("accounts", "receipt", "length(body) + 120"),

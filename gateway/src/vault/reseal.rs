@@ -85,7 +85,7 @@ pub async fn run(gateway: Shared) {
             "some of what an earlier release sealed does not open: its key `seal.key` is kept"
         ),
         Err(error) => {
-            tracing::error!(%error, "not everything of before is under persons' keys; the next start goes on")
+            tracing::error!(%error, "not everything of before is under persons' keys; the next start goes on");
         }
     }
 }

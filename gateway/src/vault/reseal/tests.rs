@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use catalog::Digest;
 use gateway_store::{Idempotency, OpenOptions};

@@ -14,6 +14,7 @@
 mod files;
 mod postings;
 mod receipts;
+mod retention;
 #[path = "../shapes/lease.rs"]
 mod shape;
 mod simulation;

@@ -6,7 +6,9 @@ import datetime
 import hashlib
 import hmac
 import json
+import os
 import shutil
+import sqlite3
 import tomllib
 import uuid
 
@@ -406,3 +408,25 @@ class TestDisclosure:
         chan.refused("POST", "/v1/audit/99999999/disclosures", 404, "not_found", json=body)
         for change in ({"fields": []}, {"to": " "}, {"reason": ""}):
             chan.refused("POST", path, 400, "bad_input", json={**body, **change})
+
+
+class TestEarlierRelease:
+    """What a release kept that had no keys for persons."""
+
+    def test_an_answer_in_the_clear_comes_under_its_persons_key_and_the_one_key_goes(self, gateway):
+        body, key = {"dataset": "opencc-phrases", "purpose": "academic-research"}, {"Idempotency-Key": "asked before the upgrade"}
+        gateway.api(gateway.alice).post("/v1/agreements", body, status=(200, 201), headers=key)
+        gateway.stop()
+        earlier = json.dumps({"status": 200, "body": {"told": "long ago"}}, separators=(",", ":")).encode()
+        records = sqlite3.connect(gateway.data / "kouan.db")
+        with records:
+            assert records.execute("UPDATE idempotency SET response = ? WHERE key = ?", (earlier, key["Idempotency-Key"])).rowcount == 1
+        records.close()
+        one_key = gateway.data / "secrets" / "seal.key"
+        one_key.write_bytes(os.urandom(32))
+        gateway.serve()
+        until("the one key is destroyed", 20, lambda: not one_key.exists())
+        with store.database(gateway) as records:
+            (kept,) = records.execute("SELECT response FROM idempotency WHERE key = ?", (key["Idempotency-Key"],)).fetchone()
+        assert kept[0] == 1 and b"long ago" not in kept
+        assert gateway.api(gateway.alice).post("/v1/agreements", body, headers=key)["told"] == "long ago"

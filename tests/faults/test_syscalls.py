@@ -1,8 +1,9 @@
-"""H2: the Nth system call of a kind fails, or kills, for growing N until runs meet none: an fsync that fails (the gateway ends
+"""H2: the Nth system call of a kind fails, or kills, for growing N until runs meet none, N by the seed of the run: an fsync that fails (the gateway ends
 with 74 and never asks again), no room for a write, a name or a new file, and a kill in the middle of each. The story is told
 under the fault, then once more without it, and all of it must be right."""
 
 import os
+import random
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +26,17 @@ def prepared(memory):
     return Prepared(memory)
 
 
+# Which calls fail differs from run to run, so that runs together try every one; a run is repeated by its seed.
+SEED = int(os.environ.get("FAULTS_SEED") or random.randrange(1 << 32))
+
+
 def every(step=1, grow=1.0):
-    """1, 2, 3 … with growing steps."""
-    at = 1.0
+    """One number of each interval, by the seed; the intervals cover all numbers, and grow."""
+    chosen, at = random.Random(SEED), 1.0
     while True:
-        yield int(at)
-        at = max(at + step, at * grow)
+        past = max(at + step, at * grow)
+        yield chosen.randrange(int(at), int(past))
+        at = past
 
 
 def run(prepared, folder, calls, fault, number, statuses):
@@ -85,7 +91,7 @@ def until_clean(prepared, memory, calls, fault, statuses, numbers):
                 try:
                     met.append(case.result())
                 except BaseException as error:
-                    raise AssertionError(f"inject={','.join(calls)}:{fault}:when={number}: {error!r}") from error
+                    raise AssertionError(f"FAULTS_SEED={SEED} inject={','.join(calls)}:{fault}:when={number}: {error!r}") from error
             hit += sum(bool(count) for count in met)
             if not any(met):
                 return hit
@@ -106,7 +112,7 @@ def until_clean(prepared, memory, calls, fault, statuses, numbers):
     ids=["eio_loop", "enospc_loop", "eio_write", "enospc_names", "enospc_open", "kill_sync", "kill_write", "kill_names"],
 )
 def test_the_nth_call(prepared, memory, calls, fault, statuses, numbers, least):
-    print(trace.version())
+    print(trace.version(), f"FAULTS_SEED={SEED}")
     hit = until_clean(prepared, memory, calls, fault, statuses, numbers)
     print(f"{hit} runs met {fault} in {','.join(calls)}")
     assert hit >= least, f"only {hit} runs met the fault"

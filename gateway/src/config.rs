@@ -329,7 +329,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
     use super::*;
 
     const GOOD: &str = r#"
@@ -369,6 +369,46 @@ mod tests {
             let error = load(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }
+    }
+
+    /// Of both kinds of files: any byte is missing or another. Whatever is read is read to its end, or refused in words.
+    #[test]
+    fn a_damaged_file_is_refused_in_words_or_holds_what_it_says() {
+        const WITNESS: &str = r#"
+            listen = "127.0.0.1:0"
+            name = "witness.test/w"
+            key = "w.key"
+            store = "seen.db"
+            server = { cert = "a.pem", key = "a.key" }
+            logs = ["log.vkey"]
+        "#;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("damaged.toml");
+        let mut refused = 0;
+        let mut try_it = |bytes: &[u8], kouan: bool| {
+            std::fs::write(&path, bytes).unwrap();
+            let said = if kouan {
+                Config::load(&path).map(|config| config.check().unwrap()).err()
+            } else {
+                let config = crate::witness::WitnessConfig::load(&path);
+                config.map(|config| assert!(config.key.is_absolute() && !config.logs.is_empty())).err()
+            };
+            if let Some(error) = said {
+                assert!(error.to_string().len() > 8, "{error}");
+                refused += 1;
+            }
+        };
+        for (text, kouan) in [(GOOD, true), (WITNESS, false)] {
+            for at in 0..text.len() {
+                let (head, tail) = text.as_bytes().split_at(at);
+                try_it(head, kouan);
+                try_it(&[head, &tail[1..]].concat(), kouan);
+                for byte in *b"\"'=[]{}\n#.\\0z\xff" {
+                    try_it(&[head, &[byte], &tail[1..]].concat(), kouan);
+                }
+            }
+        }
+        assert!(refused > 3000, "only {refused}");
     }
 
     #[test]

@@ -4,7 +4,9 @@ use gateway_audit::leaf::{Leaf, LeafHead};
 use gateway_audit::note::{Ed25519Signer, Note, Signer as _, VerifierKey};
 use gateway_audit::tiles::{TileLevel, TilePath, TileReader, bundle_entries, inclusion_tiles, tile_hashes};
 use gateway_audit::tree::{leaf_hash, verify_consistency, verify_inclusion};
-use gateway_audit::{Checkpoint, LogProof, NodeHash, SignedCheckpoint, TileBuilder};
+use gateway_audit::witness::WitnessPolicy;
+use gateway_audit::witness::request::AddCheckpoint;
+use gateway_audit::{Checkpoint, DisclosedField, Disclosure, LogProof, NodeHash, SignedCheckpoint, TileBuilder};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,7 +134,7 @@ proptest! {
 
     #[test]
     fn parsing_damaged_input_never_panics(
-        which in 0usize..5,
+        which in 0usize..6,
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in any::<prop::sample::Index>(),
     ) {
@@ -152,14 +154,23 @@ fn samples() -> Vec<Vec<u8>> {
     let checkpoint = Checkpoint { origin, size: 2, root: naive_root(0, 2) };
     let checkpoint = checkpoint.sign(&[&signer]).unwrap();
     let hashes = vec![leaf_hash(b"x")];
+    let salted = DisclosedField::new("person", &[7; 32], "spiffe://hku.hk/researcher/李明".as_bytes());
     let proof = LogProof { extra: Some(vec![1]), index: 1, hashes, checkpoint: checkpoint.clone() };
     vec![
         checkpoint.to_text().into_bytes(),
         proof.to_text().into_bytes(),
         signer.verifier().to_string().into_bytes(),
         b"tile/0/x001/x234/067.p/8".to_vec(),
+        serde_json::to_vec(&disclosure(salted)).unwrap(),
         b"{\"a\":[1,{\"b\":\"\\u001f\\n\"}],\"at\":\"2026-11-22T08:13:45.12Z\",\"kind\":\"cut\",\"v\":1}".to_vec(),
     ]
+}
+
+fn disclosure(field: DisclosedField) -> Disclosure {
+    let commitment = "c:0c6d1b0d7d31d3c2f3bb5bd5f05ff0aa8e8d4e0cbb0b5a7bb3de0eab4c2f3e11";
+    let leaf = serde_json::json!({"v": 1, "kind": "decision", "at": "2026-11-28T04:00:00.000Z", "person": commitment});
+    let leaf = leaf.as_object().unwrap().clone();
+    Disclosure { origin: "gw.example/audit".to_owned(), index: 4, leaf, fields: vec![field], access: 9 }
 }
 
 /// Every parser of the crate. What is accepted must print as it was read.
@@ -178,6 +189,14 @@ fn parse_all(bytes: &[u8]) {
         assert_eq!(serde_json_canonicalizer::to_vec(&leaf).unwrap(), bytes);
     }
     let _ = LeafHead::read(bytes);
+    if let Ok(disclosure) = Disclosure::parse(bytes) {
+        // Of a commitment that is another's: no damage makes it open.
+        assert!(disclosure.verify().is_err());
+        let again = serde_json::to_vec(&disclosure).unwrap();
+        assert_eq!(Disclosure::parse(&again).unwrap(), disclosure);
+    }
+    let _ = WitnessPolicy::parse(bytes);
+    let _ = AddCheckpoint::parse(bytes);
     for width in [1, 3, 256] {
         let path = TilePath::new(TileLevel::Hashes(0), 0, width).unwrap();
         let _ = tile_hashes(&path, bytes);

@@ -147,6 +147,7 @@ def test_a_full_folder_of_tiles_stops_grants_at_the_backlog(prepared, memory):
             alice = gateway.api(gateway.alice)
             story.keyed(alice, "agree", "/v1/agreements", 201, json={"dataset": "story-new", "purpose": "academic-research"})
             story.part(("n0",))
+            stream = Http1(gateway, gateway.alice, prepared.new.url, receive_buffer=65536)
             tiles.fill()
             # Recording goes on without publishing, up to the bound.
             seen = invariants.checkpoint(gateway)
@@ -156,6 +157,12 @@ def test_a_full_folder_of_tiles_stops_grants_at_the_backlog(prepared, memory):
                 story.note(leaf, {"kind": "catalog_register"})
             answer = alice.request("GET", f"{prepared.new.url}?columns=n2", headers={"range": "bytes=0-9"})
             problem(answer, 503, "unavailable")
+            # What runs has no further grant either.
+            with pytest.raises(Broken):
+                while stream.read():
+                    pass
+            assert 0 < stream.received < stream.expected
+            story.heard(stream, stream.headers["kouan-lease"], 0)
             assert invariants.checkpoint(gateway) == seen
             status, said = until("it says so", 10, lambda: ready(gateway)[0] == 503 and ready(gateway))
             assert "log" in said, said

@@ -15,12 +15,12 @@ LOST_AFTER = 600
 class Border:
     """The witnesses of a stopped node that has just been copied; `extra` is the environment of the first."""
 
-    def __init__(self, gateway, folder, extra):
+    def __init__(self, gateway, folder, extra=None, lost_after=LOST_AFTER, **more):
         self.gateway, self.folder = gateway, folder
         logs = witness.log_keys.every(gateway).read_text().split()
         make = lambda side, **more: witness.Witness(folder / f"witness-{side}", gateway.pki, f"witness.example/{side}", logs, **more)
         self.sides = {"HK": make("hk", extra=extra), "QH": make("qh")}
-        witness.configure(gateway, self.sides, lost_after=LOST_AFTER)
+        witness.configure(gateway, self.sides, lost_after=lost_after, **more)
         # What other witnesses cosigned before.
         shutil.rmtree(gateway.data / "witnessed", ignore_errors=True)
         self.tested = self.sides["HK"]

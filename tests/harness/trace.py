@@ -8,13 +8,18 @@ def injecting(calls, fault, number, log):
     """A prefix for the gateway's command: the `number`th of `calls` in each of its threads meets `fault`. The gateway stays our
     own child (-D), so that signals and its status are its own."""
     names = ",".join(calls)
-    return ["strace", "-D", "-f", "-q", "-o", str(log), "-e", f"trace={names}", "-e", f"inject={names}:{fault}:when={number}", "--"]
+    return ["strace", "-D", "-f", "-q", "-y", "-o", str(log), "-e", f"trace={names}", "-e", f"inject={names}:{fault}:when={number}", "--"]
 
 
 def injected(log):
     """How many calls met the fault."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return len(re.findall(r"\(INJECTED\)|killed by SIGKILL", text))
+
+
+def where(log):
+    """The files whose calls met the fault."""
+    return re.findall(r"\(\d+<([^>]*)>[^\n]*\(INJECTED\)", log.read_text(errors="replace"))
 
 
 def ended(log, pid):

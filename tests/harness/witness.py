@@ -93,7 +93,7 @@ class Witness:
 
     def __init__(self, folder, pki, name, logs, extra=None):
         self.folder, self.pki, self.name = Path(folder), Path(pki), name
-        self.port, self.process, self.extra = free_port(), None, extra or {}
+        self.port, self.process, self.extra, self.wrapper = free_port(), None, extra or {}, []
         self.folder.mkdir()
         listed = ", ".join(f'"{log}"' for log in logs)
         self.config = self.folder / "witness.toml"
@@ -122,7 +122,7 @@ class Witness:
 
     def start(self):
         with open(self.folder / "log", "ab") as log:
-            command = [binary(), "witness", "serve", "--config", str(self.config)]
+            command = [*self.wrapper, binary(), "witness", "serve", "--config", str(self.config)]
             environment = {**os.environ, **self.extra}
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment)
         until("the witness answers", 30, self._answers)
@@ -148,7 +148,7 @@ class Witness:
         self.stop(signal.SIGKILL)
 
 
-def configure(gateway, sides, lost_after=3, ca="pki/trust.pem"):
+def configure(gateway, sides, lost_after=3, ca="pki/trust.pem", **more):
     """Has the stopped quickstart ask these witnesses instead of its own: `sides` gives each side its witness, or nothing
     for a gateway without witnesses."""
     config = gateway.folder / "kouan.toml"
@@ -162,6 +162,7 @@ def configure(gateway, sides, lost_after=3, ca="pki/trust.pem"):
         lines += [f"group BORDER all {' '.join(sides)}", "quorum BORDER"]
         policy.write_text("\n".join(lines) + "\n")
         text += f'{TESTED}\n[witness]\npolicy = "tested-policy"\nlost_after = {lost_after}\n'
+        text += "".join(f"{name} = {value}\n" for name, value in more.items())
         for side, witness in sides.items():
             text += f'[witness.at.{side.lower()}1]\nurl = "{witness.url}"\nca = "{ca}"\n'
     config.write_text(text)

@@ -106,9 +106,9 @@ impl WitnessStore {
         let lock = lock(path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
-        // A rollback journal: each commit is in the database's own file, and every sync's failure is told at its commit.
-        // EXTRA syncs the folder too, from which the journal is removed.
-        connection.pragma_update(None, "journal_mode", "DELETE")?;
+        // A rollback journal: each commit is in the database's own file, and every sync's failure is told at its commit. The
+        // journal is emptied, not removed: SQLite does not tell of a failed sync of the folder in which it makes one.
+        connection.pragma_update(None, "journal_mode", "TRUNCATE")?;
         connection.pragma_update(None, "synchronous", "EXTRA")?;
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
@@ -119,14 +119,12 @@ impl WitnessStore {
         if version > known {
             return Err(damaged(format!("it is of version {version}, this program knows {known}")));
         }
-        if version == known {
-            return Ok(Self { connection: Mutex::new(connection), _lock: lock });
-        }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
             transaction.execute_batch(step)?;
         }
         transaction.pragma_update(None, "user_version", known)?;
+        // Written in any case, so that the journal is there when its folder is synced.
         transaction.commit().inspect_err(stop_if_lost)?;
         let folder = durable::folder_of(path);
         durable::sync_dir(&folder).map_err(|source| WitnessStoreError::File { path: folder, source })?;

@@ -24,6 +24,7 @@ use crate::files::Files;
 use crate::identity::Principal;
 use crate::leaf;
 use crate::rulesets::RuleSets;
+use crate::scrub::Scrubbing;
 use crate::secrets::Secrets;
 use crate::sessions::{Affected, Sessions};
 use crate::snapshot::{Catalog, Snapshot};
@@ -76,6 +77,8 @@ pub struct Gateway {
     pub log_keys: Vec<KeyPeriod>,
     /// What the log's witnesses have seen, and whether anything may leave.
     pub witnessing: Witnessing,
+    /// Whether what is stored is what was written, as far as scrubs know.
+    pub scrubbing: Scrubbing,
     /// Whether the wall clock can be believed.
     pub clock: Watch,
     /// How often each principal was denied in the current minute.

@@ -23,6 +23,7 @@ pub mod quickstart;
 pub mod rest;
 pub mod retention;
 pub mod rulesets;
+pub mod scrub;
 pub mod secrets;
 pub mod sessions;
 pub mod snapshot;

@@ -110,6 +110,24 @@ pub const GATEWAY_METRICS: &[Metric] = &[
         help: "1 if a witness has seen another history of the log, and nothing new leaves",
     },
     Metric {
+        name: "kouan_scrub_flaws",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "What the last scrub found that is not what was written",
+    },
+    Metric {
+        name: "kouan_scrubs_total",
+        kind: Kind::Counter,
+        labels: &["outcome"],
+        help: "Scrubs that came to their end: clean, damaged",
+    },
+    Metric {
+        name: "kouan_scrubbed_bytes_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Bytes that scrubs have read again",
+    },
+    Metric {
         name: "kouan_clock_behind_seconds",
         kind: Kind::Gauge,
         labels: &[],

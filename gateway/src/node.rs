@@ -26,6 +26,7 @@ use crate::files::Files;
 use crate::gateway::{Denials, Gateway, Shared};
 use crate::listener::{Door, Listener, ListenerError, ListenerOptions, Rules, RulesLayer};
 use crate::rulesets::{self, RuleSets};
+use crate::scrub::{self, Scrubbing};
 use crate::secrets::{Secrets, SecretsError};
 use crate::sessions::Sessions;
 use crate::snapshot::{Catalog, SnapshotError};
@@ -260,6 +261,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         Duration::from_secs(limits.drain_seconds),
         Duration::from_secs(limits.drain_seconds + limits.drain_cut_seconds),
     );
+    let scrubbing = Scrubbing::new(scrub::last(&catalog.snapshot()), publisher.published(), publisher.problem());
     let (settler, settling) = Settler::new(records.clone());
     let gateway: Shared = Arc::new(Gateway {
         files: Arc::new(Files::new(objects)),
@@ -280,6 +282,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
         log_vkey: publisher.key().to_string(),
         log_keys: publisher.keys().to_vec(),
         witnessing,
+        scrubbing,
         clock: Watch::new(),
         denials: Denials::default(),
         accesses: Accesses::default(),
@@ -386,12 +389,13 @@ fn readiness(gateway: &Shared, publisher: &Publisher) -> Readiness {
     let problem = publisher.problem();
     let trust = gateway.trust.clone();
     let halted = gateway.records.halted();
-    let (witnessing, watch) = (gateway.witnessing.clone(), gateway.clock.clone());
+    let (witnessing, watch, scrubbing) = (gateway.witnessing.clone(), gateway.clock.clone(), gateway.scrubbing.clone());
     Readiness::new()
         .with("drain", move || if drain.is_serving() { Ok(()) } else { Err("stopping".to_owned()) })
         .with("disk", move || if *halted.borrow() { Err("full: nothing new leaves".to_owned()) } else { Ok(()) })
         .with("log", move || problem.borrow().clone().map_or(Ok(()), Err))
         .with("witness", move || witnessing.check(tokio::time::Instant::now()))
+        .with("scrub", move || scrubbing.may_leave().map_err(|damaged| format!("records_damaged: {damaged}")))
         .with("clock", move || watch.may_leave().map_err(|behind| behind.to_string()))
         .with("crl", move || {
             let now = clock::now();

@@ -129,6 +129,7 @@ pub fn router(gateway: Shared) -> Router {
         .route("/v1/audit/{index}/disclosures", post(disclosures::disclose))
         .route("/v1/erasures", post(erasures::erase))
         .route("/v1/store", get(store::report))
+        .route("/v1/store/scrubs", get(store::scrubbed).post(store::scrub))
         .route("/v1/retention/runs", post(store::run))
         .route("/v1/holds", get(holds::list).post(holds::add))
         .route("/v1/holds/{id}/release", post(holds::release))

@@ -118,6 +118,48 @@ pub struct StoreReport {
     pub last_run: Option<String>,
 }
 
+/// `GET /v1/store/scrubs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubReport {
+    /// Whether one is on its way.
+    pub running: bool,
+    /// The last one that came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<ScrubResult>,
+}
+
+/// What a scrub read, and what of it is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubResult {
+    /// When it ended.
+    pub at: String,
+    /// The day of that in Asia/Shanghai.
+    pub day: String,
+    /// Log entries.
+    pub entries: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes of all of it.
+    pub bytes: u64,
+    /// How much is wrong.
+    pub count: u64,
+    /// How much of that stops everything new.
+    pub halting: u64,
+    /// By place, the first of it.
+    pub flaws: Vec<ScrubFlaw>,
+}
+
+/// Something that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubFlaw {
+    /// Where: an entry of the log, a table, or a file of the data directory.
+    pub place: String,
+    /// What is wrong with it.
+    pub why: String,
+    /// Whether it stops everything new; a damaged object only stops its versions.
+    pub halts: bool,
+}
+
 /// What is stored of a class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreClass {

@@ -23,10 +23,12 @@ mod privacy;
 mod proof;
 mod rest;
 mod review;
+mod scrub;
 mod statement;
 mod upload;
 mod witnessed;
 
+use crate::args::privacy::StoreCommand;
 use crate::args::{Cli, Command};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -52,6 +54,9 @@ pub(crate) async fn run(session: &mut Session<'_>, cli: &Cli) -> Result<Exit, Co
         Command::Policy(command) => interrupt.guard(policy::run(session, command)).await,
         Command::Audit(command) => interrupt.guard(audit::run(session, command)).await,
         Command::Doctor(args) => interrupt.guard(doctor::run(session, args)).await,
+        Command::Store(StoreCommand::Scrub { last, connect }) => {
+            interrupt.guard(scrub::run(session, *last, connect)).await
+        }
         // A claim that awaits its release has an exit status of its own.
         Command::Incentive(command) => interrupt.guard(incentive::run(session, command)).await,
         other => interrupt.guard(plain(session, other)).await.map(done),
@@ -78,7 +83,7 @@ async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), Comma
         Command::Subject(command) => privacy::subject(session, command).await,
         Command::Hold(command) => privacy::hold(session, command).await,
         Command::Retention(command) => privacy::retention(session, command).await,
-        Command::Store(command) => privacy::store(session, command).await,
+        Command::Store(StoreCommand::Report { connect }) => privacy::store(session, connect).await,
         Command::Statement(args) => statement::run(session, args).await,
         Command::Payment(command) => payment::run(session, command).await,
         Command::Fx(command) => fx::run(session, command).await,
@@ -87,6 +92,7 @@ async fn plain(session: &mut Session<'_>, command: &Command) -> Result<(), Comma
         Command::Deliver(_) => Err(not_yet("`kouan deliver`")),
         Command::Agent(_) => Err(not_yet("`kouan agent`")),
         Command::Pull(_)
+        | Command::Store(StoreCommand::Scrub { .. })
         | Command::Plan(_)
         | Command::Policy(_)
         | Command::Audit(_)

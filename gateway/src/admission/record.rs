@@ -60,6 +60,7 @@ pub async fn admit(
     // No new lease and no further grant that nobody on the other side would ever see.
     gateway.witnessing.may_leave(tokio::time::Instant::now())?;
     gateway.clock.may_leave()?;
+    gateway.scrubbing.may_leave()?;
     let key = lease_key(gateway, principal, resolved, redact)?;
     // Whoever finds the counter moved decides again with nobody in between: many exports at once would else keep each other
     // from ever being recorded.

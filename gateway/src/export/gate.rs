@@ -44,6 +44,9 @@ pub enum GateError {
     /// The wall clock is behind: what is granted runs to its edge.
     #[error("{0}; what was sent is good: go on from here later")]
     Clock(String),
+    /// What is stored is damaged: what is granted runs to its edge.
+    #[error("the gateway's records are damaged; what was sent is good: go on from here when they are restored")]
+    Damaged,
     /// The grant was not recorded (INV-2: then it does not exist).
     #[error("the records are not available")]
     Records,
@@ -291,6 +294,10 @@ impl Gate {
             if let Err(behind) = gateway.clock.may_leave() {
                 gateway.settler.settle(settlement);
                 return Err(GateError::Clock(behind.to_string()));
+            }
+            if gateway.scrubbing.may_leave().is_err() {
+                gateway.settler.settle(settlement);
+                return Err(GateError::Damaged);
             }
             let lines = Lines { lease: &lease, representation: &representation, ranges: &ranges };
             let (begun, mut moved) = (Instant::now(), 0);

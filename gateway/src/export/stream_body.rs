@@ -100,9 +100,13 @@ fn status(error: &BodyError) -> Status {
     match error {
         BodyError::Gate(GateError::Cut(_)) => Status::permission_denied(message),
         BodyError::Gate(GateError::LeaseEnded | GateError::Unreceipted) => Status::failed_precondition(message),
-        BodyError::Gate(GateError::Draining | GateError::Records | GateError::Unwitnessed(_) | GateError::Clock(_)) => {
-            Status::unavailable(message)
-        }
+        BodyError::Gate(
+            GateError::Draining
+            | GateError::Records
+            | GateError::Unwitnessed(_)
+            | GateError::Clock(_)
+            | GateError::Damaged,
+        ) => Status::unavailable(message),
         BodyError::Integrity(_) => Status::data_loss("the stored bytes are not what was inspected"),
     }
 }

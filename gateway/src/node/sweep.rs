@@ -1,5 +1,6 @@
 //! The sweeper: closes leases that have expired, each with its leaf; releases what is held for leases that have ended; counts
-//! repeated refusals at the close of their window; closes months; finishes erasures and deletes what is past its time.
+//! repeated refusals at the close of their window; closes months; finishes erasures, deletes what is past its time and has what is
+//! stored read again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub async fn run(gateway: Shared) {
 }
 
 async fn sweep(gateway: &Shared, now: Timestamp) -> Result<(), Problem> {
+    crate::scrub::daily(gateway);
     if let Err(error) = gateway.secrets.vault.settle(now).await {
         tracing::error!(%error, "a key that an erasure replaced is not destroyed yet");
     }

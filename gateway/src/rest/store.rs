@@ -1,4 +1,5 @@
 //! `GET /v1/store`: how much of what is stored, and what of it is due. `POST /v1/retention/runs`: deletes what is due.
+//! `POST /v1/store/scrubs`: reads all of it again.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::authz::Action;
 use crate::config::Retention;
 use crate::gateway::Shared;
 use crate::rest::holds::Holds;
-use crate::retention;
+use crate::{retention, scrub};
 
 /// `GET /v1/store`: an operator, or an authority's officer.
 pub async fn report(State(gateway): State<Shared>, caller: Caller) -> Result<Response, Refused> {
@@ -62,6 +63,19 @@ pub async fn run(
         (classes, Some(leaf))
     };
     Ok(json_response(StatusCode::OK, &RetentionRun { dry_run, classes, leaf }))
+}
+
+/// `POST /v1/store/scrubs`: begins one, unless one runs. A repeated request finds it running.
+pub async fn scrub(State(gateway): State<Shared>, caller: Caller) -> Result<Response, Refused> {
+    caller.may(Action::ReadStore)?;
+    scrub::start(&gateway);
+    Ok(json_response(StatusCode::ACCEPTED, &gateway.scrubbing.report()))
+}
+
+/// `GET /v1/store/scrubs`: whether one runs, and what the last one found.
+pub async fn scrubbed(State(gateway): State<Shared>, caller: Caller) -> Result<Response, Refused> {
+    caller.may(Action::ReadStore)?;
+    Ok(json_response(StatusCode::OK, &gateway.scrubbing.report()))
 }
 
 fn class(retention: &Retention, stored: &Stored, due: &[ClassDue]) -> StoreClass {

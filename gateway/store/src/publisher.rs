@@ -119,7 +119,7 @@ pub enum PublishError {
         why: String,
     },
     /// The published entries are not the recorded ones.
-    #[error("the published bundle of entries from {0} on is not what is recorded")]
+    #[error("log entry {0} is not published as it is recorded: the database or the published log was altered")]
     Diverged(u64),
     /// An entry is not the one that was recorded.
     #[error(

@@ -47,6 +47,8 @@ pub enum Place {
     File(String),
     /// A stored object.
     Object(Digest),
+    /// The index of a stored file.
+    Index(Digest),
     /// Every part agrees, and the whole is not what was signed.
     Root,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Place {
             Self::Table(name) => write!(f, "{DATABASE_FILE}: table {name}"),
             Self::File(path) => f.write_str(path),
             Self::Object(digest) => write!(f, "objects/{}", digest.hex()),
+            Self::Index(digest) => write!(f, "objects/{}.index.json", digest.hex()),
             Self::Root => f.write_str("the root of the log"),
         }
     }
@@ -224,7 +227,7 @@ impl Scrub<'_> {
             // What is on its way in has another name.
             let Ok(digest) = Digest::parse(&format!("sha256:{hex}")) else { continue };
             let path = format!("objects/{name}");
-            let place = if hex == name { Place::Object(digest) } else { Place::File(path.clone()) };
+            let place = if hex == name { Place::Object(digest) } else { Place::Index(digest) };
             // Taken away since the folder was listed: withdrawn versions are.
             if self.data.join(&path).exists() {
                 self.file(&path, &digest, place)?;

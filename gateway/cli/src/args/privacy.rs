@@ -108,6 +108,16 @@ pub enum RetentionCommand {
 /// `kouan store …`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum StoreCommand {
+    /// Read all that is stored again and name what is not what was written, as the gateway does once a day (operator, or
+    /// compliance of an authority); exit status 6 if something is
+    Scrub {
+        /// Only say what the last one found
+        #[arg(long)]
+        last: bool,
+        /// Gateway and certificate.
+        #[command(flatten)]
+        connect: ConnectArgs,
+    },
     /// Rows and bytes of every class, how long they are kept, what is due and what is held
     Report {
         /// Gateway and certificate.

@@ -1,10 +1,11 @@
-//! `kouan subject …`, `kouan hold …`, `kouan retention …`, `kouan store …`.
+//! `kouan subject …`, `kouan hold …`, `kouan retention …`, `kouan store report`.
 
 use gateway_api::privacy::{AddHold, Erase, HoldOn, RunRetention};
 use serde_json::Value;
 
 use super::rest::{self, act_because, get, items};
-use crate::args::privacy::{HoldCommand, HoldOnArgs, RetentionCommand, StoreCommand, SubjectCommand};
+use crate::args::connect::ConnectArgs;
+use crate::args::privacy::{HoldCommand, HoldOnArgs, RetentionCommand, SubjectCommand};
 use crate::client::Call;
 use crate::error::CommandError;
 use crate::output::plain;
@@ -73,9 +74,8 @@ pub async fn retention(session: &mut Session<'_>, command: &RetentionCommand) ->
     })
 }
 
-/// `kouan store …`.
-pub async fn store(session: &mut Session<'_>, command: &StoreCommand) -> Result<(), CommandError> {
-    let StoreCommand::Report { connect } = command;
+/// `kouan store report`.
+pub async fn store(session: &mut Session<'_>, connect: &ConnectArgs) -> Result<(), CommandError> {
     let value = get(&rest::client(session, connect)?, &["v1", "store"]).await?;
     session.answer(&value, || {
         let columns = [

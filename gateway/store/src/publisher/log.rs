@@ -120,12 +120,14 @@ impl Log {
         if let Some(path) =
             TilePath::in_tree(TileLevel::Entries, first / u64::from(TILE_WIDTH), signed.size).filter(|_| width > 0)
         {
-            let mut bundle = Vec::new();
-            for leaf in self.leaves(first, width)? {
-                encode_entry(&mut bundle, &leaf)?;
-            }
-            if !self.read_tile(&path)?.starts_with(&bundle) {
-                return Err(PublishError::Diverged(first));
+            let (published, mut at) = (self.read_tile(&path)?, 0);
+            for (entry, leaf) in (first..).zip(self.leaves(first, width)?) {
+                let mut encoded = Vec::new();
+                encode_entry(&mut encoded, &leaf)?;
+                if published.get(at..at + encoded.len()) != Some(encoded.as_slice()) {
+                    return Err(PublishError::Diverged(entry));
+                }
+                at += encoded.len();
             }
         }
         Ok(builder)

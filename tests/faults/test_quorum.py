@@ -99,14 +99,19 @@ def told(one, log, sizes):
     return cosigned, True
 
 
-@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("number", range(1, 13))
 def test_a_failed_sync_ends_a_witness(prepared, memory, log, number):
     one = witness.Witness(memory / f"sync-{number}", prepared.folder / "pki", "witness.example/w", [log.vkey])
     record = memory / f"sync-{number}.trace"
     one.wrapper = trace.injecting(("fsync", "fdatasync"), "error=EIO", number, record)
     try:
-        one.start()
-        cosigned, lives = told(one, log, range(1, 31))
+        cosigned, lives = 0, False
+        try:
+            one.start()
+            cosigned, lives = told(one, log, range(1, 31))
+        except AssertionError:
+            # At its start already: it makes sure that it can write before it answers anybody.
+            assert one.process.poll() == IO
         if lives:
             # SQLite overlooks that of the folder, in which no name is new.
             one.stop(signal.SIGTERM)
@@ -114,7 +119,7 @@ def test_a_failed_sync_ends_a_witness(prepared, memory, log, number):
             return
         assert one.process.wait(15) == IO, (one.folder / "log").read_text()
         lost = [path for path in trace.where(record) if path != str(one.folder)]
-        assert len(lost) == 1, (lost, "a sync that failed is not asked for again")
+        assert len(lost) <= 1, (lost, "a sync that failed is not asked for again")
         one.wrapper = []
         one.start()
         # The one that was on its way may be remembered or not; what was told is.

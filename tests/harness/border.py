@@ -39,6 +39,8 @@ class Border:
         status = self.tested.process and self.tested.process.poll()
         assert status in (None, -signal.SIGKILL), (status, (self.tested.folder / "log").read_text())
         died, self.tested.extra = self.tested.died or status is not None, {}
+        # One that has not passed its point so often would do so later.
+        self.tested.kill()
         return died
 
     def seen(self):

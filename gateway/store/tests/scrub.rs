@@ -39,7 +39,7 @@ impl Store {
         }
         let objects = Objects::open(store.records.dir()).unwrap();
         let mut spool = objects.spool().unwrap();
-        std::io::Write::write_all(&mut spool, &[7; 300_000]).unwrap();
+        std::io::Write::write_all(&mut spool, &vec![7; 300_000]).unwrap();
         objects.adopt_spool(spool).unwrap();
         store.settled(entries);
         store
@@ -121,14 +121,14 @@ fn what_has_flipped_is_named() {
     // A full and a partial one of each level, at their ends too.
     for name in ["tile/0/000", "tile/0/002.p/88", "tile/1/000.p/2", "tile/entries/001", "tile/entries/002.p/88"] {
         let path = store.path("log").join(name);
-        let bytes = fs::metadata(&path).unwrap().len() as usize;
+        let bytes = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
         for at in [0, 1, bytes / 2, bytes - 1] {
             assert_eq!(store.flipped(&path, at), [Place::File(format!("log/{name}"))], "byte {at}");
         }
     }
     let exported = format!("facts/{}.json", facts.hex());
     assert_eq!(store.flipped(&store.path(&exported), 3), [Place::File(exported.clone())]);
-    let object = Digest::of(&[7; 300_000]);
+    let object = Digest::of(&vec![7; 300_000]);
     assert_eq!(store.flipped(&store.path(&format!("objects/{}", object.hex())), 299_999), [Place::Object(object)]);
     assert_eq!(store.flipped(&store.path("log/checkpoint"), 20), [Place::File("log/checkpoint".to_owned())]);
     assert_eq!(store.scrub().count, 0, "all of it is back");
@@ -191,7 +191,7 @@ fn a_scrub_of_a_log_that_grows_finds_nothing_and_can_be_stopped() {
 fn an_entry_that_flips_before_it_is_published_is_not_signed() {
     let store = Store::new(60);
     let mut options = PublisherOptions::new(store.dir.path().join("log.key"), store.dir.path().join("guard.json"));
-    options.interval = Duration::from_secs(3600);
+    options.interval = Duration::from_hours(1);
     let Store { dir, records, publisher } = store;
     publisher.close();
     let publisher = Publisher::start(&records, &options).unwrap();

@@ -403,12 +403,12 @@ mod tests {
                 let (head, tail) = text.as_bytes().split_at(at);
                 try_it(head, kouan);
                 try_it(&[head, &tail[1..]].concat(), kouan);
-                for byte in *b"\"'=[]{}\n#.\\0z\xff" {
+                for byte in *b"\"=\n\xff" {
                     try_it(&[head, &[byte], &tail[1..]].concat(), kouan);
                 }
             }
         }
-        assert!(refused > 3000, "only {refused}");
+        assert!(refused > 1000, "only {refused}");
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub struct Scrubbed {
     pub files: u64,
     /// Bytes of all of it.
     pub bytes: u64,
-    /// What is wrong, the first [`NAMED_MAX`] of it.
+    /// What is wrong, the first 256 of it.
     pub flaws: Vec<Flaw>,
     /// How much is wrong.
     pub count: u64,

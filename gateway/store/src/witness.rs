@@ -119,13 +119,15 @@ impl WitnessStore {
         if version > known {
             return Err(damaged(format!("it is of version {version}, this program knows {known}")));
         }
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
-            transaction.execute_batch(step)?;
+        // The journal must be there when its folder is synced: where it is missing something is written, if only the same again.
+        if version < known || !beside(path, "-journal").exists() {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+                transaction.execute_batch(step)?;
+            }
+            transaction.pragma_update(None, "user_version", known)?;
+            transaction.commit().inspect_err(stop_if_lost)?;
         }
-        transaction.pragma_update(None, "user_version", known)?;
-        // Written in any case, so that the journal is there when its folder is synced.
-        transaction.commit().inspect_err(stop_if_lost)?;
         let folder = durable::folder_of(path);
         durable::sync_dir(&folder).map_err(|source| WitnessStoreError::File { path: folder, source })?;
         Ok(Self { connection: Mutex::new(connection), _lock: lock })
@@ -216,10 +218,15 @@ fn stop_if_lost(error: &rusqlite::Error) {
     }
 }
 
-fn lock(path: &Path) -> Result<File, WitnessStoreError> {
+/// The file beside `path` that is named like it, and `ending`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
+    name.push(ending);
+    name.into()
+}
+
+fn lock(path: &Path) -> Result<File, WitnessStoreError> {
+    let path = beside(path, ".lock");
     let open = FileOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = open.map_err(|source| WitnessStoreError::File { path: path.clone(), source })?;
     match file.try_lock() {

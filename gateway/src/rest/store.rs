@@ -10,6 +10,7 @@ use gateway_api::Problem;
 use gateway_api::privacy::{ClassDue, RetentionRun, RunRetention, StoreClass, StoreFolder, StoreReport};
 use gateway_store::Stored;
 
+use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
 use crate::admission::unavailable;
 use crate::authz::Action;
@@ -66,7 +67,7 @@ pub async fn run(
 }
 
 /// `POST /v1/store/scrubs`: begins one, unless one runs. A repeated request finds it running.
-pub async fn scrub(State(gateway): State<Shared>, caller: Caller) -> Result<Response, Refused> {
+pub async fn scrub(State(gateway): State<Shared>, caller: Caller, _: Posted<Nothing>) -> Result<Response, Refused> {
     caller.may(Action::ReadStore)?;
     scrub::start(&gateway);
     Ok(json_response(StatusCode::ACCEPTED, &gateway.scrubbing.report()))

@@ -141,6 +141,9 @@ def test_what_has_expired_stays_expired_across_a_restart_too(own_gateway, clock)
 def test_independent_witnesses_are_believed(own_gateway, clock, tmp_path):
     """The log is two hours ahead, by a clock that was wrong. Both sides say that the wall clock is right now."""
     gateway = own_gateway
+    off(clock, 7200)
+    until("the log is ahead", 10, lambda: anomalies(gateway, 0) and data(gateway, gateway.alice).status_code == 200)
+    off(clock, 0)
     gateway.stop()
     vkey = str(gateway.pki / "log.vkey")
     both = {side: w.Witness(tmp_path / side, gateway.pki, f"{side.lower()}.example/w", [vkey]) for side in ("HK", "QH")}

@@ -235,7 +235,7 @@ impl Scanner {
             && (!scheme
                 || topics.any(Topics::SERIAL)
                 || column.topics.any(Topics::PRICE)
-                || words::is_money(text, from, until)
+                || is_sum(text, (from, until), digits.len())
                 // Thirteen digits: an article's number more often than an old card.
                 || digits.len() == 13)
         {
@@ -252,4 +252,10 @@ impl Scanner {
         self.add(Kind::BankCard, (at, end), certain || fours, &value);
         Some(())
     }
+}
+
+/// Whether `count` digits at `from..until` are a sum of money. Sixteen are none, whatever the unit: all the money of the world
+/// is less than 10¹⁵ yuan, so a sign beside a card's number is an accident of the text.
+fn is_sum(text: &[u8], (from, until): (usize, usize), count: usize) -> bool {
+    count < 16 && words::is_money(text, from, until)
 }

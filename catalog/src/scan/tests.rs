@@ -65,6 +65,14 @@ fn what_stands_alone_is_found_in_any_column() {
 }
 
 #[test]
+fn no_sum_of_money_is_as_long_as_a_card() {
+    for text in ["6200000000000005元", "6222000000000000012萬", "￥6200000000000005"] {
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        only("", text, &format!("bank_card: {digits}"));
+    }
+}
+
+#[test]
 fn what_anything_would_pass_needs_a_word_or_a_name() {
     for (text, names, words, want) in [
         (
@@ -190,6 +198,7 @@ fn numbers_that_are_nobodys_are_left_alone() {
         "¥13912345678",
         "13912345678元",
         "HK$51234567.00",
+        "¥378282246310005",
         "13912345678.50",
         "3.1415926535897932",
         "0.6200000000000005",

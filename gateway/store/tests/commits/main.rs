@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::missing_panics_doc,
     clippy::redundant_closure_for_method_calls
 )]
 

@@ -215,7 +215,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
                 std::process::abort();
             }
             if commit.docs.iter().any(|doc| matches!(doc.kind, DocKind::Review | DocKind::Mechanism)) {
-                // Counting what is due takes its time, and this is the writer's thread.
+                // Counting what is due takes its time, and this is the thread that makes commits durable.
                 gauges.notify_one();
             }
         });

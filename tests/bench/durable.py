@@ -46,13 +46,14 @@ def sequencer(examples, work, held):
     ]  # fmt: skip
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     lines, rates = [], {}
-    found = re.findall(r"^\s*(\d+) callers:\s+(\d+) commits/s, .*; (\d+) groups of ([0-9.]+), (\d+) copies", out, re.M)
-    for callers, rate, groups, batch, copies in found:
+    found = re.findall(r"^\s*(\d+) callers:\s+(\d+) commits/s, .*; (\d+) groups of ([0-9.]+), (\d+) syncs, (\d+) copies", out, re.M)
+    for callers, rate, groups, batch, syncs, copies in found:
         rates[int(callers)] = int(rate)
         name = f"durable decisions, {held:,} held, {callers} caller{'s' if callers != '1' else ''}"
         lines.append(Row(name, "per s", int(rate)))
-        lines.append(Row("  decisions a group (each group one sync)", "", float(batch)))
-        lines.append(Row("  groups, and copies of the log (two syncs each)", "", int(groups), "", int(copies)))
+        lines.append(Row("  decisions a group", "", float(batch)))
+        lines.append(Row("  groups, and syncs of the log", "", int(groups), "", int(syncs)))
+        lines.append(Row("  copies of the log (two syncs each)", "", int(copies)))
     held_too = re.search(r"^\s*256 callers, money held:\s+(\d+) commits/s", out, re.M)
     lines.append(Row("  the same where money is held, in a leaf more", "per s", int(held_too.group(1))))
     paced = re.search(r"^paced at 500/s: p50 (\S+), p99 (\S+), slowest (\S+)", out, re.M)

@@ -112,7 +112,7 @@ def until_clean(prepared, memory, calls, fault, statuses, numbers):
         (("pwrite64",), "error=EIO", LIVES, every(grow=2), 6),
         (("linkat", "rename", "mkdir"), "error=ENOSPC", LIVES, every(), 8),
         (("openat",), "error=ENOSPC", LIVES, every(2), 8),
-        (("fsync",), "signal=KILL", (-signal.SIGKILL,), every(grow=1.35), 8),
+        (("fsync", "fdatasync"), "signal=KILL", (-signal.SIGKILL,), every(grow=1.35), 8),
         (("pwrite64",), "signal=KILL", (-signal.SIGKILL,), every(grow=1.7), 8),
         (("linkat", "rename", "unlink"), "signal=KILL", (-signal.SIGKILL,), every(), 5),
     ],

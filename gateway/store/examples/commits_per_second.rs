@@ -133,15 +133,17 @@ async fn run(records: &Records, asked: &Asked, callers: u64, until: Until) -> Re
 
 async fn measure(records: &Records, asked: &Asked, callers: u64, time: Duration) -> Result<(), Failure> {
     let written = records.written();
-    let (groups, copies, repeated) = (written.groups(), written.checkpoints(), written.repeated());
+    let (groups, syncs, copies, repeated) =
+        (written.groups(), written.syncs(), written.checkpoints(), written.repeated());
     let (begun, busy) = (Instant::now(), writer_busy()?);
     let mut waits = run(records, asked, callers, Until::Time(begun + time)).await?;
     let (took, busy) = (begun.elapsed(), writer_busy()?.saturating_sub(busy));
-    let (groups, copies) = (written.groups() - groups, written.checkpoints() - copies);
+    let (groups, syncs) = (written.groups() - groups, written.syncs() - syncs);
+    let copies = written.checkpoints() - copies;
     let commits = u128::try_from(waits.len())?;
     let rate = commits * 1_000_000 / took.as_micros().max(1);
     println!(
-        "{callers:>4} callers{}: {rate:>7} commits/s, {}; {groups} groups of {:.1}, {copies} copies of the log, {} groups repeated; \
+        "{callers:>4} callers{}: {rate:>7} commits/s, {}; {groups} groups of {:.1}, {syncs} syncs, {copies} copies of the log, {} groups repeated; \
          the writer worked {:.1?} for each",
         if asked.quote.0 > 0 { ", money held" } else { "" },
         percentiles(&mut waits),

@@ -42,6 +42,14 @@ pub fn sync(file: &File, path: &Path) {
     }
 }
 
+/// Syncs a file's content and what is needed to find it, or ends the process: a file that does not grow costs no entry in the
+/// file system's journal.
+pub fn sync_data(file: &File, path: &Path) {
+    if let Err(error) = file.sync_data() {
+        sync_failed(&path.display().to_string(), &error);
+    }
+}
+
 /// Syncs a folder, so that names created, renamed or removed in it stay so; ends the process if
 /// that fails.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use crate::lookup::{Kind, Print, Recent, View, print, print_of_request};
 use crate::records::ReadError;
 use crate::transaction::DocKind;
+use crate::writer::Durable;
 
 mod access;
 mod books;
@@ -202,12 +203,13 @@ fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<jiff::Timestamp> {
 pub(crate) struct ReaderPool {
     database: PathBuf,
     recent: Arc<Recent>,
+    durable: Arc<Durable>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl ReaderPool {
-    pub(crate) fn new(database: PathBuf, recent: Arc<Recent>) -> Self {
-        Self { database, recent, idle: Mutex::default() }
+    pub(crate) fn new(database: PathBuf, recent: Arc<Recent>, durable: Arc<Durable>) -> Self {
+        Self { database, recent, durable, idle: Mutex::default() }
     }
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
@@ -220,13 +222,20 @@ impl ReaderPool {
         let lookup = self.recent.view();
         // A transaction pins one state of the store for all that `read` asks.
         let transaction = connection.unchecked_transaction()?;
-        let result = read(&Reader { connection: &transaction, lookup });
+        let result = self.on_disk(&transaction).and_then(|()| read(&Reader { connection: &transaction, lookup }));
         transaction.finish()?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             idle.push(connection);
         }
         result
+    }
+
+    /// Pins the state that `connection` sees, and waits until it is on disk: a crash must not take back what was read.
+    fn on_disk(&self, connection: &Connection) -> Result<(), ReadError> {
+        let mut query = connection.prepare_cached("SELECT revision FROM head")?;
+        let revision = query.query_row([], |row| number(row, 0))?;
+        if self.durable.wait(revision) { Ok(()) } else { Err(ReadError::Stopped) }
     }
 
     /// A connection of its own, which only reads.

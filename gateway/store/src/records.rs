@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 
 use catalog::LeaseId;
 use gateway_audit::NodeHash;
@@ -18,13 +18,17 @@ use crate::lookup::{Filling, RECENT_MAX};
 use crate::reader::{Reader, ReaderPool};
 use crate::transaction::{Commit, CommitError, Committed, Transaction};
 use crate::writer::{
-    Base, Copier, Halt, Job, Listeners, Prepared, Queue, Reply, WAL_GROUPS_MAX, Work, Writer, Written,
+    Audience, Base, Copier, Durable, Halt, Job, Listeners, Prepared, Queue, Reply, Syncer, WAL_GROUPS_MAX, Work,
+    Writer, Written,
 };
 
 mod open;
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "kouan.db";
+
+/// The name of its write-ahead log, which SQLite gives.
+const LOG_FILE: &str = "kouan.db-wal";
 
 /// The name of the lock in the data directory.
 pub const LOCK_FILE: &str = "lock";
@@ -140,6 +144,9 @@ pub enum ReadError {
     /// The caller's task was cancelled.
     #[error("reading was cancelled")]
     Cancelled,
+    /// What would be read is not on disk, and will not be: the thread that syncs has ended abruptly.
+    #[error("the records have stopped: start the gateway again")]
+    Stopped,
 }
 
 /// A lease with grants that no delivery accounts for.
@@ -186,6 +193,8 @@ struct Inner {
     written: Arc<Written>,
     filling: Mutex<Filling>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// The thread on which listeners run.
+    telling: ThreadId,
     // Held for as long as anybody may write.
     _lock: File,
 }
@@ -211,8 +220,19 @@ impl Records {
         let ballast = Ballast::new(dir, options.ballast_bytes);
         let halt = Halt::new(ballast, opened.guarded, options.unpublished_max.unwrap_or(u64::MAX));
         let halted = halt.halted();
-        let readers = ReaderPool::new(dir.join(DATABASE_FILE), Arc::clone(&recent));
+        let durable = Arc::new(Durable::new(opened.head.revision));
+        let readers = ReaderPool::new(dir.join(DATABASE_FILE), Arc::clone(&recent), Arc::clone(&durable));
         let filling = recent.fill_filter(readers.connect()?)?;
+        let fault = |source| OpenError::File { path: dir.to_owned(), source };
+        let audience = Audience {
+            listeners: listeners.clone(),
+            recorded: size,
+            durable,
+            written: Arc::clone(&written),
+            queue: Arc::clone(&queue),
+        };
+        let syncer = Syncer::new(&dir.join(LOG_FILE), audience).map_err(fault)?;
+        let telling = syncer.id();
         let base = Base {
             connection: opened.connection,
             head: opened.head,
@@ -221,10 +241,11 @@ impl Records {
             halt,
             wal_groups_max: options.wal_groups_max,
             copier: Copier::new(&dir.join(DATABASE_FILE))?,
+            syncer,
         };
-        let writer = Writer::new(base, Arc::clone(&queue), listeners.clone(), size, Arc::clone(&written));
+        let writer = Writer::new(base, Arc::clone(&queue), Arc::clone(&written));
         let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());
-        let writer = thread.map_err(|source| OpenError::File { path: dir.to_owned(), source })?;
+        let writer = thread.map_err(fault)?;
         let records = Self(Arc::new(Inner {
             dir: dir.to_owned(),
             queue,
@@ -235,6 +256,7 @@ impl Records {
             halted,
             written,
             writer: Mutex::new(Some(writer)),
+            telling,
             _lock: opened.lock,
         }));
         let recovered = records.recover(options.now, opened.created, opened.clean)?;
@@ -286,7 +308,7 @@ impl Records {
     }
 
     /// Reads on the calling thread. Everything `read` does sees one state of the store, which includes every commit
-    /// that has resolved.
+    /// that has resolved, and nothing that is not on disk: it may wait for a sync.
     pub fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
         self.0.readers.read(read)
     }
@@ -304,7 +326,8 @@ impl Records {
 
     /// Calls `listener` for every transaction in commit order, after it is durable and before its future resolves.
     ///
-    /// It runs on the writer's thread: it must be quick, must not commit, and should not hold a `Records`. To keep a
+    /// It runs on the thread that makes commits durable: it must be quick, must neither commit nor read, and should not hold
+    /// a `Records`. To keep a
     /// copy of documents, register first and read afterwards, and take a document only if its revision is newer.
     pub fn on_commit(&self, listener: impl Fn(&Commit) + Send + Sync + 'static) {
         self.0.listeners.add(Box::new(listener));
@@ -340,8 +363,9 @@ impl Inner {
     fn close(&self) {
         self.queue.close();
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A listener that held the last clone lets go of it on the writer's own thread.
-        if let Some(writer) = writer.filter(|writer| writer.thread().id() != std::thread::current().id()) {
+        // A listener that held the last clone lets go of it on its own thread, for which the writer waits.
+        let own = [Some(self.telling), writer.as_ref().map(|writer| writer.thread().id())];
+        if let Some(writer) = writer.filter(|_| !own.contains(&Some(std::thread::current().id()))) {
             self.filling.lock().unwrap_or_else(PoisonError::into_inner).end();
             self.readers.clear();
             let _ = writer.join();

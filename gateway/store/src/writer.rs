@@ -1,17 +1,16 @@
-//! The one writer: takes everything that waits, writes it as one SQLite transaction with one sync, then answers.
+//! The one writer: takes everything that waits and writes it as one SQLite transaction. It is answered once it is synced, which
+//! happens while the next is written ([`syncer`]).
 //!
 //! A failed expectation undoes its own transaction and no other. Nearly all of them fail before they have written anything,
 //! so that there is nothing to undo; when one fails half-way, the group is undone and written again with a savepoint for
 //! each. Savepoints for every transaction would cost a copy of each page it touches. No answer is given before the sync, so
 //! what was answered survives a crash; what was not may or may not.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use gateway_audit::NodeHash;
 use gateway_ledger::Taxes;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{oneshot, watch};
 
 use crate::durable::sync_failed;
 use crate::lookup::{Leaving, Recent};
@@ -28,7 +27,9 @@ mod entitlement;
 mod entry;
 mod expect;
 mod halt;
+mod job;
 mod lease;
+mod listeners;
 mod meter;
 mod prepared;
 mod queue;
@@ -37,19 +38,24 @@ mod retention;
 mod scope;
 mod steps;
 mod subject;
+mod syncer;
 mod written;
 
 pub(crate) use apply::{stored, window_ms};
 pub(crate) use copier::Copier;
 pub(crate) use halt::Halt;
+pub(crate) use job::{Job, Reply, Work};
+pub(crate) use listeners::Listeners;
 pub(crate) use prepared::Prepared;
-pub(crate) use queue::{Job, Queue};
+pub(crate) use queue::Queue;
+pub(crate) use syncer::{Audience, Durable, Syncer};
 pub use written::Written;
 
 use balances::Balances;
 use docs::Docs;
 use scope::Context;
 use steps::Steps;
+use syncer::Unsynced;
 use written::count;
 
 /// Bytes of payload after which the write-ahead log is copied into the database.
@@ -57,63 +63,6 @@ const CHECKPOINT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Groups after which that happens in any case, unless [`crate::OpenOptions::wal_groups_max`] says otherwise.
 pub(crate) const WAL_GROUPS_MAX: u32 = 1024;
-
-/// What a job asks for.
-pub(crate) enum Work {
-    Commit(Box<Prepared>),
-    Guard {
-        size: u64,
-        root: NodeHash,
-        facts: u64,
-    },
-    /// Copies the write-ahead log into the database and empties it: what was overwritten is then in neither.
-    EmptyWal,
-}
-
-/// What became of a job.
-pub(crate) struct Answer {
-    pub(crate) result: Result<Committed, CommitError>,
-    /// What was asked: freed by whoever made it, because everybody waits for the writer.
-    _spent: Option<Work>,
-}
-
-/// Who waits for a job.
-pub(crate) enum Reply {
-    Async(oneshot::Sender<Answer>),
-    Blocking(std::sync::mpsc::SyncSender<Answer>),
-    /// The writer's own.
-    Nobody,
-}
-
-impl Reply {
-    fn send(self, result: Result<Committed, CommitError>, spent: Option<Work>) {
-        let answer = Answer { result, _spent: spent };
-        // Whoever no longer waits has given up; what is recorded stays recorded.
-        match self {
-            Self::Async(sender) => drop(sender.send(answer)),
-            Self::Blocking(sender) => drop(sender.send(answer)),
-            Self::Nobody => {}
-        }
-    }
-}
-
-type Listener = Box<dyn Fn(&Commit) + Send + Sync>;
-
-/// Whoever hears of commits.
-#[derive(Clone, Default)]
-pub(crate) struct Listeners(Arc<RwLock<Vec<Listener>>>);
-
-impl Listeners {
-    pub(crate) fn add(&self, listener: Listener) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(listener);
-    }
-
-    fn tell(&self, commit: &Commit) {
-        for listener in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener(commit);
-        }
-    }
-}
 
 /// Where the log and the order of transactions stand.
 #[derive(Debug, Clone, Copy)]
@@ -187,8 +136,7 @@ pub(crate) struct Writer {
     head: Head,
     taxes: Taxes,
     queue: Arc<Queue>,
-    listeners: Listeners,
-    recorded: watch::Sender<u64>,
+    syncer: Syncer,
     written: Arc<Written>,
     recent: Arc<Recent>,
     leaving: Option<Leaving>,
@@ -209,25 +157,19 @@ pub(crate) struct Base {
     pub(crate) halt: Halt,
     pub(crate) wal_groups_max: u32,
     pub(crate) copier: Copier,
+    pub(crate) syncer: Syncer,
 }
 
 impl Writer {
-    pub(crate) fn new(
-        base: Base,
-        queue: Arc<Queue>,
-        listeners: Listeners,
-        recorded: watch::Sender<u64>,
-        written: Arc<Written>,
-    ) -> Self {
-        let Base { connection, head, recent, taxes, halt, wal_groups_max, copier } = base;
+    pub(crate) fn new(base: Base, queue: Arc<Queue>, written: Arc<Written>) -> Self {
+        let Base { connection, head, recent, taxes, halt, wal_groups_max, copier, syncer } = base;
         Self {
             copier,
             connection,
             head,
             taxes,
             queue,
-            listeners,
-            recorded,
+            syncer,
             written,
             recent,
             leaving: None,
@@ -276,7 +218,10 @@ impl Writer {
             }
         }
         self.copier.wait();
-        let marked = self.connection.execute("UPDATE head SET clean = 1", []);
+        self.syncer.finish();
+        // Nobody syncs it any more but SQLite.
+        let synchronous = self.connection.pragma_update(None, "synchronous", "FULL");
+        let marked = synchronous.and_then(|()| self.connection.execute("UPDATE head SET clean = 1", []));
         if let Err(error) = marked {
             // The next start then recovers, which is always safe.
             stop_if_lost(&error);
@@ -330,24 +275,12 @@ impl Writer {
             self.recent.left();
             self.leaving = None;
         }
-        steps.after_fsync();
         if let Some(size) = guarded {
             self.halt.guarded(size);
         }
         let before = std::mem::replace(&mut self.head, head).revision;
-        // Before the listeners: whoever they wake looks here first.
-        self.recorded.send_if_modified(|size| std::mem::replace(size, head.next_leaf) != head.next_leaf);
-        // The guard's row is no transaction: it has no revision of its own.
-        let mut told = before;
-        for commit in results.iter().filter_map(|result| result.as_ref().ok()) {
-            if commit.committed.revision > told {
-                told = commit.committed.revision;
-                self.listeners.tell(commit);
-            }
-        }
-        for ((reply, result), work) in replies.into_iter().zip(results).zip(works) {
-            reply.send(result.map(|commit| commit.committed), Some(work));
-        }
+        let jobs = works.into_iter().zip(replies).zip(results).map(|((work, reply), result)| (work, reply, result));
+        self.syncer.hand(Unsynced { before, head, steps, jobs: jobs.collect() });
         if began {
             self.note("begun", at);
         }
@@ -372,10 +305,15 @@ impl Writer {
         }
     }
 
-    /// Writes a group and syncs it. On an error the transaction is still open.
-    fn attempt(&self, works: &mut [Work], undo: Undo, steps: Steps) -> Result<Group, Stopped> {
+    fn context(&self) -> Context<'_> {
         let Self { connection, recent, docs, balances, taxes, .. } = self;
-        let context = Context { connection, recent, docs, balances, taxes };
+        Context { connection, recent, docs, balances, taxes }
+    }
+
+    /// Writes a group. On an error the transaction is still open.
+    fn attempt(&self, works: &mut [Work], undo: Undo, steps: Steps) -> Result<Group, Stopped> {
+        let context = self.context();
+        let Context { connection, recent, balances, .. } = context;
         let mut head = self.head;
         let mut results = Vec::with_capacity(works.len());
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -419,8 +357,7 @@ impl Writer {
 
     /// After some errors SQLite has rolled back already.
     fn roll_back(&self) {
-        self.docs.forget();
-        self.balances.forget();
+        self.context().undone();
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
@@ -478,18 +415,16 @@ fn in_savepoint(context: Context<'_>, head: &mut Head, work: &mut Work) -> Resul
     let connection = context.connection;
     connection.prepare_cached("SAVEPOINT one")?.execute([])?;
     let result = apply(context, head, work);
-    // After an error of the database SQLite may have rolled everything back.
-    if matches!(result, Err(Refusal::Refused(_))) {
-        context.docs.forget();
-        context.balances.forget();
-        connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
+    match &result {
+        Ok(_) => context.balances.write(connection)?,
+        Err(Refusal::Refused(_)) => {
+            context.undone();
+            connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
+        }
+        // SQLite may have rolled everything back.
+        Err(Refusal::Database(_)) => return result,
     }
-    if result.is_ok() {
-        context.balances.write(connection)?;
-    }
-    if !matches!(result, Err(Refusal::Database(_))) {
-        connection.prepare_cached("RELEASE one")?.execute([])?;
-    }
+    connection.prepare_cached("RELEASE one")?.execute([])?;
     result
 }
 

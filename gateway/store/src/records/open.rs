@@ -83,6 +83,8 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
         .query_row("SELECT size FROM guard", [], |row| crate::reader::number(row, 0))
         .optional()?
         .unwrap_or(0);
+    // From here on `writer/syncer` syncs.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(Opened { connection, head, recent, lock, created, clean, guarded })
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use catalog::Digest;
 use gateway_audit::NodeHash;
-use gateway_audit::tree::leaf_hash;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::entitlement::{self, Entitlement};
@@ -20,7 +19,9 @@ use crate::transaction::{
 
 pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Prepared) -> Result<Commit, Refusal> {
     let Context { connection, recent, .. } = context;
-    let Prepared { at, expect, leaves, facts, writes, idempotency } = transaction;
+    let Prepared { at, expect, leaves, facts, writes, idempotency, batches } = transaction;
+    // Of an attempt that was undone.
+    batches.clear();
     // A retry is answered before its expectations are looked at: its own first run is what broke them.
     if let Some((print, idempotency)) = idempotency {
         check_idempotency(connection, recent, *print, idempotency)?;
@@ -37,7 +38,6 @@ pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Pre
     for entry in leaves.iter_mut() {
         let body = entry.stamped(&stamp)?;
         insert.execute(params![stored(head.next_leaf), body])?;
-        commit.hashes.push(leaf_hash(body));
         head.next_leaf += 1;
     }
     if count > 0 {
@@ -55,10 +55,10 @@ pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Pre
             .map_err(|error| invalid(format!("a batch of transfers is no leaf: {error}")))?;
         let body = entry.stamped(&stamp)?;
         insert.execute(params![stored(head.next_leaf), body])?;
-        commit.hashes.push(leaf_hash(body));
         head.next_leaf += 1;
         head.at_ms = at_ms;
         head.batches += 1;
+        batches.push(entry);
     }
     if let Some((print, idempotency)) = idempotency {
         let leaf = (count > 0).then(|| stored(first_leaf));

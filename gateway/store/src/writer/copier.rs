@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::stop_if_lost;
+use crate::records::OpenError;
 
 /// Pages that the writer may be left to copy: a few milliseconds.
 const LITTLE: i64 = 512;
@@ -42,7 +43,7 @@ pub(crate) struct Copier {
 }
 
 impl Copier {
-    pub(crate) fn new(database: &Path) -> Result<Self, rusqlite::Error> {
+    pub(crate) fn new(database: &Path) -> Result<Self, OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(database, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
@@ -59,12 +60,7 @@ impl Copier {
             }
         };
         let thread = std::thread::Builder::new().name("kouan-copier".to_owned()).spawn(run);
-        let thread = thread.map_err(|error| {
-            rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM),
-                Some(error.to_string()),
-            )
-        })?;
+        let thread = thread.map_err(|source| OpenError::File { path: database.to_owned(), source })?;
         Ok(Self { asks: Some(asks), finished, busy: false, thread: Some(thread) })
     }
 

@@ -47,6 +47,11 @@ impl Entry {
         Ok(Self { body, at: place })
     }
 
+    /// The entry as it was stamped last.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The entry as it stands in the log, at `stamp`.
     pub(super) fn stamped(&mut self, stamp: &str) -> Result<&[u8], CommitError> {
         match self.body.get_mut(self.at.start + 1..self.at.end - 1) {

@@ -70,7 +70,7 @@ impl Halt {
         found
     }
 
-    /// A guard of this size is durable.
+    /// A guard of this size is recorded.
     pub(super) const fn guarded(&mut self, size: u64) {
         self.guarded = size;
     }

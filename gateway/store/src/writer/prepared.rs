@@ -2,6 +2,8 @@
 //! everybody waits for it.
 
 use catalog::Digest;
+use gateway_audit::NodeHash;
+use gateway_audit::tree::leaf_hash;
 use jiff::Timestamp;
 
 use super::entry::Entry;
@@ -18,6 +20,8 @@ pub(crate) struct Prepared {
     pub(super) facts: Vec<(Digest, Vec<u8>)>,
     pub(super) writes: Vec<Write>,
     pub(super) idempotency: Option<(Print, Idempotency)>,
+    /// Its `ledger_batch` leaves, which the writer makes.
+    pub(super) batches: Vec<Entry>,
 }
 
 impl Prepared {
@@ -44,6 +48,11 @@ impl Prepared {
             }
         }
         let idempotency = idempotency.map(|asked| (print_of_request(&asked.scope, &asked.key), asked));
-        Ok(Self { at, expect, leaves, facts, writes, idempotency })
+        Ok(Self { at, expect, leaves, facts, writes, idempotency, batches: Vec::new() })
+    }
+
+    /// The hashes of its leaves as they were written.
+    pub(super) fn hashes(&self) -> Vec<NodeHash> {
+        self.leaves.iter().chain(&self.batches).map(|entry| leaf_hash(entry.body())).collect()
     }
 }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Prepared, Reply, Work};
-use crate::transaction::{CommitError, Write};
+use super::Job;
+use crate::transaction::CommitError;
 
 /// Most transactions of one group.
 const GROUP_MAX: usize = 512;
@@ -21,49 +21,6 @@ const WAITING_MAX: usize = 16 * 1024;
 
 /// Most payload that waits.
 const WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
-
-pub(crate) struct Job {
-    work: Work,
-    reply: Reply,
-    bytes: usize,
-}
-
-impl Job {
-    pub(crate) fn new(work: Work, reply: Reply) -> Self {
-        let bytes = match &work {
-            Work::Commit(transaction) => payload(transaction),
-            Work::Guard { .. } | Work::EmptyWal => 64,
-        };
-        Self { work, reply, bytes }
-    }
-
-    pub(super) const fn work(&self) -> &Work {
-        &self.work
-    }
-
-    pub(super) fn into_parts(self) -> (Work, Reply) {
-        (self.work, self.reply)
-    }
-}
-
-/// A rough size: leaves count as a kilobyte, blobs as they are.
-fn payload(transaction: &Prepared) -> usize {
-    let facts: usize = transaction.facts.iter().map(|(_, body)| body.len()).sum();
-    let bodies: usize = transaction
-        .writes
-        .iter()
-        .map(|write| match write {
-            Write::PutDoc { body, .. } => body.len(),
-            Write::Opening { sealed, .. } => sealed.len(),
-            Write::Erase(erasure) => erasure.rewrapped.len() * 256,
-            // A row each in a table of its own.
-            Write::Persons { keys, .. } => keys.len() * 64,
-            _ => 256,
-        })
-        .sum();
-    let response = transaction.idempotency.as_ref().map_or(0, |(_, idempotency)| idempotency.response.len());
-    transaction.leaves.len() * 1024 + facts + bodies + response + 256
-}
 
 /// Jobs taken together.
 pub(super) struct Group {

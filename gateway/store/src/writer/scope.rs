@@ -26,6 +26,14 @@ pub(super) struct Context<'a> {
     pub(super) taxes: &'a Taxes,
 }
 
+impl Context<'_> {
+    /// Something was undone: what was remembered of it does not hold.
+    pub(super) fn undone(&self) {
+        self.docs.forget();
+        self.balances.forget();
+    }
+}
+
 /// The transaction in progress, for what its writes refer to.
 pub(super) struct Scope<'a> {
     pub(super) connection: &'a Connection,

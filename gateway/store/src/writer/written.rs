@@ -6,15 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct Written {
     pub(super) groups: AtomicU64,
+    pub(super) syncs: AtomicU64,
     pub(super) transactions: AtomicU64,
     pub(super) repeated: AtomicU64,
     pub(super) checkpoints: AtomicU64,
 }
 
 impl Written {
-    /// Groups: each is one SQLite transaction with one sync of the write-ahead log.
+    /// Groups: each is one SQLite transaction.
     pub fn groups(&self) -> u64 {
         self.groups.load(Ordering::Relaxed)
+    }
+
+    /// Syncs of the write-ahead log, each for a group or a few.
+    pub fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
     }
 
     /// Transactions in them, refused ones included.

@@ -18,6 +18,8 @@ pub struct Answers {
     leaves: BTreeMap<u64, String>,
     /// Size and root of a checkpoint that somebody saw.
     checkpoint: Option<(u64, String)>,
+    /// The most leaves that somebody saw.
+    seen: usize,
 }
 
 impl Answers {
@@ -31,6 +33,7 @@ impl Answers {
         let number = number.parse().unwrap();
         match kind {
             "leaf" => assert!(self.leaves.insert(number, rest.to_owned()).is_none(), "{line}: twice"),
+            "seen" => self.seen = self.seen.max(usize::try_from(number).unwrap()),
             _ if self.checkpoint.as_ref().is_none_or(|(size, _)| number > *size) => {
                 self.checkpoint = Some((number, rest.to_owned()));
             }
@@ -52,6 +55,7 @@ pub fn open(image: &Path, original: &Path, answers: &Answers) {
     let (records, recovered) = Records::open(&image.join("data"), OpenOptions::new(Timestamp::now())).unwrap();
     let leaves = records.read(|reader| reader.leaves(0, usize::MAX)).unwrap();
     assert_eq!(leaves.len() as u64, recovered.log_size);
+    assert!(leaves.len() >= answers.seen, "{} leaves were read, {} are here", answers.seen, leaves.len());
     for (index, name) in &answers.leaves {
         let leaf = usize::try_from(*index).ok().and_then(|index| leaves.get(index));
         let leaf: Value = serde_json::from_slice(leaf.unwrap_or_else(|| panic!("leaf {index} is lost"))).unwrap();

@@ -1,8 +1,10 @@
-//! The run that is traced: three threads commit, the log is published, and every answer is a line on standard output.
+//! The run that is traced: three threads commit, one reads, the log is published, and every answer is a line on standard
+//! output.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use gateway_audit::Ed25519Signer;
@@ -33,7 +35,10 @@ pub fn run(dir: &Path) {
     open.wal_groups_max = WAL_GROUPS;
     let (records, _) = Records::open(&dir.join("data"), open).unwrap();
     let publisher = Publisher::start(&records, &options(dir)).unwrap();
+    let committing = AtomicU32::new(THREADS);
     std::thread::scope(|scope| {
+        let committing = &committing;
+        scope.spawn(|| look(&records, committing));
         for thread in 0..THREADS {
             let (records, publisher) = (&records, &publisher);
             scope.spawn(move || {
@@ -50,11 +55,25 @@ pub fn run(dir: &Path) {
                     let checkpoint = publisher.published().borrow().clone();
                     tell(&format!("checkpoint {} {}", checkpoint.size, checkpoint.root));
                 }
+                committing.fetch_sub(1, Ordering::Relaxed);
             });
         }
     });
     publisher.close();
     records.close();
+}
+
+/// Tells what whoever reads sees, as soon as it is there.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
+fn look(records: &Records, committing: &AtomicU32) {
+    let mut last = 0;
+    while committing.load(Ordering::Relaxed) > 0 {
+        let seen = records.read(|reader| reader.log_size()).unwrap();
+        if std::mem::replace(&mut last, seen) != seen {
+            tell(&format!("seen {seen} leaves"));
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
 }
 
 /// One call, so that it is one moment.

@@ -1,11 +1,12 @@
 //! H3: the disk after a crash at any moment. A run is traced; from the trace the disk is made again as it may be when the
 //! machine loses power there: only what was synced, everything, or a random part of what was not, torn at sectors. Each image
-//! is opened with the real code: what was answered before that moment is there, and the published log goes on.
+//! is opened with the real code: what was answered or read before that moment is there, and the published log goes
+//! on.
 //!
 //! SQLite copies its write-ahead log into the database several times in the run, and disks are made in the midst of it.
 //!
 //! The harness is tried on stores that must fail: one that does not sync its write-ahead log (SQLite's
-//! `synchronous=NORMAL`), one that does not sync folders, one that answers before it has committed, one that does not sync the
+//! `synchronous=NORMAL` alone), one that does not sync folders, one that answers before it has committed, one that does not sync the
 //! database before it uses the log again. Their traces are the real one without those calls.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]

@@ -22,6 +22,8 @@ const WRITE_BYTES: usize = 1 << 20;
 const WRITE_AFTER: Duration = Duration::from_millis(250);
 /// Longest `Retry-After` that a segment waits for.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
+/// Shorter waits are not told, unless the gateway asks for them: nobody notices.
+const TOLD_FROM: Duration = Duration::from_secs(1);
 
 /// What the segments of one file share.
 #[derive(Debug)]
@@ -51,6 +53,13 @@ pub enum Event {
         id: String,
         /// Log index.
         leaf: Option<u64>,
+    },
+    /// Nothing comes for this long, and why.
+    Waits {
+        /// Why.
+        why: String,
+        /// How long.
+        wait: Duration,
     },
 }
 
@@ -112,6 +121,9 @@ pub async fn segment(shared: Arc<Shared>, range: Range<u64>, events: mpsc::Sende
         }
         let backoff = shared.tuning.retry_base.saturating_mul(2_u32.saturating_pow(failures - 1));
         let wait = after.unwrap_or_default().min(RETRY_AFTER_MAX).max(backoff.min(shared.tuning.retry_max));
+        if after.is_some() || wait >= TOLD_FROM {
+            tell(&events, Event::Waits { why, wait }).await;
+        }
         tokio::time::sleep(wait).await;
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::args::Command;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::io::Io;
 use crate::session::Session;
 use crate::testing::captured;
 use crate::testing::gateway::{CHUNK, FILE, Fault, Gateway, World, noise};
@@ -31,10 +32,13 @@ fn quick() -> Tuning {
 async fn run(gateway: &Gateway, more: &[&str], interrupt: Interrupt) -> Result<PullReport, CommandError> {
     let (mut io, _) = captured([]);
     io.interrupt = interrupt;
-    let cli = crate::parse(gateway.pull(more), &mut io).unwrap();
+    run_with(gateway, more, true, &mut io).await
+}
+
+async fn run_with(gateway: &Gateway, more: &[&str], json: bool, io: &mut Io) -> Result<PullReport, CommandError> {
+    let cli = crate::parse(gateway.pull(more), io).unwrap();
     let Command::Pull(args) = &cli.command else { panic!("not a pull") };
-    let mut session = Session { json: true, lang: crate::Lang::English, io: &mut io };
-    pull(&mut session, args, quick()).await
+    pull(&mut Session { json, lang: crate::Lang::English, io }, args, quick()).await
 }
 
 async fn pulled(gateway: &Gateway) -> Result<PullReport, CommandError> {
@@ -258,12 +262,15 @@ async fn a_cut_lease_is_a_denial_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_drains_is_waited_for() {
+async fn a_gateway_that_drains_is_waited_for_and_whoever_waits_is_told_why() {
     let mut world = World::new(BYTES);
-    world.faults = [Some(Fault::Unavailable), Some(Fault::Unavailable)].into();
+    world.faults = [Some(Fault::Unavailable), Some(Fault::Unavailable), Some(Fault::Unavailable)].into();
     let gateway = Gateway::start(world).await;
-    pulled(&gateway).await.unwrap();
+    let (mut io, said) = captured([]);
+    run_with(&gateway, &["--parallel", "1"], false, &mut io).await.unwrap();
     assert_complete(&gateway);
+    // Three waits for one reason are one line.
+    assert_eq!(said.err().matches("draining (try again in 0 s): waiting 0 s").count(), 1, "{}", said.err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

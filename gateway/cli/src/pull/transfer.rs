@@ -48,6 +48,8 @@ pub struct Transfer {
     leaf: Option<u64>,
     /// `done` has grown since the last checkpoint began.
     dirty: bool,
+    /// Why segments wait, as it was told last.
+    waits: Option<String>,
 }
 
 /// How a transfer ended before its end.
@@ -82,6 +84,7 @@ impl Transfer {
             lease: None,
             leaf: None,
             dirty: false,
+            waits: None,
         }
     }
 
@@ -222,8 +225,17 @@ impl Transfer {
     /// Takes an event, and verifies the chunks that it completes.
     async fn take(&mut self, session: &mut Session<'_>, progress: &mut Progress, event: Event) -> Result<(), Ended> {
         self.note_event(&event);
-        let Event::Written(range) = event else {
-            return Ok(());
+        let range = match event {
+            Event::Written(range) => range,
+            Event::Lease { .. } => return Ok(()),
+            Event::Waits { why, wait } => {
+                // Segments wait for the same thing side by side, and again: once is enough until something comes.
+                if self.waits.as_ref() != Some(&why) {
+                    progress.say(session, &format!("{why}: waiting {} s", wait.as_secs()));
+                    self.waits = Some(why);
+                }
+                return Ok(());
+            }
         };
         let first = self.chunks.partition_point(|chunk| chunk.range().end <= range.start);
         let touched: Vec<usize> = self
@@ -264,7 +276,9 @@ impl Transfer {
                 self.fetched_bytes += range.end - range.start;
                 self.done.insert(range.clone());
                 self.dirty = true;
+                self.waits = None;
             }
+            Event::Waits { .. } => {}
             Event::Lease { id, leaf } => {
                 self.lease = Some(id.clone());
                 self.leaf = leaf.or(self.leaf);

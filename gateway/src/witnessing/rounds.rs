@@ -137,7 +137,9 @@ async fn taken(
     let witnessing = &gateway.witnessing;
     let problem = match answer {
         Answer::Cosigned { line, time } => {
-            witnessing.problem(name, None);
+            if witnessing.problem(name, None) {
+                tracing::info!(witness = name, "a witness cosigns again");
+            }
             let skew = i64::try_from(time).unwrap_or(i64::MAX).saturating_sub(clock::wall().as_second());
             #[expect(clippy::cast_precision_loss, reason = "a gauge of seconds")]
             metrics::gauge!("kouan_witness_clock_skew_seconds").set(skew as f64);
@@ -155,12 +157,12 @@ async fn taken(
             halt(gateway, "log_forked", name, &format!("the witness `{name}` says: {why}")).await;
             why
         }
-        Answer::Later { why } => {
-            tracing::warn!(witness = name, why, "a witness did not cosign");
-            why
-        }
+        Answer::Later { why } => why,
     };
-    witnessing.problem(name, Some(problem));
+    // A round comes about once a second: one that fails like the one before is not told again.
+    if witnessing.problem(name, Some(problem.clone())) {
+        tracing::warn!(witness = name, why = problem, "a witness did not cosign");
+    }
     None
 }
 

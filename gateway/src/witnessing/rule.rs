@@ -219,15 +219,16 @@ impl Witnessing {
         }
     }
 
-    /// What keeps the witness `name` from cosigning; nothing if it did.
-    pub(super) fn problem(&self, name: &str, problem: Option<String>) {
-        if let Some(inner) = &self.0 {
-            let mut state = inner.state();
-            match problem {
-                Some(problem) => state.problems.insert(name.to_owned(), problem),
-                None => state.problems.remove(name),
-            };
-        }
+    /// What keeps the witness `name` from cosigning; nothing if it did. True if it is another than before.
+    pub(super) fn problem(&self, name: &str, problem: Option<String>) -> bool {
+        let Some(inner) = &self.0 else { return false };
+        let mut state = inner.state();
+        let known = state.problems.get(name).map(String::as_str) == problem.as_deref();
+        match problem {
+            Some(problem) => state.problems.insert(name.to_owned(), problem),
+            None => state.problems.remove(name),
+        };
+        !known
     }
 
     /// Stops everything for good: only a start, which asks the witnesses again, takes it back. False if it was already.

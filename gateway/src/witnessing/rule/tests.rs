@@ -61,7 +61,12 @@ fn a_lost_quorum_stops_after_its_time_and_its_return_lets_go_on() {
     assert_eq!(log.witnessing.may_leave(log.at(401)), Err(Stop::Lost { since: Some(wall(1000)) }));
     log.witnessing.quorum(wall(9_999_999), log.at(500));
     assert_eq!(log.witnessing.may_leave(log.at(1400)), Ok(()));
-    log.witnessing.problem("w", Some("cannot reach it".to_owned()));
+    // What is logged is told once, until it is another or over.
+    for (problem, news) in
+        [(None, false), (Some("it is slow"), true), (Some("cannot reach it"), true), (Some("cannot reach it"), false)]
+    {
+        assert_eq!(log.witnessing.problem("w", problem.map(str::to_owned)), news, "{problem:?}");
+    }
     let told = log.witnessing.check(log.at(1401)).unwrap_err();
     assert!(told.starts_with("quorum_lost: ") && told.ends_with("(w: cannot reach it)"), "{told}");
     let problem = Problem::from(log.witnessing.may_leave(log.at(1401)).unwrap_err());

@@ -39,6 +39,9 @@ pub struct Config {
     pub next_log_key: Option<PathBuf>,
     /// Last signed size and root, outside the data directory: a restored backup is noticed.
     pub guard: PathBuf,
+    /// For this start only (`kouan serve --adopt-missing-guard`): a missing guard is written anew.
+    #[serde(skip)]
+    pub adopt_missing_guard: bool,
     /// Folder of the key that wraps persons' keys, outside the data directory and its backups: an erasure destroys it.
     /// Default: `kek` beside the log's signing key.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -226,6 +226,7 @@ pub async fn start(config: Config) -> Result<Node, NodeError> {
     let publishing = PublisherOptions {
         next_key_file: config.next_log_key.clone(),
         now: clock::now(),
+        adopt_missing_guard: config.adopt_missing_guard,
         ..PublisherOptions::new(config.log_key.clone(), config.guard.clone())
     };
     let log = Publisher::resume(&records, &publishing)?;

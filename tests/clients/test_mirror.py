@@ -234,3 +234,21 @@ def test_a_shorter_log_and_a_fork_are_refused(own_gateway, copy):
     after = content(copy)
     assert after == before, "the copy is kept as it is"
     assert verify(gateway, copy).status == 0
+
+
+def test_a_lost_guard_is_written_anew_only_when_somebody_says_so(own_gateway):
+    gateway = own_gateway
+    guard = gateway.folder / tomllib.loads((gateway.folder / "kouan.toml").read_text())["guard"]
+    gateway.stop()
+    guard.unlink()
+    serve = [binary(), "serve", "--config", str(gateway.folder / "kouan.toml")]
+    refused = told(serve, timeout=60)
+    assert refused.status == 2 and "--adopt-missing-guard" in refused.err and not guard.exists(), refused
+    # An empty NO_COLOR is none: what goes into a file has no colours all the same.
+    gateway.extra = {**gateway.extra, "NO_COLOR": ""}
+    gateway.serve("--adopt-missing-guard")
+    grow(gateway)
+    until("the guard is written", 10, guard.exists)
+    assert " INFO " in gateway.log() and "\x1b" not in gateway.log(), gateway.log()[-500:]
+    gateway.stop()
+    gateway.serve()

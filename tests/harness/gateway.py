@@ -79,9 +79,9 @@ class Gateway:
         assert self.reachable(), self.log()
         return self
 
-    def serve(self):
+    def serve(self, *more):
         """`kouan serve` on the node that an earlier start left behind."""
-        self._spawn("serve", "--config", str(self.folder / "kouan.toml"))
+        self._spawn("serve", "--config", str(self.folder / "kouan.toml"), *more)
         until("the gateway answers", START_SECONDS, lambda: self._alive() and self.reachable())
         return self
 

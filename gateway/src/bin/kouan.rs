@@ -1,6 +1,6 @@
 //! The `kouan` binary: parses the command line, runs `serve` and `quickstart` itself, leaves the rest to the client crate.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -43,7 +43,9 @@ fn main() -> ExitCode {
 /// Runs `command` on a multi-threaded runtime, with logs on standard error: `KOUAN_LOG`, else `level`.
 fn with_runtime(cli: &Cli, level: &str, command: impl Future<Output = Exit>) -> Exit {
     let filter = EnvFilter::try_from_env("KOUAN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a terminal: a file, a pipe or the journal would keep their codes.
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(std::io::stderr);
     // Somebody else's subscriber is as good.
     let _ = logs.try_init();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -88,7 +90,7 @@ async fn serve(cli: &Cli, args: &ServeArgs) -> Exit {
         return exit;
     }
     let config = match Config::load(args.config.as_deref().unwrap_or(Path::new("kouan.toml"))) {
-        Ok(config) => config,
+        Ok(config) => Config { adopt_missing_guard: args.adopt_missing_guard, ..config },
         Err(ConfigError::Read { path, source }) if is_failing(&source) => {
             return fail(cli, &CommandError::LocalIo { path, what: "the gateway does not start", source });
         }

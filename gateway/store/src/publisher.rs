@@ -99,8 +99,9 @@ pub enum PublishError {
     },
     /// The file outside the data directory is gone.
     #[error(
-        "`{}` is missing, which remembers the last signed checkpoint of {signed} entries: put it back, or allow it to be \
-         written anew", path.display()
+        "`{}` is missing, which remembers the last signed checkpoint of {signed} entries: put it back. Only if \
+         it is lost for good, and no mirror or witness has seen more: `kouan serve --adopt-missing-guard` writes it anew",
+        path.display()
     )]
     GuardMissing {
         /// Where it should be.

@@ -26,6 +26,10 @@ pub struct ServeArgs {
     /// Configuration of the node
     #[arg(long, value_name = "FILE", required_unless_present = "crashpoints")]
     pub config: Option<PathBuf>,
+    /// The guard is lost for good: write it anew. Gives up, once, the protection against a restored backup, so compare with
+    /// a mirror or a witness first
+    #[arg(long)]
+    pub adopt_missing_guard: bool,
     /// List the places at which tests kill a gateway or a witness (KOUAN_CRASHPOINT=NAME:N, the Nth pass), and stop
     #[arg(long, hide = true)]
     pub crashpoints: bool,

@@ -69,6 +69,8 @@ def test_a_party_sees_its_own_accounts_and_an_authority_all(gateway):
     assert cny["closing"]["debits"] == cny["closing"]["credits"]
     gateway.api(gateway.operator).refused("GET", f"/v1/periods/{MONTH}", 403, "forbidden")
     gateway.api(gateway.chan).refused("GET", "/v1/periods/2026-13", 400, "bad_input")
+    open_month = gateway.api(gateway.chan).refused("GET", "/v1/periods/2031-12", 404, "not_found")
+    assert "closes at 2032-01-16T00:00:00+08:00" in open_month["detail"], open_month
 
 
 def test_the_command_line_checks_every_place_and_the_log_gives_the_same(gateway):

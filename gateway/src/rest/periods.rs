@@ -17,6 +17,7 @@ use super::prove::prove;
 use super::{Caller, Refused, json_response};
 use crate::access::{self, Read};
 use crate::authz::{Action, Scope};
+use crate::clock;
 use crate::gateway::Shared;
 use crate::node::close::Kept;
 use crate::rest::path::Path;
@@ -37,7 +38,8 @@ pub async fn show(
         })
         .await?;
     let Some((index, leaf, kept)) = closed else {
-        let detail = format!("{period} is not closed; it closes at {} if anything was posted to it", period.closes());
+        let closes = clock::text(period.closes());
+        let detail = format!("{period} is not closed; it closes at {closes} if anything was posted to it");
         return Err(Problem::new(Code::NotFound, detail).into());
     };
     let accounts = match kept {

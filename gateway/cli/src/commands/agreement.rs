@@ -81,5 +81,40 @@ pub async fn run(session: &mut Session<'_>, command: &AgreementCommand) -> Resul
 
 fn shown(value: &Value) -> Lines {
     let members = ["id", "participant", "dataset", "purpose", "offer", "state", "at", "cap"];
-    fields(members.map(|member| (member, plain(value.get(member).unwrap_or(&Value::Null)))))
+    let mut lines = fields(members.map(|member| (member, plain(value.get(member).unwrap_or(&Value::Null)))));
+    lines.extend(value.get("fee").and_then(fee));
+    lines
+}
+
+/// What the broker keeps of the price.
+fn fee(value: &Value) -> Option<String> {
+    if let Some(ppm) = value.get("rate_ppm").and_then(Value::as_u64) {
+        let decimals = format!("{:04}", ppm % 10_000);
+        let decimals = decimals.trim_end_matches('0');
+        let point = if decimals.is_empty() { "" } else { "." };
+        return Some(format!("the broker's part: {}{point}{decimals} % of the price", ppm / 10_000));
+    }
+    let amount = value.get("amount").map(plain)?;
+    Some(format!("the broker's part: {amount} minor units of each line of a statement"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_brokers_part_is_told_exactly() {
+        let told = |agreement: Value| shown(&agreement).last().cloned().unwrap_or_default();
+        for (ppm, percent) in
+            [(0, "0 %"), (100_000, "10 %"), (333_333, "33.3333 %"), (500, "0.05 %"), (1_000_000, "100 %")]
+        {
+            let line = told(json!({"id": "a", "fee": {"rate_ppm": ppm}}));
+            assert_eq!(line, format!("the broker's part: {percent} of the price"));
+        }
+        let line = told(json!({"id": "a", "fee": {"amount": "700"}}));
+        assert_eq!(line, "the broker's part: 700 minor units of each line of a statement");
+        assert!(!shown(&json!({"id": "a"})).iter().any(|line| line.contains("broker")));
+    }
 }

@@ -32,7 +32,7 @@ pub fn judge(policy: Option<&WitnessPolicy>, checkpoint: &SignedCheckpoint) -> R
         let others = checkpoint.note().signatures().iter().filter(|line| line.name != checkpoint.checkpoint().origin);
         let text = match others.count() {
             0 => "unwitnessed".to_owned(),
-            count => format!("{count} further signatures, not checked: give the trust policy with --policy"),
+            count => format!("cosigned by {count} more, not checked: give the trust policy with --policy"),
         };
         return Ok(json!({ "text": text }));
     };

@@ -34,7 +34,10 @@ pub(super) fn run(session: &mut Session<'_>, args: &RotateKeyArgs) -> Result<Exi
     session.answer(&value, || {
         let mut lines: Vec<String> = vkeys.lines().map(str::to_owned).collect();
         lines.push(String::new());
-        lines.push(format!("1. in kouan.toml: next_log_key = \"{}\"; restart: both keys sign", args.out.display()));
+        lines.push(format!(
+            "1. in kouan.toml, whose paths are relative to it: next_log_key, which is {}; restart: both keys sign",
+            std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone()).display()
+        ));
         lines.push("2. give auditors, mirrors and witnesses both verifier keys".to_owned());
         lines.push("3. when all have them: name the new key as log_key, remove next_log_key, restart".to_owned());
         lines

@@ -16,7 +16,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
+use tokio::task::block_in_place;
 
 use super::written::count;
 use super::{Head, Listeners, Queue, Reply, Steps, Work, Written};
@@ -153,6 +155,15 @@ impl Durable {
 
     /// Waits until the state of `revision` is on disk. Whether it is: nobody syncs any more otherwise.
     pub(crate) fn wait(&self, revision: u64) -> bool {
+        if self.lock().is_some_and(|reached| reached >= revision) {
+            return true;
+        }
+        let many = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+        // Other tasks of this thread go on meanwhile.
+        if many { block_in_place(|| self.wait_here(revision)) } else { self.wait_here(revision) }
+    }
+
+    fn wait_here(&self, revision: u64) -> bool {
         let mut reached = self.lock();
         while reached.is_some_and(|reached| reached < revision) {
             reached = self.moved.wait(reached).unwrap_or_else(PoisonError::into_inner);
@@ -184,6 +195,7 @@ impl Drop for CloseOnDrop {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use std::sync::mpsc::RecvTimeoutError;
     use std::time::Duration;
 
@@ -207,5 +219,19 @@ mod tests {
             assert_eq!(waited.recv(), Ok(wanted), "{revision}");
             assert!(thread.join().is_ok());
         }
+    }
+
+    #[test]
+    fn the_one_worker_of_a_runtime_that_waits_lets_others_go_on() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let durable = Arc::new(Durable::new(7));
+        let (waiting, reaching) = (Arc::clone(&durable), Arc::clone(&durable));
+        let waits = runtime.spawn(async move { waiting.wait(8) });
+        let reaches = runtime.spawn(async move { reaching.reach(8) });
+        let both = async { tokio::join!(waits, reaches) };
+        let both = runtime.block_on(async { tokio::time::timeout(Duration::from_mins(1), both).await });
+        // So that the runtime can end.
+        durable.reach(8);
+        assert!(matches!(both, Ok((Ok(true), Ok(())))));
     }
 }

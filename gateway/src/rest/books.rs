@@ -11,7 +11,7 @@ use gateway_store::{PostingFilter, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::change::{Change, Repeatable, execute, reason};
+use super::change::{Change, execute, reason};
 use super::dual::{Signature, sign};
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::{Action, Scope, authorise};
@@ -65,7 +65,7 @@ pub async fn credit_note(
 ) -> Result<Response, Refused> {
     let note = posted.value;
     let id = gateway.secrets.id("cn-", caller.now).map_err(crate::admission::unavailable)?;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         authorise(&caller.principal, Action::Restore)?;
         let why = reason(&note.reason)?;
         let agreement = caller

@@ -7,7 +7,6 @@ use axum::extract::{FromRequest, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
-use catalog::Digest;
 use gateway_api::participant::Whoami;
 use gateway_api::{Code, Problem, names};
 use http_body_util::{BodyExt as _, Limited};
@@ -60,15 +59,13 @@ impl FromRequestParts<Shared> for Caller {
     }
 }
 
-/// A body as JSON, its digest, and the key that makes repeating it safe.
+/// A body as JSON, and what makes repeating it safe.
 #[derive(Debug, Clone)]
 pub struct Posted<T> {
     /// The parsed body.
     pub value: T,
-    /// What makes it the same request: method, path, body.
-    pub digest: Digest,
-    /// `Idempotency-Key`.
-    pub key: Option<String>,
+    /// What makes it the same request: the digest of method, path and body, and `Idempotency-Key`.
+    pub request: Repeatable,
 }
 
 /// A body as sent, for those that are not JSON.
@@ -79,9 +76,7 @@ pub struct PostedBytes {
     /// Media type without parameters, lower case.
     pub media_type: String,
     /// What makes it the same request.
-    pub digest: Digest,
-    /// `Idempotency-Key`.
-    pub key: Option<String>,
+    pub request: Repeatable,
 }
 
 impl FromRequest<Shared> for PostedBytes {
@@ -116,13 +111,13 @@ impl FromRequest<Shared> for PostedBytes {
             hasher.update(&(part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
-        let digest = hasher.finish();
-        if let Some(key) = &key {
+        let repeatable = Repeatable { digest: hasher.finish(), key };
+        if repeatable.key.is_some() {
             // Before anything is looked at: a key that was used for another request is refused whatever the rest says.
             let caller = Caller::from_request_parts(&mut parts, gateway).await?;
-            answered(gateway, &caller, &Repeatable { digest, key: Some(key.clone()) })?;
+            answered(gateway, &caller, &repeatable)?;
         }
-        Ok(Self { bytes, media_type, digest, key })
+        Ok(Self { bytes, media_type, request: repeatable })
     }
 }
 
@@ -138,7 +133,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Posted<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request<Body>, gateway: &Shared) -> Result<Self, Refused> {
-        let PostedBytes { bytes, media_type, digest, key } = PostedBytes::from_request(request, gateway).await?;
+        let PostedBytes { bytes, media_type, request } = PostedBytes::from_request(request, gateway).await?;
         if !media_type.is_empty() && media_type != "application/json" {
             return Err(Problem::new(
                 Code::UnsupportedMediaType,
@@ -150,7 +145,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Posted<T> {
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         let value = serde_json::from_slice(text)
             .map_err(|error| Problem::new(Code::BadInput, format!("the JSON body: {error}")))?;
-        Ok(Self { value, digest, key })
+        Ok(Self { value, request })
     }
 }
 

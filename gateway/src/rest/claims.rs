@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::change::{Change, Repeatable, execute, reason};
+use super::change::{Change, execute, reason};
 use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::{Action, Scope, authorise};
@@ -167,7 +167,7 @@ pub async fn file(
     let (annex, mut leaves) = annex::gather(&gateway, &caller, &mut statements, &asked).await?;
     let (claim, contents) = statements.claim(&id, &programme, request.year, &annex).map_err(refused)?;
     leaves.extend(gather::leaves(&gateway, &claim).await?);
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         may_file(caller, &programme)?;
         match standing(caller, &request) {
             Some(filed) => {
@@ -285,8 +285,7 @@ pub async fn release(
     Path(id): Path<String>,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    let request = Repeatable { digest: posted.digest, key: posted.key };
-    execute(&gateway, &caller, request, |caller| deciding(&gateway, caller, &id, None)).await
+    execute(&gateway, &caller, posted.request, |caller| deciding(&gateway, caller, &id, None)).await
 }
 
 /// `POST /v1/claims/{id}/refuse` `{reason}`.
@@ -297,8 +296,7 @@ pub async fn refuse(
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
     let why = reason(&posted.value.reason)?.to_owned();
-    let request = Repeatable { digest: posted.digest, key: posted.key };
-    execute(&gateway, &caller, request, |caller| deciding(&gateway, caller, &id, Some(&why))).await
+    execute(&gateway, &caller, posted.request, |caller| deciding(&gateway, caller, &id, Some(&why))).await
 }
 
 #[cfg(test)]

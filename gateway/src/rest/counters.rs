@@ -14,7 +14,7 @@ use gateway_store::{DatasetCount, DocKind};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::change::{Change, Repeatable, execute};
+use super::change::{Change, execute};
 use super::participants::{find, members, view};
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::Action;
@@ -31,7 +31,7 @@ pub async fn declare(
     posted: Posted<SignedBaseline>,
 ) -> Result<Response, Refused> {
     let SignedBaseline { document, signature } = posted.value;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut participant) = find(caller, Action::DeclareBaseline, &name)?;
         check(&gateway, caller, &participant, &document, &signature)?;
         let BaselineDocument { year, persons, sensitive, as_of, .. } = document;

@@ -11,7 +11,7 @@ use gateway_store::DocKind;
 use policy::Effect;
 use serde_json::json;
 
-use super::change::{Change, Repeatable, execute, execute_value};
+use super::change::{Change, execute, execute_value};
 use super::datasets::seen;
 use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
@@ -148,7 +148,7 @@ pub async fn accept(
         .map_err(crate::admission::unavailable)?;
     let body = posted.value;
     let fees = gateway.config.fees().map_err(crate::admission::unavailable)?;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let scope = authorise(&caller.principal, Action::Consume)?;
         let missing = || Problem::new(Code::NotFound, format!("there is no dataset `{}` for you", body.dataset));
         let dataset = caller.snapshot.datasets.get(&body.dataset).ok_or_else(missing)?;
@@ -280,8 +280,7 @@ pub async fn end(
     Path(id): Path<String>,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    let request = Repeatable { digest: posted.digest, key: posted.key };
-    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+    let (status, body) = execute_value(&gateway, &caller, posted.request, |caller| {
         let (revision, mut agreement) = find(caller, &id)?;
         if agreement.state == AgreementState::Ended {
             let body = serde_json::to_value(view(&agreement)).unwrap_or_default();
@@ -324,7 +323,7 @@ pub async fn flag(
     Path(id): Path<String>,
     posted: Posted<Flag>,
 ) -> Result<Response, Refused> {
-    let request = Repeatable { digest: posted.digest, key: posted.key };
+    let request = posted.request;
     let flag = posted.value.flag;
     let (status, body) = execute_value(&gateway, &caller, request, |caller| {
         authorise(&caller.principal, Action::Approve)?;

@@ -11,7 +11,7 @@ use gateway_api::{Code, Problem};
 use gateway_store::DocKind;
 use serde_json::json;
 
-use super::change::{Change, Repeatable, execute, reason};
+use super::change::{Change, execute, reason};
 use super::lifecycle::{Target, target};
 use super::{Caller, Posted, Refused};
 use crate::authz::Action;
@@ -85,7 +85,7 @@ pub async fn accept(
 ) -> Result<Response, Refused> {
     let why = reason(&posted.value.reason)?.to_owned();
     let column = posted.value.column;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut version) = target(caller, Action::Approve, &path, &[VersionState::Inspected])?;
         let own = &caller.principal.participant;
         if [&version.registrant, &version.provider].contains(&own) {

@@ -6,7 +6,7 @@ use axum::response::Response;
 use catalog::Participant;
 use gateway_store::DocKind;
 
-use super::change::{Change, Repeatable, execute_value};
+use super::change::{Change, execute_value};
 use super::exchange::Flag;
 use super::participants::{find, members, view};
 use super::{Caller, Posted, Refused, json_response};
@@ -48,8 +48,7 @@ async fn set(
     put: impl Fn(&mut Participant, bool),
 ) -> Result<Response, Refused> {
     let flag = posted.value.flag;
-    let request = Repeatable { digest: posted.digest, key: posted.key };
-    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+    let (status, body) = execute_value(&gateway, &caller, posted.request, |caller| {
         let (revision, mut participant) = find(caller, Action::Approve, &name)?;
         put(&mut participant, flag);
         let mut change = Change::recorded(caller, &gateway.secrets, "participant", members(&participant))?;

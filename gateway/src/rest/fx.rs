@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::change::{Change, Repeatable, execute};
+use super::change::{Change, execute};
 use super::dual::{Signature, sign};
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::{Action, authorise};
@@ -68,7 +68,7 @@ pub async fn record(State(gateway): State<Shared>, caller: Caller, posted: Poste
         return Err(Problem::new(Code::BadInput, detail).into());
     }
     let id = gateway.secrets.id(PREFIX, caller.now).map_err(crate::admission::unavailable)?;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         authorise(&caller.principal, Action::ProposeRate)?;
         let body = serde_json_canonicalizer::to_vec(&rate).map_err(crate::admission::unavailable)?;
         let target = format!("{}-{}@{}", rate.from.as_str(), rate.to.as_str(), rate.as_of);

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::change::{Change, Repeatable, execute, reason};
+use super::change::{Change, execute, reason};
 use super::dual::{Signature, sign};
 use super::erasures::subject;
 use super::{Caller, Posted, Refused, json_response};
@@ -148,7 +148,7 @@ pub async fn list(State(_): State<Shared>, caller: Caller) -> Result<Response, R
 pub async fn add(State(gateway): State<Shared>, caller: Caller, posted: Posted<AddHold>) -> Result<Response, Refused> {
     let AddHold { on, reason: why } = posted.value;
     let id = gateway.secrets.id("h-", caller.now).map_err(crate::admission::unavailable)?;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         authorise(&caller.principal, Action::Hold)?;
         let why = reason(&why)?;
         let on = known(&gateway, caller, &on)?;
@@ -183,7 +183,7 @@ pub async fn release(
     Path(id): Path<String>,
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         authorise(&caller.principal, Action::Hold)?;
         let why = reason(&posted.value.reason)?;
         let found = stored(&caller.snapshot).find(|(_, hold)| hold.id == id && hold.released.is_none());

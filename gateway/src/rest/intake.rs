@@ -42,7 +42,7 @@ pub async fn register(State(gateway): State<Shared>, caller: Caller, posted: Pos
         Problem::new(Code::BadInput, format!("the manifest: {error}")).with("line", json!(error.line))
     })?;
     check(&gateway, &caller, &manifest)?;
-    let request = Repeatable { digest: posted.digest, key: posted.key };
+    let request = posted.request;
     let text = body.manifest;
     for path in &body.from {
         super::reference::name(&gateway, &caller, path)?;

@@ -11,7 +11,7 @@ use gateway_store::{DocKind, Lease, LeaseFilter, LeaseRow, LeaseState};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::change::{Change, execute, execute_value, reason};
 use super::dual::{Signature, sign};
 use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, acks, json_response};
@@ -149,8 +149,7 @@ pub async fn cut(
 ) -> Result<Response, Refused> {
     let scope = authorise(&caller.principal, Action::Cut)?;
     let why = reason(&posted.value.reason)?;
-    let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
-    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+    let (status, body) = execute_value(&gateway, &caller, posted.request.clone(), |caller| {
         let lease = find(&gateway, caller, &scope, &id)?;
         if lease.state != LeaseState::Active {
             return Err(Problem::new(Code::Conflict, format!("the lease is {} already", lease.state)));
@@ -213,7 +212,7 @@ pub async fn restore(
     Path(id): Path<String>,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let scope = authorise(&caller.principal, Action::Restore)?;
         let lease = find(&gateway, caller, &scope, &id)?;
         let key = standing::key_of(&lease);

@@ -10,7 +10,7 @@ use gateway_store::DocKind;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::change::{Change, execute, execute_value, reason};
 use super::datasets::find;
 use super::dual::{Signature, sign};
 use super::{Caller, Posted, Refused, json_response};
@@ -87,7 +87,7 @@ pub async fn submit(
     path: Target,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut version) = target(caller, Action::Register, &path, &[VersionState::Inspected])?;
         super::findings::none_open(&version)?;
         version.state = VersionState::Submitted;
@@ -104,7 +104,7 @@ pub async fn approve(
     path: Target,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut version) = target(caller, Action::Approve, &path, &[VersionState::Submitted])?;
         let own = &caller.principal.participant;
         if [Some(&version.registrant), Some(&version.provider), version.submitted_by.as_ref()].contains(&Some(own)) {
@@ -127,7 +127,7 @@ pub async fn publish(
     path: Target,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut version) = target(caller, Action::Register, &path, &[VersionState::Approved])?;
         version.state = VersionState::Published;
         moved(caller, &gateway, "catalog_publish", revision, &version)
@@ -145,7 +145,7 @@ async fn take_out(
 ) -> Result<Response, Refused> {
     let (action, kind, state, from) = how;
     let why = reason(&posted.value.reason)?.to_owned();
-    let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
+    let request = posted.request.clone();
     let (dataset, version) = (super::datasets::dataset_id(&path.0.0)?, super::datasets::version_name(&path.0.1)?);
     let affected = Affected::Version(dataset, version);
     let text = format!("version {}: {why}", state.as_str());
@@ -194,7 +194,7 @@ pub async fn resume(
     path: Target,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut version) = target(caller, Action::Restore, &path, &[VersionState::Suspended])?;
         let key = version_key(&version.dataset, &version.version);
         match sign(caller, &gateway.secrets, "resume-version", &key, Digest::of(key.as_bytes()))? {
@@ -224,7 +224,7 @@ pub async fn confirm_exemption(
     path: Target,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut version) = confirmable(caller, &path)?;
         let Some(exemption) = &version.manifest.compliance.exemption else {
             return Err(Problem::new(Code::Conflict, "the manifest claims no exemption: there is nothing to confirm"));

@@ -14,7 +14,7 @@ use gateway_audit::Leaf;
 use gateway_store::{Lease, LeaseFilter};
 use serde_json::json;
 
-use super::change::{Repeatable, execute};
+use super::change::execute;
 use super::lifecycle::{Nothing, Target, confirmable, moved};
 use super::{Caller, Posted, Refused};
 use crate::gateway::Shared;
@@ -220,7 +220,7 @@ pub async fn confirm(
     path: Target,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut version) = confirmable(caller, &path)?;
         let own = &caller.principal.participant;
         if [&version.registrant, &version.provider].contains(&own) {

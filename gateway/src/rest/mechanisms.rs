@@ -18,7 +18,7 @@ use gateway_store::DocKind;
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::change::{Change, execute, execute_value, reason};
 use super::found::found;
 use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
@@ -92,7 +92,7 @@ pub async fn add(
     let id = MechanismId::parse(&gateway.secrets.id("m-", caller.now).map_err(crate::admission::unavailable)?)
         .map_err(crate::admission::unavailable)?;
     let body = posted.value;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let scope = authorise(&caller.principal, Action::AddMechanism)?;
         let (effective, filed, expires) = checked(&body, caller, &scope)?;
         let mechanism = Mechanism {
@@ -157,7 +157,7 @@ pub async fn confirm(
     Path(id): Path<String>,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let scope = authorise(&caller.principal, Action::Approve)?;
         let (revision, mut mechanism) = find(caller, &scope, &id)?;
         let waits = mechanism.state == MechanismState::Proposed || mechanism.filing.is_some();
@@ -208,8 +208,7 @@ pub async fn revoke(
     let why = reason(&posted.value.reason)?;
     let text = format!("mechanism revoked: {why}");
     let affected = |mechanism: &Mechanism| Affected::Mechanism(mechanism.id.clone());
-    let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
-    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+    let (status, body) = execute_value(&gateway, &caller, posted.request.clone(), |caller| {
         let scope = authorise(&caller.principal, Action::AddMechanism)?;
         let (revision, mut mechanism) = find(caller, &scope, &id)?;
         if mechanism.state == MechanismState::Revoked {

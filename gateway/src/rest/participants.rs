@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::caller::PostedBytes;
-use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::change::{Change, execute, execute_value, reason};
 use super::dual::{Signature, sign};
 use super::lifecycle::Nothing;
 use super::{Caller, Posted, Refused, json_response};
@@ -142,8 +142,8 @@ pub async fn add(
     posted: Posted<AddParticipant>,
 ) -> Result<Response, Refused> {
     let body = posted.value;
-    let digest = posted.digest;
-    let (status, answer) = execute_value(&gateway, &caller, Repeatable { digest, key: posted.key }, |caller| {
+    let digest = posted.request.digest;
+    let (status, answer) = execute_value(&gateway, &caller, posted.request, |caller| {
         let powerful = body.authority || body.roles.contains(&Role::Compliance);
         authorise(&caller.principal, if powerful { Action::Restore } else { Action::Operate })?;
         check(&body, caller)?;
@@ -197,8 +197,7 @@ pub async fn suspend(
 ) -> Result<Response, Refused> {
     let why = reason(&posted.value.reason)?.to_owned();
     let text = |participant: &Participant| format!("participant `{}` suspended: {why}", participant.id);
-    let request = Repeatable { digest: posted.digest, key: posted.key };
-    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+    let (status, body) = execute_value(&gateway, &caller, posted.request, |caller| {
         let (revision, mut participant) = find(caller, Action::Cut, &name)?;
         if participant.state == ParticipantState::Suspended {
             return Err(Problem::new(Code::Conflict, format!("participant `{}` is suspended already", participant.id)));
@@ -224,7 +223,7 @@ pub async fn resume(
     Path(name): Path<String>,
     posted: Posted<Nothing>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut participant) = find(caller, Action::Restore, &name)?;
         if participant.state == ParticipantState::Active {
             return Err(Problem::new(Code::Conflict, format!("participant `{}` is not suspended", participant.id)));
@@ -264,7 +263,7 @@ pub async fn confirm_baseline(
     posted: Posted<BaselineYear>,
 ) -> Result<Response, Refused> {
     let BaselineYear { year, document } = posted.value;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut participant) = find(caller, Action::Approve, &name)?;
         if participant.id == caller.principal.participant {
             return Err(Problem::new(Code::Forbidden, "a baseline is confirmed by an officer of another participant"));
@@ -308,8 +307,7 @@ pub async fn put_crl(
     posted: PostedBytes,
 ) -> Result<Response, Refused> {
     let crl = pem(&posted)?;
-    let request = Repeatable { digest: posted.digest, key: posted.key };
-    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+    let (status, body) = execute_value(&gateway, &caller, posted.request, |caller| {
         let (revision, mut participant) = find(caller, Action::Operate, &name)?;
         let lists = gateway.trust.check_crl(&participant, &crl, caller.now)?;
         participant.crl = Some(crl.clone());
@@ -333,9 +331,8 @@ pub async fn put_ca(
     posted: PostedBytes,
 ) -> Result<Response, Refused> {
     let ca = pem(&posted)?;
-    let digest = posted.digest;
-    let request = Repeatable { digest: posted.digest, key: posted.key };
-    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+    let digest = posted.request.digest;
+    let (status, body) = execute_value(&gateway, &caller, posted.request, |caller| {
         let record = caller.snapshot.participant(&name);
         // Whoever names an authority's certificates could be its officers: that takes what adding an authority takes.
         let powerful = record.is_some_and(|doc| doc.authority || doc.roles.contains(&Role::Compliance));

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::change::{Change, Repeatable, execute, reason};
+use super::change::{Change, execute, reason};
 use super::dual::{Signature, sign};
 use super::{Caller, Posted, Refused, fx, json_response};
 use crate::authz::{Action, Scope, authorise};
@@ -101,7 +101,7 @@ pub async fn record(
     let request = posted.value;
     let id = gateway.secrets.id(PREFIX, caller.now).map_err(crate::admission::unavailable)?;
     gateway.settler.settled().await;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let scope = authorise(&caller.principal, Action::RecordPayment)?;
         let missing = || Problem::new(Code::NotFound, format!("there is no agreement `{}` for you", request.agreement));
         let agreement = &caller.snapshot.agreements.get(&request.agreement).ok_or_else(missing)?.body;
@@ -226,7 +226,7 @@ pub async fn reverse(
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
     let why = reason(&posted.value.reason)?;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         authorise(&caller.principal, Action::Restore)?;
         let shown: String = id.chars().take(64).collect();
         let missing = || Problem::new(Code::NotFound, format!("there is no payment `{shown}`"));

@@ -20,7 +20,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::change::{Change, execute, execute_value, reason};
 use super::found::found;
 use super::{Caller, Posted, Refused, json_response};
 use crate::admission::unavailable;
@@ -122,7 +122,7 @@ pub async fn release(
         // Whom it concerns has to be known for this year, not only for that of the request.
         crate::counting::ready_whole(&gateway, &version, caller.now).await?;
     }
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut review) = open_for(caller, &id)?;
         let why = reason(&body.reason)?;
         let rests_on = reference(&body.reference)?;
@@ -159,7 +159,7 @@ pub async fn refuse(
     Path(id): Path<String>,
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let (revision, mut review) = open_for(caller, &id)?;
         let why = reason(&posted.value.reason)?;
         review.state = ReviewState::Refused;
@@ -182,8 +182,7 @@ pub async fn withdraw(
 ) -> Result<Response, Refused> {
     let why = reason(&posted.value.reason)?;
     let text = format!("release withdrawn: {why}");
-    let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
-    let (status, body) = execute_value(&gateway, &caller, request, |caller| {
+    let (status, body) = execute_value(&gateway, &caller, posted.request.clone(), |caller| {
         let (revision, mut review, from) = withdrawable(caller, &id)?;
         if review.state != from {
             let detail = format!("the review is {}, not {}", review.state.as_str(), from.as_str());

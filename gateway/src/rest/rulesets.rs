@@ -21,7 +21,7 @@ use serde_json::json;
 
 pub use shown::{list, show};
 
-use super::change::{Change, Repeatable, execute, execute_value, reason};
+use super::change::{Change, execute, execute_value, reason};
 use super::dual::{Signature, sign};
 use super::{Caller, Posted, Refused, json_response};
 use crate::authz::{Action, authorise};
@@ -111,7 +111,7 @@ pub async fn propose(
     let reach = if caller.principal.authority { Reach::All } else { Reach::Own };
     let (rules, report) = check::tried(&gateway, &owner, body.rules.clone(), reach).await?;
     let text = rules.sources().canonical().into_bytes();
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         authorise(&caller.principal, Action::ProposeRules)?;
         let found = caller.snapshot.rulesets.timeline(&owner);
         let revision = found.map(|(revision, _)| revision);
@@ -194,8 +194,7 @@ pub async fn activate(
         }
         Some(_) => Vec::new(),
     };
-    let request = Repeatable { digest: posted.digest, key: posted.key.clone() };
-    let (status, answer) = execute_value(&gateway, &caller, request, |caller| {
+    let (status, answer) = execute_value(&gateway, &caller, posted.request.clone(), |caller| {
         authorise(&caller.principal, Action::ActivateRules)?;
         let (revision, timeline, set) = find(caller, &id)?;
         if set.state != SetState::Proposed {
@@ -282,7 +281,7 @@ pub async fn revoke(
     posted: Posted<Reason>,
 ) -> Result<Response, Refused> {
     let text = reason(&posted.value.reason)?.to_owned();
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let scope = authorise(&caller.principal, Action::ProposeRules)?;
         let (revision, timeline, set) = find(caller, &id)?;
         let status = timeline.status(set.version, caller.now);

@@ -19,7 +19,7 @@ use super::{Filed, find};
 use crate::authz::{Action, authorise};
 use crate::gateway::Shared;
 use crate::leaf::place;
-use crate::rest::change::{Change, Repeatable, execute, reason};
+use crate::rest::change::{Change, execute, reason};
 use crate::rest::dual::{Signature, sign};
 use crate::rest::path::Path;
 use crate::rest::{Caller, Posted, Refused};
@@ -65,8 +65,7 @@ pub async fn open(
             Problem::new(Code::BadInput, format!("`to` is who gets the bundle, in 1 to {TO_MAX} characters")).into()
         );
     }
-    let request = Repeatable { digest: posted.digest, key: posted.key };
-    execute(&gateway, &caller, request, |caller| opening(&gateway, caller, &id, (&to, &why))).await
+    execute(&gateway, &caller, posted.request, |caller| opening(&gateway, caller, &id, (&to, &why))).await
 }
 
 fn opening(gateway: &Shared, caller: &Caller, id: &str, (to, why): (&str, &str)) -> Result<Change, Problem> {

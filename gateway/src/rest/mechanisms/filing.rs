@@ -14,7 +14,7 @@ use crate::authz::{Action, authorise};
 use crate::clock;
 use crate::gateway::Shared;
 use crate::leaf;
-use crate::rest::change::{Change, Repeatable, execute};
+use crate::rest::change::{Change, execute};
 use crate::rest::path::Path;
 use crate::rest::{Caller, Posted, Refused};
 
@@ -54,7 +54,7 @@ pub async fn filed(
     posted: Posted<RecordFiling>,
 ) -> Result<Response, Refused> {
     let body = posted.value;
-    execute(&gateway, &caller, Repeatable { digest: posted.digest, key: posted.key }, |caller| {
+    execute(&gateway, &caller, posted.request, |caller| {
         let scope = authorise(&caller.principal, Action::AddMechanism)?;
         let (revision, mut mechanism) = find(caller, &scope, &id)?;
         let filed = date("filed", &body.filed)?;

@@ -15,7 +15,7 @@ use super::{count, index, look, members};
 use crate::admission::{Ask, Preview, Resolved, preview, refusal, resolve, unavailable};
 use crate::authz::{Action, Scope, authorise};
 use crate::gateway::Shared;
-use crate::rest::change::{Change, Repeatable, answered, execute};
+use crate::rest::change::{Change, answered, execute};
 use crate::rest::exchange::named;
 use crate::rest::{Caller, Posted, Refused, json_response};
 
@@ -37,7 +37,7 @@ pub async fn request(
     posted: Posted<RequestReview>,
 ) -> Result<Response, Refused> {
     let scope = caller.may(Action::RequestReview)?;
-    let repeat = Repeatable { digest: posted.digest, key: posted.key };
+    let repeat = posted.request;
     // Before anything is decided again: a repeated request is answered as it was, whatever has become of it.
     if let Some((status, body)) = answered(&gateway, &caller, &repeat)? {
         return Ok(json_response(status, &body));

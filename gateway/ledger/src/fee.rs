@@ -106,6 +106,7 @@ impl Fees {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use crate::testing;
 
     fn rules(text: &str) -> Result<Fees, FeeError> {
         #[derive(Deserialize)]
@@ -115,15 +116,8 @@ mod tests {
         Fees::new(toml::from_str::<Node>(text).unwrap().fee)
     }
 
-    fn terms(currency: &str, fee: Option<u32>) -> Offer {
-        let mut offer = serde_json::json!({
-            "purposes": ["research"], "recipients": ["*"], "places": ["HK"],
-            "price": {"model": "per_pull", "amount": "1", "currency": currency},
-        });
-        if let Some(rate_ppm) = fee {
-            offer["fee"] = serde_json::json!({"rate_ppm": rate_ppm});
-        }
-        serde_json::from_value(offer).unwrap()
+    fn terms(currency: Currency, fee: Option<u32>) -> Offer {
+        Offer { fee: fee.map(|rate_ppm| Fee::Rate { rate_ppm }), ..testing::offer(currency) }
     }
 
     #[test]
@@ -135,17 +129,17 @@ mod tests {
         .unwrap();
         let of = |broker: &str, terms: &Offer| fees.of(&broker.parse().unwrap(), terms);
         let rate = |rate_ppm| Some(Fee::Rate { rate_ppm });
-        assert_eq!(of("qianhai", &terms("CNY", Some(9))), rate(9));
-        assert_eq!(of("qianhai", &terms("CNY", None)), Some(Fee::Fixed { amount: Minor(300) }));
+        assert_eq!(of("qianhai", &terms(Currency::Cny, Some(9))), rate(9));
+        assert_eq!(of("qianhai", &terms(Currency::Cny, None)), Some(Fee::Fixed { amount: Minor(300) }));
         // An amount in another currency is none.
-        assert_eq!(of("qianhai", &terms("HKD", None)), rate(2));
-        assert_eq!(of("hku", &terms("HKD", None)), rate(4));
-        assert_eq!(of("cuhk", &terms("CNY", None)), rate(2));
+        assert_eq!(of("qianhai", &terms(Currency::Hkd, None)), rate(2));
+        assert_eq!(of("hku", &terms(Currency::Hkd, None)), rate(4));
+        assert_eq!(of("cuhk", &terms(Currency::Cny, None)), rate(2));
         assert_eq!(
-            rules("[[fee]]\nrate_ppm = 1\n").unwrap().of(&"cuhk".parse().unwrap(), &terms("CNY", None)),
+            rules("[[fee]]\nrate_ppm = 1\n").unwrap().of(&"cuhk".parse().unwrap(), &terms(Currency::Cny, None)),
             rate(1)
         );
-        assert_eq!(Fees::default().of(&"hku".parse().unwrap(), &terms("CNY", None)), None);
+        assert_eq!(Fees::default().of(&"hku".parse().unwrap(), &terms(Currency::Cny, None)), None);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub mod price;
 pub mod statement;
 pub mod sums;
 pub mod tax;
+#[cfg(test)]
+mod testing;
 
 pub use account::{Account, AccountError};
 pub use ack::{Ack, AckError, AckedUnits};

@@ -91,21 +91,15 @@ impl Taxes {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use crate::testing;
 
     fn rate(rate_ppm: u32, from: &str, to: Option<&str>) -> TaxRate {
         let day = |text: &str| text.parse().unwrap();
         TaxRate { currency: Currency::Cny, rate_ppm, from: day(from), to: to.map(day) }
     }
 
-    fn terms(vat: Option<u32>, currency: &str) -> Offer {
-        let mut offer = serde_json::json!({
-            "purposes": ["research"], "recipients": ["*"], "places": ["HK"],
-            "price": {"model": "per_pull", "amount": "1", "currency": currency},
-        });
-        if let Some(rate_ppm) = vat {
-            offer["vat"] = serde_json::json!({"rate_ppm": rate_ppm});
-        }
-        serde_json::from_value(offer).unwrap()
+    fn terms(vat: Option<u32>, currency: Currency) -> Offer {
+        Offer { vat: vat.map(|rate_ppm| Vat { rate_ppm }), ..testing::offer(currency) }
     }
 
     #[test]
@@ -113,12 +107,12 @@ mod tests {
         let taxes = Taxes::new(vec![rate(60_000, "2026-01-01", Some("2026-12-31")), rate(0, "2027-01-01", None)]);
         let taxes = taxes.unwrap();
         let known = |terms: &Offer, at: &str| taxes.vat(terms, at.parse().unwrap()).map(|vat| vat.rate_ppm);
-        assert_eq!(known(&terms(None, "CNY"), "2025-12-31T15:59:59Z"), None);
-        assert_eq!(known(&terms(None, "CNY"), "2025-12-31T16:00:00Z"), Some(60_000));
-        assert_eq!(known(&terms(None, "CNY"), "2026-12-31T16:00:00Z"), Some(0));
-        assert_eq!(known(&terms(None, "HKD"), "2026-06-01T00:00:00Z"), None);
-        assert_eq!(known(&terms(Some(30_000), "CNY"), "2026-06-01T00:00:00Z"), Some(30_000));
-        assert_eq!(Taxes::default().vat(&terms(None, "CNY"), Timestamp::UNIX_EPOCH), None);
+        assert_eq!(known(&terms(None, Currency::Cny), "2025-12-31T15:59:59Z"), None);
+        assert_eq!(known(&terms(None, Currency::Cny), "2025-12-31T16:00:00Z"), Some(60_000));
+        assert_eq!(known(&terms(None, Currency::Cny), "2026-12-31T16:00:00Z"), Some(0));
+        assert_eq!(known(&terms(None, Currency::Hkd), "2026-06-01T00:00:00Z"), None);
+        assert_eq!(known(&terms(Some(30_000), Currency::Cny), "2026-06-01T00:00:00Z"), Some(30_000));
+        assert_eq!(Taxes::default().vat(&terms(None, Currency::Cny), Timestamp::UNIX_EPOCH), None);
     }
 
     #[test]

@@ -1,24 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
 use catalog::offer::Currency;
-use catalog::{EvidenceKind, Price, PriceModel, Purpose};
 use proptest::prelude::*;
 
 use super::*;
 use crate::book::Book;
+use crate::testing;
 
 fn offer(fee: Option<Fee>, vat_ppm: Option<u32>) -> Offer {
-    Offer {
-        purposes: vec![Purpose::parse("academic-research").unwrap()],
-        recipients: vec!["hku.hk".to_owned()],
-        places: Vec::new(),
-        price: Price { model: PriceModel::PerGib, amount: Minor(1), currency: Currency::Cny, period: None },
-        fee,
-        vat: vat_ppm.map(|rate_ppm| Vat { rate_ppm }),
-        evidence: EvidenceKind::Sent,
-        onward: "none".to_owned(),
-        retention_days: None,
-    }
+    Offer { fee, vat: vat_ppm.map(|rate_ppm| Vat { rate_ppm }), ..testing::offer(Currency::Cny) }
 }
 
 /// With the tax that the offer itself names.

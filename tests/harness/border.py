@@ -32,7 +32,11 @@ class Border:
                 side.start()
 
     def goes_on(self):
-        return cosigned(self.gateway) > 0 or self.tested.process.poll() is not None
+        return cosigned(self.gateway) > 0 or self.died()
+
+    def died(self):
+        """Whether the tested witness is gone."""
+        return self.tested.process.poll() is not None
 
     def killed(self):
         """Whether the armed witness has died at its point; whoever starts it again does so unarmed."""

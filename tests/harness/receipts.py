@@ -1,10 +1,12 @@
 """Receipts as any program can give them: canonical JSON, a context before it, and openssl with the client's key."""
 
 import base64
+import functools
 import hashlib
 import json
 import subprocess
 import tempfile
+from pathlib import Path
 
 CONTEXT = b"hkqh-receipt/v1\n"
 
@@ -22,13 +24,19 @@ def digest(ack):
     return "sha256:" + hashlib.sha256(signed_bytes(ack)).hexdigest()
 
 
+@functools.lru_cache
+def is_ed25519(key):
+    """Of a private key's PEM."""
+    told = subprocess.run(["openssl", "pkey", "-noout", "-text"], input=key, capture_output=True, text=True, check=True)
+    return "ED25519" in told.stdout.upper()
+
+
 def sign(key, message):
     """The signature in base64. Ed25519 signs the message itself, ECDSA its SHA-256."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(message)
         file.flush()
-        told = subprocess.run(["openssl", "pkey", "-in", key, "-noout", "-text"], capture_output=True, text=True, check=True)
-        if "ED25519" in told.stdout.upper():
+        if is_ed25519(Path(key).read_text()):
             command = ["openssl", "pkeyutl", "-sign", "-inkey", key, "-rawin", "-in", file.name]
         else:
             command = ["openssl", "dgst", "-sha256", "-sign", key, file.name]

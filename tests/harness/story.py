@@ -32,6 +32,8 @@ class Prepared:
     """A node as a kill left it fifty days ago: leases that have expired, a month that is due, corpora to be pulled. With
     `turning`, persons to be erased, and keys of the log of which one is to be retired and another to come."""
 
+    groups, selections, tile = GROUPS, SELECTIONS, TILE
+
     def __init__(self, folder, turning=False):
         self.folder = folder / "prepared"
         clock = Clock(folder)
@@ -40,8 +42,8 @@ class Prepared:
         node.extra = clock.environment
         node.start()
         try:
-            rows = GROUPS * 33_000
-            data = corpus.parquet(corpus.numbers(rows, seed=9), row_group_size=rows // GROUPS, compression="none", use_dictionary=False)
+            rows = self.groups * 33_000
+            data = corpus.parquet(corpus.numbers(rows, seed=9), row_group_size=rows // self.groups, compression="none", use_dictionary=False)
             terms = f'{PRICE}\nfee = {{ rate_ppm = 100000 }}\nvat = {{ rate_ppm = 60000 }}'
             self.old = corpus.publish(node, "story-old", {"o.parquet": data}, price=terms)
             self.new = corpus.publish(node, "story-new", {"n.parquet": data}, price=f'{terms}\nevidence = "receipt"', accept=())
@@ -51,7 +53,7 @@ class Prepared:
             )
             self.manifest = node.api(node.broker).get(self.new.path)["manifest"]
             alice = node.api(node.alice)
-            for columns in SELECTIONS:
+            for columns in self.selections:
                 part = alice.request("GET", f"{self.old.url}?columns={','.join(columns)}", headers={"range": "bytes=0-99999"})
                 assert part.status_code == 206, part.text
             # Its deliveries are recorded before it is read.
@@ -61,14 +63,15 @@ class Prepared:
                 self.wrapped = dict(map(tuple, records.execute("SELECT handle, wrapped FROM subject_key")))
             # The story fills a tile: what is there then, and in its place before, is a step of its own.
             pad = 0
-            while corpus.register(node, corpus.manifest(f"story-pad-{pad}"))["leaf"] < TILE - 40:
+            while corpus.register(node, corpus.manifest(f"story-pad-{pad}"))["leaf"] < self.tile - 40:
                 pad += 1
         finally:
             node.kill()
         config = self.folder / "kouan.toml"
         # Its witnesses would have to be moved with each copy; they have tests of their own.
         text = re.sub(r"(?ms)^\[witness.*?(?=^\[(?!witness))", "", config.read_text())
-        config.write_text(f"{text}\n[limits]\ngrant_bytes = {WINDOW}\nballast_bytes = {BALLAST}\n")
+        # Several stories are told at once, by one process: none may break off because that one was slow.
+        config.write_text(f"{text}\n[limits]\ngrant_bytes = {WINDOW}\nballast_bytes = {BALLAST}\nhandshake_seconds = 120\n")
         if turning:
             self.turn(node)
 
@@ -106,33 +109,58 @@ class Prepared:
         return Gateway(folder)
 
 
+class PreparedForLittle(Prepared):
+    """One lease that has expired, and a file of one row group."""
+
+    groups, selections, tile = 1, SELECTIONS[:1], 0
+
+
 class Story:
     """Clients of one node, and what they noted."""
 
-    def __init__(self, prepared, gateway):
-        self.prepared, self.gateway = prepared, gateway
+    def __init__(self, prepared, gateway, between=None):
+        """`between` is called after each part of the first telling."""
+        self.prepared, self.gateway, self.between = prepared, gateway, between
         self.answers, self.leaves, self.received = {}, {}, {}
-        self.signed, self.whole, self.lease, self.told, self.erased = {}, b"", None, 0, set()
+        self.signed, self.whole, self.lease, self.told, self.erased = {}, bytearray(), None, 0, set()
 
     def tell(self):
         """From the beginning; what was told before is told again and must come out the same."""
         alice, broker = self.gateway.api(self.gateway.alice), self.gateway.api(self.gateway.broker)
         self.told += 1
-        self.keyed(alice, "agree", "/v1/agreements", 201, json={"dataset": "story-new", "purpose": "academic-research"})
+        self.agree(alice)
+        self.part_ends()
         for number in range(7):
             name = f"story-draft-{number}"
             text = corpus.manifest(name).encode()
             self.keyed(broker, name, "/v1/datasets", 201, data=text, headers={"content-type": "application/toml"})
+        self.part_ends()
         denied = alice.request("GET", self.prepared.refused.url)
         taken(denied.status_code, 403, denied.text)
         self.denial = denied.json()["leaf"]
         self.note(self.denial, {"kind": "decision", "effect": "deny"})
         for columns in SELECTIONS:
             self.part(columns)
+        self.part_ends()
         self.rest()
+        self.part_ends()
         for group in range(GROUPS):
             self.acknowledge(alice, group)
+            if group % 4 == 3:
+                self.part_ends()
         self.erase(self.gateway.api(self.gateway.chan), self.gateway.api(self.gateway.lee))
+        self.part_ends()
+
+    def agree(self, alice):
+        self.keyed(alice, "agree", "/v1/agreements", 201, json={"dataset": "story-new", "purpose": "academic-research"})
+
+    def part_ends(self):
+        if self.between and self.told == 1:
+            self.between()
+
+    def last_leaf(self):
+        """The newest that anybody was told of."""
+        return max(self.leaves, default=-1)
 
     def same(self, name, answer):
         """What was answered once is answered for ever (I7, I12)."""
@@ -197,7 +225,7 @@ class Story:
         answer = alice.request("POST", path, json=self.signed[group])
         if answer.status_code == 409 and self.told > 1:
             # What was on its way at the crash is not on record as sent: it is sent again, and costs nothing more.
-            size = len(self.whole) // GROUPS
+            size = len(self.whole) // self.prepared.groups
             first, last = max(0, (group - 1) * size), min(len(self.whole), (group + 2) * size) - 1
             again, lease = self.stream("whole", self.prepared.new.url, f"Range: bytes={first}-{last}")
             while again.read():
@@ -236,6 +264,17 @@ class Story:
     def opened(officer, leaf):
         body = {"fields": ["person"], "to": "auditor", "reason": "audit 7"}
         return officer.request("POST", f"/v1/audit/{leaf}/disclosures", json=body)
+
+
+class ShortStory(Story):
+    """One agreement, one lease, one file, one acknowledgement: every kind of commit, few of each."""
+
+    def tell(self):
+        alice = self.gateway.api(self.gateway.alice)
+        self.told += 1
+        self.agree(alice)
+        self.rest()
+        self.acknowledge(alice, 0)
 
 
 def taken(status, wanted, text):

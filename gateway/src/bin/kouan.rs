@@ -1,7 +1,7 @@
 //! The `kouan` binary: parses the command line, runs `serve` and `quickstart` itself, leaves the rest to the client crate.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use gateway::config::{Config, ConfigError};
@@ -25,13 +25,10 @@ fn main() -> ExitCode {
     };
     match &cli.command {
         Command::Serve(args) if args.crashpoints => list_crashpoints(&cli),
-        Command::Serve(args) => with_runtime(&cli, "info", serve(&cli, args)),
-        Command::Witness(command) => with_runtime(&cli, "info", async {
-            match arm(&cli) {
-                Err(exit) => exit,
-                Ok(()) => gateway::witness::command::run(&cli, command).await,
-            }
-        }),
+        Command::Serve(args) => crashing(&cli, || with_runtime(&cli, "info", serve(&cli, args))),
+        Command::Witness(command) => {
+            crashing(&cli, || with_runtime(&cli, "info", gateway::witness::command::run(&cli, command)))
+        }
         Command::Quickstart(args) => with_runtime(&cli, "error", async {
             gateway::quickstart::run(&cli, args, &mut Io::process(Interrupt::never())).await
         }),
@@ -76,19 +73,29 @@ fn list_crashpoints(cli: &Cli) -> Exit {
     Exit::Success
 }
 
-/// Arms the point that a test asks for. Read once, at the start: nothing that is asked of a running process can arm one.
-fn arm(cli: &Cli) -> Result<(), Exit> {
-    match std::env::var_os("KOUAN_CRASHPOINT").map(|point| crashpoint::arm(&point.to_string_lossy())) {
-        Some(Err(error)) => Err(fail(cli, &CommandError::Usage(format!("KOUAN_CRASHPOINT: {error}")))),
-        Some(Ok(())) | None => Ok(()),
+/// Runs `command` with the crash points that a test asks for: `KOUAN_CRASHPOINT` arms one, `KOUAN_CRASHPOINT_COUNTS` names a file
+/// that gets a line, once `command` has ended of itself, of how often each was passed. Read once, at the start: nothing that is
+/// asked of a running process can arm one.
+fn crashing(cli: &Cli, command: impl FnOnce() -> Exit) -> Exit {
+    if let Some(point) = std::env::var_os("KOUAN_CRASHPOINT")
+        && let Err(error) = crashpoint::arm(&point.to_string_lossy())
+    {
+        return fail(cli, &CommandError::Usage(format!("KOUAN_CRASHPOINT: {error}")));
+    }
+    let Some(path) = std::env::var_os("KOUAN_CRASHPOINT_COUNTS").map(PathBuf::from) else { return command() };
+    crashpoint::count();
+    let exit = command();
+    let counts: serde_json::Map<_, _> =
+        crashpoint::counts().map(|(name, count)| (name.to_owned(), count.into())).collect();
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    match file.and_then(|mut file| writeln!(file, "{}", serde_json::Value::from(counts))) {
+        Ok(()) => exit,
+        Err(source) => fail(cli, &CommandError::LocalIo { path, what: "the crash points' counts are lost", source }),
     }
 }
 
 /// `kouan serve`: until a signal, then a drain.
 async fn serve(cli: &Cli, args: &ServeArgs) -> Exit {
-    if let Err(exit) = arm(cli) {
-        return exit;
-    }
     let config = match Config::load(args.config.as_deref().unwrap_or(Path::new("kouan.toml"))) {
         Ok(config) => Config { adopt_missing_guard: args.adopt_missing_guard, ..config },
         Err(ConfigError::Read { path, source }) if is_failing(&source) => {

@@ -1,10 +1,12 @@
 //! Places at which a test may kill the process, one at every step between a request and the published log.
 //!
 //! The shipped binary has them all, so that tests run what users run. None can be reached from outside: `kouan serve` and
-//! `kouan witness` read `KOUAN_CRASHPOINT` once at their start, and without it a point is one relaxed load. `kouan serve --crashpoints` lists
-//! them; the test kills at each, so a new one needs no more than its line here and its place in the code.
+//! `kouan witness` read `KOUAN_CRASHPOINT` and `KOUAN_CRASHPOINT_COUNTS` once at their start, and without them a point is one relaxed
+//! load. `kouan serve --crashpoints` lists them; the test asks how often a story passes each and kills at each pass, so a new one
+//! needs no more than its line here and its place in the code.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Every point and what is true there. A name begins with the step of the flow that it is in.
 pub const POINTS: [(&str, &str); 52] = [
@@ -71,11 +73,11 @@ macro_rules! crashpoint {
     }};
 }
 
-/// No point.
-const NONE: usize = usize::MAX;
-
-static ARMED: AtomicUsize = AtomicUsize::new(NONE);
-static PASSES_LEFT: AtomicU64 = AtomicU64::new(0);
+/// Whether passes are counted: a point is armed, or a test asked how often each is passed.
+static COUNTED: AtomicBool = AtomicBool::new(false);
+static PASSED: [AtomicU64; POINTS.len()] = [const { AtomicU64::new(0) }; POINTS.len()];
+/// The point that kills, and at which of its passes.
+static ARMED: OnceLock<(usize, u64)> = OnceLock::new();
 
 /// Where a point stands in [`POINTS`].
 ///
@@ -106,20 +108,23 @@ const fn same(one: &[u8], other: &[u8]) -> bool {
 /// Passes a point: returns unless it is armed for this pass.
 #[inline]
 pub fn pass(point: usize) {
-    if ARMED.load(Ordering::Relaxed) == point {
-        armed_pass();
+    if COUNTED.load(Ordering::Relaxed) {
+        counted_pass(point);
     }
 }
 
-/// Whether any point is armed. Only what would cost something to find out is asked for behind this.
+/// Whether passes are counted, as they are where any point is armed. Only what would cost something to find out is asked for
+/// behind this.
 #[inline]
-pub fn is_armed() -> bool {
-    ARMED.load(Ordering::Relaxed) != NONE
+pub fn is_counted() -> bool {
+    COUNTED.load(Ordering::Relaxed)
 }
 
 #[cold]
-fn armed_pass() {
-    if PASSES_LEFT.fetch_sub(1, Ordering::Relaxed) != 1 {
+fn counted_pass(point: usize) {
+    let Some(passed) = PASSED.get(point) else { return };
+    let number = passed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    if ARMED.get() != Some(&(point, number)) {
         return;
     }
     // SAFETY: both take numbers and keep nothing. What the kernel has of this process's writes it keeps; nothing more of
@@ -139,6 +144,9 @@ pub enum ArmError {
     /// The count is none.
     #[error("`{0}` is no pass of a crash point: 1 or more, as in `s4.after_fsync:2`")]
     Pass(String),
+    /// One process dies once.
+    #[error("`{0}` comes after another crash point was armed")]
+    Twice(String),
 }
 
 /// Arms what `KOUAN_CRASHPOINT` says: `NAME`, or `NAME:N` for the Nth pass. Once, before anything runs.
@@ -156,9 +164,21 @@ pub fn arm(text: &str) -> Result<(), ArmError> {
     };
     let known = POINTS.iter().position(|(known, _)| *known == name);
     let point = known.ok_or_else(|| ArmError::Unknown(name.to_owned()))?;
-    PASSES_LEFT.store(pass, Ordering::Relaxed);
-    ARMED.store(point, Ordering::Relaxed);
+    if ARMED.set((point, pass)).is_err() {
+        return Err(ArmError::Twice(text.to_owned()));
+    }
+    count();
     Ok(())
+}
+
+/// From now on passes are counted. Once, before anything runs.
+pub fn count() {
+    COUNTED.store(true, Ordering::Relaxed);
+}
+
+/// How often each point has been passed since [`count`] or [`arm`].
+pub fn counts() -> impl Iterator<Item = (&'static str, u64)> {
+    POINTS.iter().zip(&PASSED).map(|((name, _), passed)| (*name, passed.load(Ordering::Relaxed)))
 }
 
 #[cfg(test)]
@@ -167,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_what_is_not_one_arms_nothing() {
+    fn names_are_unique_what_is_not_one_arms_nothing_and_passes_are_counted() {
         for (number, (name, _)) in POINTS.iter().enumerate() {
             assert_eq!(position(name), number, "`{name}` stands twice");
         }
@@ -179,7 +199,14 @@ mod tests {
         ] {
             assert_eq!(arm(text).unwrap_err(), want);
         }
-        assert!(!is_armed());
+        assert!(!is_counted());
         pass(0);
+        assert!(counts().all(|(_, passed)| passed == 0));
+        count();
+        pass(0);
+        pass(2);
+        pass(2);
+        let passed: Vec<_> = counts().filter(|(_, passed)| *passed > 0).collect();
+        assert_eq!(passed, [(POINTS[0].0, 1), (POINTS[2].0, 2)]);
     }
 }

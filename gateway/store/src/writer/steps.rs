@@ -2,7 +2,7 @@
 
 use super::{Job, Prepared, Work};
 use crate::transaction::Write;
-use crate::{crashpoint, crashpoint::is_armed};
+use crate::{crashpoint, crashpoint::is_counted};
 
 /// The steps in one group, as far as crash points tell them apart.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,10 +19,10 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// Looks only if a test has armed a point.
+    /// Looks only if a test has armed a point or counts them.
     pub(super) fn of(jobs: &[Job]) -> Self {
         let mut steps = Self::default();
-        if is_armed() {
+        if is_counted() {
             for job in jobs {
                 match job.work() {
                     Work::Guard { .. } => steps.guard = true,
@@ -52,7 +52,7 @@ impl Steps {
 
     /// Everything is written into the transaction; the commit comes next.
     pub(super) fn before_commit(self) {
-        if !is_armed() {
+        if !is_counted() {
             return;
         }
         if self.change {
@@ -86,7 +86,7 @@ impl Steps {
 
     /// The commit is synced; nobody has been told.
     pub(super) fn after_fsync(self) {
-        if !is_armed() {
+        if !is_counted() {
             return;
         }
         if self.change {

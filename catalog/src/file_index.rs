@@ -107,6 +107,21 @@ impl FileIndex {
         self.row_groups.iter().sum()
     }
 
+    /// The units of one row group, whose unit at `place` among [`Self::units`] is known, and their places.
+    pub fn row_group_of(&self, place: usize) -> impl Iterator<Item = (usize, &Unit)> {
+        let row_group = self.units.get(place).map(|unit| unit.row_group);
+        let other = |unit: &Unit| Some(unit.row_group) != row_group;
+        let (before, from) = self.units.split_at_checked(place).unwrap_or_default();
+        let first = before.iter().rposition(other).map_or(0, |last| last + 1);
+        let past = place + from.iter().position(other).unwrap_or(from.len());
+        // They stand together in what most writers write. If not, or some are empty, all are looked through: there may be
+        // a hundred thousand, and this is asked at each delivery.
+        let near = past.saturating_sub(first) == self.leaves.len();
+        let (first, past) = if near { (first, past) } else { (0, self.units.len()) };
+        let units = (first..).zip(self.units.get(first..past).unwrap_or_default());
+        units.filter(move |(_, unit)| Some(unit.row_group) == row_group)
+    }
+
     /// The regions that `range` touches, in file order.
     pub fn touched(&self, range: &Range<u64>) -> &[Region] {
         let first = self.regions.partition_point(|region| region.range().end <= range.start);
@@ -193,5 +208,49 @@ mod blocks {
                 Ok(hash)
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Units of these row groups, one after the other in the file.
+    fn index(row_groups: &[u32], leaves: usize) -> FileIndex {
+        let unit = |(offset, row_group): (u64, &u32)| Unit {
+            row_group: *row_group,
+            column: 0,
+            offset,
+            bytes: 1,
+            uncompressed_bytes: 1,
+        };
+        let leaf = Leaf { path: "a".to_owned(), r#type: "Utf8".to_owned() };
+        FileIndex {
+            bytes: 100,
+            sha256: Digest::of(b"file"),
+            row_groups: vec![1; 4],
+            leaves: vec![leaf; leaves],
+            units: (4..).zip(row_groups).map(unit).collect(),
+            regions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_units_of_a_row_group_are_found_wherever_they_stand() {
+        for (row_groups, leaves) in [
+            (vec![0, 0, 1, 1, 2, 2], 2),
+            (vec![2, 2, 0, 0, 1, 1], 2),
+            (vec![0, 1, 2, 0, 1, 2], 2), // column after column
+            (vec![0, 0, 1, 0, 1, 1], 3),
+            (vec![3, 3, 3], 3),
+        ] {
+            let index = index(&row_groups, leaves);
+            for (place, row_group) in row_groups.iter().enumerate() {
+                let found: Vec<usize> = index.row_group_of(place).map(|(place, _)| place).collect();
+                let all = row_groups.iter().enumerate().filter(|(_, of)| *of == row_group);
+                assert_eq!(found, all.map(|(place, _)| place).collect::<Vec<_>>(), "{row_groups:?} {place}");
+            }
+            assert_eq!(index.row_group_of(row_groups.len()).count(), 0);
+        }
     }
 }

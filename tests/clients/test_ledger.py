@@ -72,6 +72,10 @@ def test_a_stock_client_that_over_reads_and_overlaps_pays_once(gateway):
     assert line["fee"] == str(int(line["amount"]) // 10)
     assert line["tax"] == str(int(line["amount"]) * 60_000 // 1_060_000)
     assert line["wire_bytes"] > 2 * size and line["evidence"] == {"sent": line["unit_bytes"], "receipt": 0}
+    # Wire bytes stand beside units, of which each counts once, whatever parts it came in.
+    units = [chunk for chunk in api.get(f"{made.url}/chunks") if chunk["row_group"] is not None]
+    assert line["units"] == len(units) > 1 and line["unit_bytes"] == sum(unit["bytes"] for unit in units), line
+    assert line["rows"] == made.file["rows"], line
 
 
 @pytest.mark.parametrize("arguments", [(), ("--columns", "id,text"), ("--format", "jsonl", "--columns", "id")])

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 mod bytes;
 
 pub use bytes::IntervalError;
+pub(crate) use bytes::{put, take};
 
 /// A set of `u64`, kept as sorted half-open intervals.
 ///

@@ -1,4 +1,4 @@
-//! The meter's arithmetic: sets of delivered bytes, prices, double entry, the statements made of them, and whom a year's
+//! The meter's arithmetic: sets of delivered units, prices, double entry, the statements made of them, and whom a year's
 //! exports concern.
 //!
 //! Pure: what was delivered, the agreements and the files' units come in as arguments; amounts are exact rationals in
@@ -6,7 +6,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`interval`] | sets of bytes |
+//! | [`interval`], [`units`] | sets of bytes, and of a file's units and parts of units |
 //! | [`price`], [`charge`], [`hold`] | what a delivery costs, what is posted of it and to whom, what is held for it |
 //! | [`account`], [`book`], [`fx`], [`payment`] | double entry in a ledger for each currency, and what comes in |
 //! | [`tax`] | which tax a price holds |
@@ -14,6 +14,8 @@
 //! | [`ack`] | what a consumer signs |
 //! | [`statement`] | lines of a month |
 //! | [`incentive`], [`claim`] | programmes (rewards, vouchers) over transactions, and what is claimed of them |
+
+mod bitmap;
 
 pub mod account;
 pub mod ack;
@@ -35,6 +37,7 @@ pub mod sums;
 pub mod tax;
 #[cfg(test)]
 mod testing;
+pub mod units;
 
 pub use account::{Account, AccountError};
 pub use ack::{Ack, AckError, AckedUnits};
@@ -50,3 +53,4 @@ pub use persons::{PersonSet, PersonsError};
 pub use price::{AmountError, ExactSum, Usage, due, fee, quote};
 pub use statement::{AgreementUse, Delivery, Evidence, Line, PostedLine, Statement, StatementError, statements};
 pub use tax::{TaxError, TaxRate, Taxes};
+pub use units::{UnitSet, UnitSetError};

@@ -6,6 +6,8 @@ use std::fmt;
 
 use roaring::RoaringBitmap;
 
+use crate::bitmap;
+
 /// Bytes that are no set of persons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{bytes} bytes are no set of persons: {why}")]
@@ -62,12 +64,7 @@ impl PersonSet {
 
     /// The stored form (the portable Roaring format), as small as it gets.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut smallest = self.0.clone();
-        smallest.optimize();
-        let mut bytes = Vec::with_capacity(smallest.serialized_size());
-        // A vector takes every write.
-        let _ = smallest.serialize_into(&mut bytes);
-        bytes
+        bitmap::to_bytes(&self.0)
     }
 
     /// Reads the stored form; no bytes are nobody.
@@ -78,10 +75,7 @@ impl PersonSet {
         if bytes.is_empty() {
             return Ok(Self::new());
         }
-        let wrong = |why: String| PersonsError { bytes: bytes.len(), why };
-        let mut rest = bytes;
-        let set = RoaringBitmap::deserialize_from(&mut rest).map_err(|error| wrong(error.to_string()))?;
-        if rest.is_empty() { Ok(Self(set)) } else { Err(wrong(format!("{} bytes follow it", rest.len()))) }
+        bitmap::from_bytes(bytes).map(Self).map_err(|why| PersonsError { bytes: bytes.len(), why })
     }
 }
 

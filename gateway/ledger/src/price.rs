@@ -4,12 +4,14 @@
 //! added up exactly and floored once, over all that an entitlement was ever delivered; a period costs what that total
 //! grew by. So amounts neither drift nor depend on how deliveries were cut up.
 
+use std::collections::BTreeMap;
+
 use catalog::file_index::Unit;
 use catalog::offer::Minor;
 use catalog::{Fee, FileIndex, Price, PriceModel};
 use serde::{Deserialize, Serialize};
 
-use crate::interval::IntervalSet;
+use crate::units::UnitSet;
 
 mod exact;
 
@@ -46,38 +48,49 @@ pub struct Usage {
 impl Usage {
     /// Adds what was delivered of one file. Bytes that belong to no unit (footers, indexes) are free. Give each file
     /// once, with the union of its deliveries, or as it grows with [`Usage::grow_file`].
-    pub fn add_file(&mut self, index: &FileIndex, delivered: &IntervalSet) {
-        self.grow_file(index, &IntervalSet::new(), delivered);
+    pub fn add_file(&mut self, index: &FileIndex, delivered: &UnitSet) {
+        self.grow_file(index, &UnitSet::new(), delivered);
     }
 
-    /// What was delivered of a file has grown from `before`, which was added earlier, to `after`, which holds `before`.
-    pub fn grow_file(&mut self, index: &FileIndex, before: &IntervalSet, after: &IntervalSet) {
-        // The largest fraction of each row group, before and after.
-        let mut largest: Vec<[(u64, u64); 2]> = vec![[(0, 1); 2]; index.row_groups.len()];
-        for unit in &index.units {
-            let range = unit.offset..unit.offset.saturating_add(unit.bytes);
-            let now = after.len_within(&range);
-            if now == 0 {
-                continue;
-            }
-            let had = before.len_within(&range).min(now);
+    /// To what was delivered of a file `before`, which was added earlier, came `more`. Takes as long as there are units in
+    /// `more`, and others in their row groups.
+    pub fn grow_file(&mut self, index: &FileIndex, before: &UnitSet, more: &UnitSet) {
+        let new = more.difference(before, index);
+        let mut row_groups: BTreeMap<u32, usize> = BTreeMap::new();
+        for (number, unit) in new.units(index) {
+            let had = before.bytes_of(number, unit);
+            let came = new.bytes_of(number, unit);
             self.units += u64::from(had == 0);
-            self.unit_bytes += now - had;
-            self.uncompressed_bytes.add(unit.uncompressed_bytes, now - had, unit.bytes);
-            let group = usize::try_from(unit.row_group).ok().and_then(|number| largest.get_mut(number));
-            for (fraction, bytes) in group.into_iter().flatten().zip([had, now]) {
-                if u128::from(bytes) * u128::from(fraction.1) > u128::from(fraction.0) * u128::from(unit.bytes) {
-                    *fraction = (bytes, unit.bytes);
-                }
+            self.unit_bytes += came;
+            self.uncompressed_bytes.add(unit.uncompressed_bytes, came, unit.bytes);
+            if let Ok(place) = usize::try_from(number) {
+                row_groups.entry(unit.row_group).or_insert(place);
             }
         }
-        for (rows, [had, now]) in index.row_groups.iter().zip(largest) {
-            if had != now {
+        for (row_group, place) in row_groups {
+            let rows = usize::try_from(row_group).ok().and_then(|number| index.row_groups.get(number));
+            let [had, now] = largest(index, place, before, &new);
+            if let Some(rows) = rows.filter(|_| had != now) {
                 self.rows.add(*rows, now.0, now.1);
                 self.rows.take(*rows, had.0, had.1);
             }
         }
     }
+}
+
+/// The largest fraction delivered of a unit in the row group of the unit at `place`: before, and with what is `new`.
+fn largest(index: &FileIndex, place: usize, before: &UnitSet, new: &UnitSet) -> [(u64, u64); 2] {
+    let mut largest = [(0, 1); 2];
+    for (place, unit) in index.row_group_of(place) {
+        let Ok(number) = u32::try_from(place) else { continue };
+        let had = before.bytes_of(number, unit);
+        for (fraction, bytes) in largest.iter_mut().zip([had, had + new.bytes_of(number, unit)]) {
+            if u128::from(bytes) * u128::from(fraction.1) > u128::from(fraction.0) * u128::from(unit.bytes) {
+                *fraction = (bytes, unit.bytes);
+            }
+        }
+    }
+    largest
 }
 
 /// What `usage` costs in all, floored.

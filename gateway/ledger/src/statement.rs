@@ -10,9 +10,9 @@ use catalog::{Agreement, AgreementId, DatasetId, Digest, FileIndex, ParticipantI
 use serde::{Deserialize, Serialize};
 
 use crate::charge::Split;
-use crate::interval::IntervalSet;
 use crate::month::Month;
 use crate::price::{AmountError, Usage};
+use crate::units::UnitSet;
 
 /// What one version's file was first delivered of, in one month.
 #[derive(Debug, Clone)]
@@ -23,10 +23,10 @@ pub struct Delivery {
     pub file: Digest,
     /// Which month.
     pub period: Month,
-    /// Bytes that no earlier month had covered.
-    pub intervals: IntervalSet,
-    /// Those of them that the consumer has signed for.
-    pub receipted: IntervalSet,
+    /// What no earlier month had covered.
+    pub units: UnitSet,
+    /// How many bytes of it the consumer has signed for.
+    pub receipt_bytes: u64,
     /// Bytes on the wire, retries included.
     pub wire_bytes: u64,
 }
@@ -218,7 +218,7 @@ fn line<'i>(
         .deliveries
         .iter()
         .filter(|delivery| delivery.version == *version && delivery.period == month)
-        .map(|delivery| delivery.receipted.len())
+        .map(|delivery| delivery.receipt_bytes)
         .sum();
     Ok(Some(Line {
         units: through.units - before.units,
@@ -271,16 +271,19 @@ fn usage<'i>(
     counts: impl Fn(Month) -> bool,
     index: &impl Fn(&Digest) -> Option<&'i FileIndex>,
 ) -> Result<Usage, StatementError> {
-    let mut files: BTreeMap<Digest, IntervalSet> = BTreeMap::new();
+    let mut files: BTreeMap<Digest, (&FileIndex, UnitSet)> = BTreeMap::new();
     for delivery in &used.deliveries {
-        if delivery.version == *version && counts(delivery.period) {
-            files.entry(delivery.file).or_default().union_with(&delivery.intervals);
+        if delivery.version != *version || !counts(delivery.period) || delivery.units.is_empty() {
+            continue;
         }
+        let missing = || StatementError::IndexMissing { agreement: used.agreement.id.clone(), file: delivery.file };
+        let index = index(&delivery.file).ok_or_else(missing)?;
+        let (_, units) = files.entry(delivery.file).or_insert_with(|| (index, UnitSet::new()));
+        *units = units.union(&delivery.units, index);
     }
     let mut usage = Usage::default();
-    for (file, intervals) in files.iter().filter(|(_, intervals)| !intervals.is_empty()) {
-        let missing = || StatementError::IndexMissing { agreement: used.agreement.id.clone(), file: *file };
-        usage.add_file(index(file).ok_or_else(missing)?, intervals);
+    for (index, units) in files.values() {
+        usage.add_file(index, units);
     }
     Ok(usage)
 }

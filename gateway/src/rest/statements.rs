@@ -9,8 +9,8 @@ use axum::response::Response;
 use catalog::{AgreementId, Digest, FileIndex, Offer, ParticipantId};
 use gateway_api::{Code, Problem};
 use gateway_ledger::statement::{AgreementUse, Delivery, PostedLine, Statement, TaxKnown, statements};
-use gateway_ledger::{Month, Taxes};
-use gateway_store::{DeliveredFilter, PostingFilter};
+use gateway_ledger::{Month, Taxes, UnitSet, UnitSetError};
+use gateway_store::{DeliveredFilter, DeliveredRow, PostingFilter};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::json;
@@ -131,41 +131,46 @@ pub async fn made(
         }
     }
     let taxes = gateway.config.taxes().map_err(crate::admission::unavailable)?;
-    let uses: Vec<AgreementUse<'_>> = rows
-        .iter()
-        .filter_map(|(id, delivered, posted)| {
-            let agreement = agreements.iter().find(|agreement| agreement.id == *id)?;
-            Some(AgreementUse {
-                tax: known(&taxes, &agreement.terms, month),
-                agreement: &agreement.body,
-                deliveries: delivered
-                    .iter()
-                    // A broken stream may have sent bytes that count for no unit: they belong to no file.
-                    .filter(|row| row.intervals.is_empty() || indexes.contains_key(&row.file))
-                    .map(|row| Delivery {
-                        version: row.version.clone(),
-                        file: row.file,
-                        period: row.period,
-                        intervals: row.intervals.clone(),
-                        receipted: row.receipted.clone(),
-                        wire_bytes: row.wire_bytes,
-                    })
-                    .collect(),
-                postings: posted
-                    .iter()
-                    .map(|row| PostedLine {
-                        version: row.version.clone(),
-                        period: row.period,
-                        service_period: row.service_period,
-                        split: row.split,
-                        credit_note: row.is_credit_note.then(|| row.reference.clone()),
-                    })
-                    .collect(),
-            })
-        })
-        .collect();
+    let mut uses: Vec<AgreementUse<'_>> = Vec::with_capacity(rows.len());
+    for (id, delivered, posted) in &rows {
+        let Some(agreement) = agreements.iter().find(|agreement| agreement.id == *id) else { continue };
+        let deliveries = delivered.iter().filter_map(|row| delivery(row, indexes.get(&row.file).map(AsRef::as_ref)));
+        uses.push(AgreementUse {
+            tax: known(&taxes, &agreement.terms, month),
+            agreement: &agreement.body,
+            deliveries: deliveries.collect::<Result<_, _>>().map_err(crate::admission::unavailable)?,
+            postings: posted
+                .iter()
+                .map(|row| PostedLine {
+                    version: row.version.clone(),
+                    period: row.period,
+                    service_period: row.service_period,
+                    split: row.split,
+                    credit_note: row.is_credit_note.then(|| row.reference.clone()),
+                })
+                .collect(),
+        });
+    }
     statements(month, &uses, |digest| indexes.get(digest).map(AsRef::as_ref)).map_err(|error| {
         tracing::error!(%error, "a statement cannot be made");
         Problem::new(Code::Internal, "the statement cannot be made")
     })
+}
+
+/// A row of the meter; nothing if it has units of a file that is not known any more.
+fn delivery(row: &DeliveredRow, index: Option<&FileIndex>) -> Option<Result<Delivery, UnitSetError>> {
+    let units = match index {
+        Some(index) => row.units(index),
+        // A broken stream may have sent bytes that count for no unit: they belong to no file.
+        None if row.unit_bytes == 0 => Ok(UnitSet::new()),
+        None => return None,
+    };
+    Some(units.map(|units| Delivery {
+        version: row.version.clone(),
+        file: row.file,
+        period: row.period,
+        units,
+        receipt_bytes: row.receipt_bytes,
+        wire_bytes: row.wire_bytes,
+    }))
 }

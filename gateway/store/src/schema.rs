@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 8] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS];
+const MIGRATIONS: [&str; 9] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS, UNITS];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -372,6 +372,14 @@ DROP TABLE egress_grant;
 ALTER TABLE grant_by_lease RENAME TO egress_grant;
 ";
 
+/// Sets of delivered units instead of intervals of bytes. To convert one takes its file's index, which may be damaged or gone:
+/// what stands there is marked as the form it has, and becomes units when something is added to it.
+const UNITS: &str = "
+ALTER TABLE delivered RENAME COLUMN intervals TO units;
+UPDATE delivered SET units = CAST(x'00' || units AS BLOB) WHERE length(units) > 0;
+UPDATE delivered SET receipted = CAST(x'00' || receipted AS BLOB) WHERE length(receipted) > 0;
+";
+
 /// Brings the database up to this version. Returns whether it was empty before.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<bool, OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -391,8 +399,40 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<bool, OpenError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+
+    /// Whatever bytes they are, zeros and what is no text included.
+    #[test]
+    fn deliveries_of_an_earlier_release_are_marked_as_intervals_of_bytes() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let before = MIGRATIONS.iter().position(|step| *step == UNITS).unwrap();
+        for step in &MIGRATIONS[..before] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", i64::try_from(before).unwrap()).unwrap();
+        let held: [(&[u8], &[u8]); 3] = [(&[], &[]), (&[0, 0x96, 1, 0xff, 0x7f, 0xc3], &[]), (&[4, 1], &[0, 0x80, 0])];
+        for (number, (intervals, receipted)) in (0_i64..).zip(held) {
+            connection
+                .execute(
+                    "INSERT INTO delivered (agreement, dataset, version, file, period, consumer, provider, intervals,
+                         unit_bytes, data_bytes, wire_bytes, receipted)
+                     VALUES ('a-1', 'maps', '1', ?1, '2026-11', 'hku', 'qianhai', ?2, 0, 0, 0, ?3)",
+                    rusqlite::params![number, intervals, receipted],
+                )
+                .unwrap();
+        }
+        migrate(&mut connection).unwrap();
+        let found: Vec<(Vec<u8>, Vec<u8>)> = connection
+            .prepare("SELECT units, receipted FROM delivered ORDER BY seq")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let marked = |bytes: &[u8]| if bytes.is_empty() { Vec::new() } else { [&[0], bytes].concat() };
+        assert_eq!(found, held.map(|(intervals, receipted)| (marked(intervals), marked(receipted))));
+    }
 
     /// What an older release left running says nowhere which mechanism it rests on: it ends, and its leaf is still owed.
     #[test]

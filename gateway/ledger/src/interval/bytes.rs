@@ -60,7 +60,7 @@ impl IntervalSet {
     }
 }
 
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
@@ -68,7 +68,7 @@ fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number.to_le_bytes()[0]);
 }
 
-fn take(bytes: &[u8], at: &mut usize) -> Result<u64, IntervalError> {
+pub(crate) fn take(bytes: &[u8], at: &mut usize) -> Result<u64, IntervalError> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
         let wrong = IntervalError::Number { at: *at };

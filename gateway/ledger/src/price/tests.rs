@@ -4,6 +4,7 @@ use catalog::offer::Currency;
 use catalog::{Digest, file_index::Leaf};
 
 use super::*;
+use crate::interval::IntervalSet;
 
 fn price(model: PriceModel, amount: i64) -> Price {
     Price { model, amount: Minor(amount), currency: Currency::Cny, period: None }
@@ -31,7 +32,7 @@ fn index() -> FileIndex {
 
 fn usage(ranges: &[std::ops::Range<u64>]) -> Usage {
     let mut usage = Usage::default();
-    usage.add_file(&index(), &ranges.iter().cloned().collect());
+    usage.add_file(&index(), &UnitSet::of(&index(), &ranges.iter().cloned().collect()));
     usage
 }
 
@@ -107,12 +108,11 @@ proptest::proptest! {
     #[test]
     fn pieces_add_up_to_the_whole(pieces in proptest::collection::vec((0..524_u64, 1..200_u64), 1..12)) {
         let index = index();
-        let (mut grown, mut had) = (Usage::default(), IntervalSet::new());
+        let (mut grown, mut had) = (Usage::default(), UnitSet::new());
         for (start, length) in pieces {
-            let mut now = had.clone();
-            now.insert(start..start + length);
-            grown.grow_file(&index, &had, &now);
-            had = now;
+            let more = UnitSet::of(&index, &(start..start + length).into());
+            grown.grow_file(&index, &had, &more);
+            had = had.union(&more, &index);
         }
         let mut whole = Usage::default();
         whole.add_file(&index, &had);
@@ -124,5 +124,57 @@ proptest::proptest! {
         proptest::prop_assert_eq!(grown.rows.floor(), whole.rows.floor());
         let stored = serde_json::to_string(&grown).unwrap();
         proptest::prop_assert_eq!(serde_json::from_str::<Usage>(&stored).unwrap(), grown);
+    }
+}
+
+/// What the prices' rule says of these bytes, unit by unit.
+fn by_the_rule(index: &FileIndex, bytes: &IntervalSet) -> Usage {
+    let mut usage = Usage::default();
+    for (row_group, rows) in (0..).zip(&index.row_groups) {
+        let units = index.units.iter().filter(|unit| unit.row_group == row_group);
+        let mut largest = (0, 1);
+        for unit in units {
+            let came = bytes.len_within(&(unit.offset..unit.offset + unit.bytes));
+            usage.units += u64::from(came > 0);
+            usage.unit_bytes += came;
+            usage.uncompressed_bytes.add(unit.uncompressed_bytes, came, unit.bytes);
+            if came * largest.1 > largest.0 * unit.bytes {
+                largest = (came, unit.bytes);
+            }
+        }
+        usage.rows.add(*rows, largest.0, largest.1);
+    }
+    usage
+}
+
+proptest::proptest! {
+    /// Files of any shape, row group after row group or column after column, and whatever of them in whatever pieces.
+    #[test]
+    fn a_unit_costs_what_the_rule_says(
+        lengths in proptest::collection::vec(1..60_u64, 6..7 * 3),
+        columns in 1..6_u32,
+        by_columns in proptest::bool::ANY,
+        pieces in proptest::collection::vec((0..600_u64, 1..120_u64), 1..12),
+    ) {
+        let groups = u32::try_from(lengths.len()).unwrap() / columns;
+        let mut at = 4;
+        let units = (0..groups * columns).zip(&lengths).map(|(number, bytes)| {
+            let (row_group, column) =
+                if by_columns { (number % groups, number / groups) } else { (number / columns, number % columns) };
+            at += bytes;
+            Unit { row_group, column, offset: at - bytes, bytes: *bytes, uncompressed_bytes: u64::from(number) * 977 + 3 }
+        });
+        let units: Vec<Unit> = units.collect();
+        let leaves = vec![Leaf { path: "a".to_owned(), r#type: "Utf8".to_owned() }; usize::try_from(columns).unwrap()];
+        let row_groups = (0..groups).map(|number| u64::from(number) * 31 + 7).collect();
+        let index = FileIndex { bytes: at, row_groups, leaves, units, ..index() };
+        let (mut grown, mut had, mut bytes) = (Usage::default(), UnitSet::new(), IntervalSet::new());
+        for (start, length) in pieces {
+            let more = UnitSet::of(&index, &(start..start + length).into());
+            grown.grow_file(&index, &had, &more);
+            had = had.union(&more, &index);
+            bytes.insert(start..start + length);
+        }
+        proptest::prop_assert_eq!(grown, by_the_rule(&index, &bytes));
     }
 }

@@ -63,9 +63,8 @@ fn month(text: &str) -> Month {
 }
 
 fn delivery(name: &str, period: &str, range: std::ops::Range<u64>, wire_bytes: u64) -> Delivery {
-    let intervals = IntervalSet::from(range);
-    let receipted = IntervalSet::new();
-    Delivery { version: version(name), file: file(), period: month(period), intervals, receipted, wire_bytes }
+    let units = UnitSet::of(&index(), &range.into());
+    Delivery { version: version(name), file: file(), period: month(period), units, receipt_bytes: 0, wire_bytes }
 }
 
 fn posted(name: &str, period: &str, amount: i64, fee: i64) -> PostedLine {
@@ -93,7 +92,7 @@ fn amounts(used: &AgreementUse<'_>, months: &[&str]) -> Vec<Vec<(String, i64)>> 
 fn a_line_says_what_was_new_and_what_was_posted() {
     let agreement = agreement(PriceModel::PerGib, 120_000, None, None);
     let mut november = delivery("1", "2026-11", 7..200, 800);
-    november.receipted = (7..57).into();
+    november.receipt_bytes = 50;
     let deliveries = vec![delivery("1", "2026-10", 0..7, 500), november];
     let postings =
         vec![posted("1", "2026-10", 120_000, 12_000), posted("1", "2026-11", 100, 10), posted("1", "2026-11", 17, 1)];

@@ -1,11 +1,11 @@
 //! What was delivered.
 
-use catalog::{AgreementId, DatasetId, Digest, ParticipantId, VersionName};
-use gateway_ledger::{IntervalSet, Month};
+use catalog::{AgreementId, DatasetId, Digest, FileIndex, ParticipantId, VersionName};
+use gateway_ledger::{Month, UnitSet, UnitSetError};
 use rusqlite::params_from_iter;
 
 use super::conditions::Conditions;
-use super::{Reader, digest, number, optional_number, parsed, wrong};
+use super::{Reader, digest, number, optional_number, parsed};
 use crate::records::ReadError;
 
 /// What one entitlement was first delivered of one file in one period.
@@ -27,18 +27,36 @@ pub struct DeliveredRow {
     pub consumer: ParticipantId,
     /// Whose data.
     pub provider: ParticipantId,
-    /// Unit bytes that no earlier period had covered.
-    pub intervals: IntervalSet,
-    /// Their number.
+    units: Vec<u8>,
+    receipted: Vec<u8>,
+    /// How many bytes of units no earlier period had covered.
     pub unit_bytes: u64,
-    /// Those of them that the consumer has signed for.
-    pub receipted: IntervalSet,
+    /// How many of them the consumer has signed for.
+    pub receipt_bytes: u64,
     /// Unit bytes sent in the period, repeats included.
     pub data_bytes: u64,
     /// Rows that streams counted.
     pub rows: Option<u64>,
     /// Bytes on the wire, retries included.
     pub wire_bytes: u64,
+}
+
+impl DeliveredRow {
+    /// What of the file, whose index this is, no earlier period had covered.
+    ///
+    /// # Errors
+    /// The row is damaged, or of another file.
+    pub fn units(&self, index: &FileIndex) -> Result<UnitSet, UnitSetError> {
+        UnitSet::from_bytes(&self.units, index)
+    }
+
+    /// What of it the consumer has signed for.
+    ///
+    /// # Errors
+    /// As [`Self::units`].
+    pub fn receipted(&self, index: &FileIndex) -> Result<UnitSet, UnitSetError> {
+        UnitSet::from_bytes(&self.receipted, index)
+    }
 }
 
 /// Which deliveries; every condition that is given must hold.
@@ -62,15 +80,11 @@ impl Reader<'_> {
             .add("period <= ?", filter.through.map(|month| month.to_string()))
             .into_sql();
         let mut query = self.connection.prepare_cached(&format!(
-            "SELECT seq, agreement, dataset, version, file, period, consumer, provider, intervals, unit_bytes,
-                 data_bytes, rows, wire_bytes, receipted
+            "SELECT seq, agreement, dataset, version, file, period, consumer, provider, units, unit_bytes,
+                 data_bytes, rows, wire_bytes, receipted, receipt_bytes
              FROM delivered {conditions} ORDER BY seq"
         ))?;
         let rows = query.query_map(params_from_iter(values), |row| {
-            let set = |column| {
-                let bytes: Vec<u8> = row.get(column)?;
-                IntervalSet::from_bytes(&bytes).map_err(|error| wrong(column, error))
-            };
             Ok(DeliveredRow {
                 seq: number(row, 0)?,
                 agreement: parsed(row, 1)?,
@@ -80,9 +94,10 @@ impl Reader<'_> {
                 period: parsed(row, 5)?,
                 consumer: parsed(row, 6)?,
                 provider: parsed(row, 7)?,
-                intervals: set(8)?,
-                receipted: set(13)?,
+                units: row.get(8)?,
+                receipted: row.get(13)?,
                 unit_bytes: number(row, 9)?,
+                receipt_bytes: number(row, 14)?,
                 data_bytes: number(row, 10)?,
                 rows: optional_number(row, 11)?,
                 wire_bytes: number(row, 12)?,

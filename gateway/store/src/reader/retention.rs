@@ -56,7 +56,7 @@ const TABLES: [(&str, &str, &str); 14] = [
     ("documents", "doc", "length(body) + length(id)"),
     ("records", "lease", "length(columns) + 400"),
     ("records", "egress_grant", "length(representation) + 32"),
-    ("accounts", "delivered", "length(intervals) + length(receipted) + 160"),
+    ("accounts", "delivered", "length(units) + length(receipted) + 160"),
     ("accounts", "posting", "length(reference) + 120"),
     ("accounts", "entitlement", "length(usage) + 120"),
     ("accounts", "receipt", "length(body) + 120"),

@@ -1,8 +1,8 @@
 //! Metering: what was delivered for the first time.
 
 use catalog::{AgreementId, DatasetId, Digest, EvidenceKind, FileIndex, LeaseId, VersionName};
-use gateway_ledger::{IntervalSet, Month};
-use rusqlite::params;
+use gateway_ledger::{IntervalSet, Month, UnitSet};
+use rusqlite::{Connection, Row, params};
 
 use super::Refusal;
 use super::apply::{bounded, invalid, stored};
@@ -40,39 +40,21 @@ pub(super) fn deliver(
     if (agreement.as_str(), dataset.as_str(), version.as_str()) != (ours.as_str(), of.as_str(), at.as_str()) {
         return Err(invalid(format!("lease `{id}` is of {agreement}, {dataset}@{version}, not {ours}, {of}@{at}")));
     }
-    let end = delivery.intervals.iter().next_back().map_or(0, |range| range.end);
-    bounded("a delivered offset", end)?;
-
+    let data_bytes = stored(delivery.intervals.len());
+    let counted = if data_bytes > 0 { Some(count(connection, &lease, delivery)?) } else { None };
+    let new_bytes = counted.as_ref().map_or(0, |counted| stored(counted.new.len(counted.index)));
+    // What brings nothing new leaves the units as they stand.
+    let units = counted.as_ref().filter(|_| new_bytes > 0).map(|counted| counted.this_period.to_bytes());
     let period = delivery.period.to_string();
-    let file = delivery.file.as_bytes();
-    let mut new = delivery.intervals.clone();
-    let (mut this_period, mut earlier) = (IntervalSet::new(), IntervalSet::new());
-    let mut held = connection.prepare_cached(
-        "SELECT period, intervals FROM delivered WHERE agreement = ?1 AND dataset = ?2 AND version = ?3 AND file = ?4",
-    )?;
-    let mut rows = held.query(params![agreement, dataset, version, file])?;
-    while let Some(row) = rows.next()? {
-        let bytes: Vec<u8> = row.get(1)?;
-        let before = IntervalSet::from_bytes(&bytes)
-            .map_err(|error| invalid(format!("what {agreement} was delivered is damaged: {error}")))?;
-        new = new.difference(&before);
-        earlier.union_with(&before);
-        if row.get_ref(0)?.as_str().is_ok_and(|held| held == period) {
-            this_period = before;
-        }
-    }
-    drop(rows);
-    this_period.union_with(&new);
-    let (new_bytes, data_bytes) = (stored(new.len()), stored(delivery.intervals.len()));
     let wire_bytes = bounded("a count of wire bytes", delivery.wire_bytes)?;
-    let counted = delivery.rows.map(|rows| bounded("a count of rows", rows)).transpose()?;
+    let counted_rows = delivery.rows.map(|rows| bounded("a count of rows", rows)).transpose()?;
     connection
         .prepare_cached(
-            "INSERT INTO delivered (agreement, dataset, version, file, period, consumer, provider, intervals,
+            "INSERT INTO delivered (agreement, dataset, version, file, period, consumer, provider, units,
                  unit_bytes, data_bytes, rows, wire_bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce(?8, x''), ?9, ?10, ?11, ?12)
              ON CONFLICT (agreement, dataset, version, file, period) DO UPDATE SET
-                 intervals = excluded.intervals,
+                 units = coalesce(?8, units),
                  unit_bytes = unit_bytes + excluded.unit_bytes,
                  data_bytes = data_bytes + excluded.data_bytes,
                  rows = CASE WHEN excluded.rows IS NULL THEN rows ELSE coalesce(rows, 0) + excluded.rows END,
@@ -82,14 +64,14 @@ pub(super) fn deliver(
             agreement,
             dataset,
             version,
-            file,
+            delivery.file.as_bytes(),
             period,
             consumer,
             provider,
-            this_period.to_bytes(),
+            units,
             new_bytes,
             data_bytes,
-            counted,
+            counted_rows,
             wire_bytes,
         ])?;
     // A lease belongs to the period of its first data byte, even if those bytes were delivered before.
@@ -101,7 +83,52 @@ pub(super) fn deliver(
              WHERE id = ?1",
         )?
         .execute(params![id.as_str(), wire_bytes, new_bytes, first])?;
-    if data_bytes > 0 { bill(scope, &mut lease, delivery, &earlier, &new) } else { Ok(()) }
+    counted.map_or(Ok(()), |counted| bill(scope, &mut lease, delivery, &counted))
+}
+
+/// A delivery beside what the entitlement had of the file.
+struct Counted<'a> {
+    index: &'a FileIndex,
+    /// In any period.
+    earlier: UnitSet,
+    /// What was not in `earlier`.
+    new: UnitSet,
+    /// What the delivery's period then holds.
+    this_period: UnitSet,
+}
+
+fn count<'a>(connection: &Connection, lease: &LeaseMoney, delivery: &Delivery<'a>) -> Result<Counted<'a>, Refusal> {
+    let file = delivery.file;
+    let index = delivery.index.filter(|index| index.sha256 == file);
+    let index = index.ok_or_else(|| invalid(format!("a delivery of file {file} comes without its index")))?;
+    let end = delivery.intervals.iter().next_back().map_or(0, |range| range.end);
+    if end > index.bytes {
+        return Err(invalid(format!("a delivery reaches to byte {end} of file {file}, which has {}", index.bytes)));
+    }
+    let period = delivery.period.to_string();
+    let (mut this_period, mut earlier) = (UnitSet::new(), UnitSet::new());
+    let LeaseMoney { agreement, dataset, version, .. } = lease;
+    let mut held = connection.prepare_cached(
+        "SELECT period, units FROM delivered WHERE agreement = ?1 AND dataset = ?2 AND version = ?3 AND file = ?4",
+    )?;
+    let mut rows = held.query(params![agreement, dataset, version, file.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        let before = units(row, 1, agreement, index)?;
+        earlier = earlier.union(&before, index);
+        if row.get_ref(0)?.as_str().is_ok_and(|held| held == period) {
+            this_period = before;
+        }
+    }
+    let new = UnitSet::of(index, delivery.intervals).difference(&earlier, index);
+    let this_period = this_period.union(&new, index);
+    Ok(Counted { index, earlier, new, this_period })
+}
+
+/// Reads a set of units under `agreement`.
+pub(super) fn units(row: &Row<'_>, column: usize, agreement: &str, index: &FileIndex) -> Result<UnitSet, Refusal> {
+    let bytes = row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?;
+    UnitSet::from_bytes(bytes, index)
+        .map_err(|error| invalid(format!("what {agreement} was delivered is damaged: {error}")))
 }
 
 /// Posts what a delivery makes due, unless the offer waits for receipts.
@@ -109,20 +136,18 @@ fn bill(
     scope: &Scope<'_>,
     lease: &mut LeaseMoney,
     delivery: &Delivery<'_>,
-    earlier: &IntervalSet,
-    new: &IntervalSet,
+    counted: &Counted<'_>,
 ) -> Result<(), Refusal> {
     let connection = scope.connection;
-    let file = delivery.file;
-    let index = delivery.index.as_ref().filter(|index| index.sha256 == file);
-    let index = index.ok_or_else(|| invalid(format!("a delivery of file {file} comes without its index")))?;
+    let Counted { index, earlier, new, .. } = counted;
+    let new_bytes = new.len(index);
     let agreement = scope.docs.agreement(connection, &lease.agreement)?;
     let mut entitled = Entitled::of(connection, &lease.agreement, &lease.dataset, &lease.version)?;
-    entitled.sent_bytes += stored(new.len());
+    entitled.sent_bytes += stored(new_bytes);
     if agreement.terms.evidence == EvidenceKind::Sent {
         entitled.begin(scope, lease, &agreement, delivery.period)?;
-        entitled.usage.grow_file(index, earlier, &earlier.union(new));
-        entitled.bill(scope, lease, &agreement, delivery.period, new.len())?;
+        entitled.usage.grow_file(index, earlier, new);
+        entitled.bill(scope, lease, &agreement, delivery.period, new_bytes)?;
         lease.keep(connection)?;
     }
     entitled.keep(connection)

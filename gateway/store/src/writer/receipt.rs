@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use catalog::{EvidenceKind, Minor};
-use gateway_ledger::{IntervalSet, Month};
+use catalog::{EvidenceKind, FileIndex, Minor};
+use gateway_ledger::{IntervalSet, Month, UnitSet};
 use rusqlite::params;
 
 use super::Refusal;
 use super::apply::{invalid, stored};
 use super::entitlement::{self, Entitlement, LeaseMoney};
+use super::meter::units;
 use super::scope::Scope;
 use crate::transaction::{CommitError, Expect, Receipt};
 
 /// What of one file was receipted for the first time, by the month in which it was sent.
 struct Growth<'a> {
-    file: &'a Receipt,
-    number: usize,
-    before: IntervalSet,
-    by_month: BTreeMap<Month, IntervalSet>,
+    index: &'a FileIndex,
+    before: UnitSet,
+    by_month: BTreeMap<Month, UnitSet>,
 }
 
 pub(super) fn put(scope: &Scope<'_>, receipt: &Receipt) -> Result<(), Refusal> {
@@ -33,9 +33,9 @@ pub(super) fn put(scope: &Scope<'_>, receipt: &Receipt) -> Result<(), Refusal> {
     let agreement = scope.docs.agreement(connection, &lease.agreement)?;
     let mut entitled = Entitlement::of(connection, &lease.agreement, &lease.dataset, &lease.version)?;
     let growths =
-        (0..receipt.units.len()).map(|number| grow(scope, &lease, receipt, number)).collect::<Result<Vec<_>, _>>()?;
+        receipt.units.iter().map(|(index, units)| grow(scope, &lease, index, units)).collect::<Result<Vec<_>, _>>()?;
     let months: Vec<Month> = growths.iter().flat_map(|growth| growth.by_month.keys().copied()).collect();
-    let new_bytes: u64 = growths.iter().flat_map(|growth| growth.by_month.values()).map(IntervalSet::len).sum();
+    let new_bytes: u64 = growths.iter().map(Growth::new_bytes).sum();
     entitled.receipt_bytes += stored(new_bytes);
 
     let mut amount = 0_i64;
@@ -52,10 +52,8 @@ pub(super) fn put(scope: &Scope<'_>, receipt: &Receipt) -> Result<(), Refusal> {
             let bytes = entitled.usage.unit_bytes;
             for growth in &mut growths {
                 let Some(part) = growth.by_month.remove(&month) else { continue };
-                let Some((index, _)) = growth.file.units.get(growth.number) else { continue };
-                let after = growth.before.union(&part);
-                entitled.usage.grow_file(index, &growth.before, &after);
-                growth.before = after;
+                entitled.usage.grow_file(growth.index, &growth.before, &part);
+                growth.before = growth.before.union(&part, growth.index);
             }
             let unit_bytes = entitled.usage.unit_bytes - bytes;
             let made = entitled.bill(scope, &mut lease, &agreement, month, unit_bytes)?;
@@ -88,47 +86,52 @@ pub(super) fn put(scope: &Scope<'_>, receipt: &Receipt) -> Result<(), Refusal> {
     Ok(())
 }
 
+impl Growth<'_> {
+    fn new_bytes(&self) -> u64 {
+        self.by_month.values().map(|units| units.len(self.index)).sum()
+    }
+}
+
 /// INV-4: acknowledged ⊆ sent; and what was acknowledged before is not counted again.
-fn grow<'a>(scope: &Scope<'_>, lease: &LeaseMoney, receipt: &'a Receipt, number: usize) -> Result<Growth<'a>, Refusal> {
+fn grow<'a>(
+    scope: &Scope<'_>,
+    lease: &LeaseMoney,
+    index: &'a FileIndex,
+    named: &IntervalSet,
+) -> Result<Growth<'a>, Refusal> {
     let connection = scope.connection;
-    let Some((index, units)) = receipt.units.get(number) else {
-        return Err(invalid("an acknowledgement without units".to_owned()));
-    };
-    let file = index.sha256;
+    let (file, agreement) = (index.sha256, lease.agreement.as_str());
     let mut query = connection.prepare_cached(
-        "SELECT seq, period, intervals, receipted FROM delivered
+        "SELECT seq, period, units, receipted FROM delivered
          WHERE agreement = ?1 AND dataset = ?2 AND version = ?3 AND file = ?4 ORDER BY period",
     )?;
-    let mut rows = query.query(params![lease.agreement, lease.dataset, lease.version, file.as_bytes()])?;
-    let set = |bytes: Vec<u8>| {
-        IntervalSet::from_bytes(&bytes)
-            .map_err(|error| invalid(format!("what {} was delivered is damaged: {error}", lease.agreement)))
-    };
-    let (mut sent, mut before, mut found) = (IntervalSet::new(), IntervalSet::new(), Vec::new());
+    let mut rows = query.query(params![agreement, lease.dataset, lease.version, file.as_bytes()])?;
+    let (mut sent, mut before, mut found) = (UnitSet::new(), UnitSet::new(), Vec::new());
     while let Some(row) = rows.next()? {
         let (seq, period): (i64, String) = (row.get(0)?, row.get(1)?);
-        let (intervals, receipted) = (set(row.get(2)?)?, set(row.get(3)?)?);
-        sent.union_with(&intervals);
-        before.union_with(&receipted);
+        let (delivered, receipted) = (units(row, 2, agreement, index)?, units(row, 3, agreement, index)?);
+        sent = sent.union(&delivered, index);
+        before = before.union(&receipted, index);
         let period = Month::parse(&period).map_err(|error| invalid(error.to_string()))?;
-        found.push((seq, period, intervals, receipted));
+        found.push((seq, period, delivered, receipted));
     }
-    if !units.difference(&sent).is_empty() {
-        let lease = receipt.lease.clone();
+    let named = UnitSet::of(index, named);
+    if !named.difference(&sent, index).is_empty() {
+        let lease = lease.id.clone();
         return Err(CommitError::Conflict(Expect::Delivered { lease, file }).into());
     }
-    let new = units.difference(&before);
+    let new = named.difference(&before, index);
     let mut by_month = BTreeMap::new();
-    for (seq, period, intervals, mut receipted) in found {
-        let part = intervals.intersection(&new);
+    for (seq, period, delivered, receipted) in found {
+        let part = delivered.intersection(&new, index);
         if part.is_empty() {
             continue;
         }
-        receipted.union_with(&part);
+        let receipted = receipted.union(&part, index);
         connection
             .prepare_cached("UPDATE delivered SET receipted = ?2, receipt_bytes = ?3 WHERE seq = ?1")?
-            .execute(params![seq, receipted.to_bytes(), stored(receipted.len())])?;
+            .execute(params![seq, receipted.to_bytes(), stored(receipted.len(index))])?;
         by_month.insert(period, part);
     }
-    Ok(Growth { file: receipt, number, before, by_month })
+    Ok(Growth { index, before, by_month })
 }

@@ -11,6 +11,7 @@
     clippy::single_range_in_vec_init
 )]
 
+mod earlier;
 mod files;
 mod postings;
 mod receipts;

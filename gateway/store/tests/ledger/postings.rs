@@ -3,14 +3,15 @@
 use catalog::offer::Currency;
 use catalog::{AgreementId, Digest, Fee, LeaseId, Minor, PriceModel};
 use gateway_ledger::book::Code;
-use gateway_ledger::{IntervalSet, Transfer};
+use gateway_ledger::{Transfer, UnitSet};
 use gateway_store::transaction::UNRECEIPTED_BYTES_MAX;
 use gateway_store::{
-    CommitError, DeliveredFilter, Expect, LeafRef, Lease, LeaseState, PostingFilter, Terms, Transaction, Write,
+    CommitError, DeliveredFilter, DeliveredRow, Expect, LeafRef, Lease, LeaseState, PostingFilter, Terms, Transaction,
+    Write,
 };
 use serde_json::{Value, json};
 
-use super::{Fixture, delivered, grant, members, month, put_lease};
+use super::{Fixture, delivered, grant, index, members, month, put_lease};
 
 fn plain(model: PriceModel, amount: i64) -> catalog::Offer {
     catalog::Offer { fee: None, vat: None, ..super::terms(model, amount) }
@@ -192,7 +193,7 @@ fn nothing_is_delivered_twice_in_any_period() {
     let found: Vec<_> = rows
         .iter()
         .map(|row| {
-            let intervals: Vec<_> = row.intervals.iter().collect();
+            let intervals: Vec<_> = row.units(&index()).unwrap().intervals(&index()).iter().collect();
             (row.period.to_string(), intervals, row.unit_bytes, row.data_bytes, row.wire_bytes)
         })
         .collect();
@@ -203,8 +204,9 @@ fn nothing_is_delivered_twice_in_any_period() {
             ("2026-12".to_owned(), vec![150..160], 10, 50, 50),
         ]
     );
-    let both = rows[0].intervals.union(&rows[1].intervals);
-    assert_eq!(both, IntervalSet::from(0..165));
+    let units = |row: &DeliveredRow| row.units(&index()).unwrap();
+    let both = units(&rows[0]).union(&units(&rows[1]), &index());
+    assert_eq!(both, UnitSet::of(&index(), &(0..165).into()));
     let (first, second) =
         fixture.records.read(|reader| Ok((reader.lease(&one.id)?.unwrap(), reader.lease(&two.id)?.unwrap()))).unwrap();
     assert_eq!((first.lease.sent_bytes, first.lease.unit_bytes), (290, 165));
@@ -231,12 +233,18 @@ fn what_does_not_fit_together_is_refused() {
     if let Write::Delivered { index, .. } = &mut bare {
         *index = None;
     }
+    let mut elsewhere = delivered(&one, "2026-11", &[0..10], 10);
+    if let Write::Delivered { file, .. } = &mut elsewhere {
+        *file = Digest::of(b"another file");
+    }
     let unreceipted = |bytes| Terms { unreceipted_bytes_max: Some(bytes), ..Terms::default() };
     let unsent = |bytes| Write::Unsent { lease: one.id.clone(), bytes };
     for write in [
         delivered(&stranger, "2026-11", &[0..10], 10),
         delivered(&nobody, "2026-11", &[0..10], 10),
         bare,
+        elsewhere,
+        delivered(&one, "2026-11", &[410..421], 11),
         unsent(101),
         Write::Release { lease: nobody.id.clone() },
         put_lease(&nobody, unreceipted(0), 0..1, LeafRef::Index(0)),

@@ -488,10 +488,16 @@ impl Life {
         }
         let rows = self.store.records.read(|reader| reader.delivered(&DeliveredFilter::default())).unwrap();
         // I7: every byte in one month's row at most, receipted only where delivered.
-        assert_eq!(rows.iter().map(|row| row.intervals.len()).sum::<u64>(), model.sent.len() as u64);
-        assert_eq!(rows.iter().map(|row| row.receipted.len()).sum::<u64>(), model.acked.len() as u64);
-        assert!(rows.iter().all(|row| row.receipted.difference(&row.intervals).is_empty()));
-        assert!(rows.iter().all(|row| row.intervals.iter().flatten().all(|byte| model.sent.contains(&byte))));
+        let index = super::index();
+        let (mut sent, mut acked) = (0, 0);
+        for row in &rows {
+            let (units, receipted) = (row.units(&index).unwrap(), row.receipted(&index).unwrap());
+            assert_eq!((units.len(&index), receipted.len(&index)), (row.unit_bytes, row.receipt_bytes));
+            assert!(receipted.difference(&units, &index).is_empty());
+            assert!(units.intervals(&index).iter().flatten().all(|byte| model.sent.contains(&byte)));
+            (sent, acked) = (sent + row.unit_bytes, acked + row.receipt_bytes);
+        }
+        assert_eq!((sent, acked), (model.sent.len() as u64, model.acked.len() as u64));
         for posting in self.store.postings() {
             assert!(posting.period >= posting.service_period && posting.at < posting.period.closes());
         }

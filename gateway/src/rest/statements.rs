@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::{AgreementId, Digest, FileIndex, Offer, ParticipantId};
+use catalog::{AgreementId, Digest, FileIndex, Offer, ParticipantId, Vat};
 use gateway_api::{Code, Problem};
 use gateway_ledger::statement::{AgreementUse, Delivery, PostedLine, Statement, TaxKnown, statements};
-use gateway_ledger::{Month, Taxes, UnitSet, UnitSetError};
+use gateway_ledger::{Month, Split, Taxes, UnitSet, UnitSetError};
 use gateway_store::{DeliveredFilter, DeliveredRow, PostingFilter};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -83,11 +83,27 @@ pub async fn get(
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// Whether the tax of all that was posted in `month` is known: a rate that begins or ends within it leaves a part unknown.
-fn known(taxes: &Taxes, terms: &Offer, month: Month) -> TaxKnown {
+/// Whether the tax of all that was posted in `month` is known: a rate that begins or ends within it leaves a part unknown,
+/// and so does what was posted before anybody configured the rate of its day.
+fn known<'a>(
+    taxes: &Taxes,
+    terms: &Offer,
+    month: Month,
+    mut posted: impl Iterator<Item = (Timestamp, &'a Split)>,
+) -> TaxKnown {
     let last = month.next().begins().checked_sub(SignedDuration::from_secs(1)).unwrap_or_else(|_| month.begins());
     let ends = [month.begins(), last].map(|at| taxes.vat(terms, at).is_some());
-    if ends == [true, true] { TaxKnown::Included } else { TaxKnown::Unknown }
+    let all =
+        ends == [true, true] && posted.all(|(at, split)| taxes.vat(terms, at).is_some_and(|vat| fits(vat, split)));
+    if all { TaxKnown::Included } else { TaxKnown::Unknown }
+}
+
+/// Whether a posting has the tax that `vat` says. Tax is floored over all that an entitlement has posted, and a credit note
+/// takes its part of a floored one: less than two minor units apart is the same.
+fn fits(vat: Vat, split: &Split) -> bool {
+    let rate = i128::from(vat.rate_ppm.min(1_000_000));
+    let apart = i128::from(split.amount.0) * rate - i128::from(split.tax.0) * (1_000_000 + rate);
+    apart.abs() < 2 * (1_000_000 + rate)
 }
 
 /// The statements of `participant` for `month`: the lines it is a party of.
@@ -136,7 +152,7 @@ pub async fn made(
         let Some(agreement) = agreements.iter().find(|agreement| agreement.id == *id) else { continue };
         let deliveries = delivered.iter().filter_map(|row| delivery(row, indexes.get(&row.file).map(AsRef::as_ref)));
         uses.push(AgreementUse {
-            tax: known(&taxes, &agreement.terms, month),
+            tax: known(&taxes, &agreement.terms, month, posted.iter().map(|row| (row.at, &row.split))),
             agreement: &agreement.body,
             deliveries: deliveries.collect::<Result<_, _>>().map_err(crate::admission::unavailable)?,
             postings: posted
@@ -173,4 +189,39 @@ fn delivery(row: &DeliveredRow, index: Option<&FileIndex>) -> Option<Result<Deli
         receipt_bytes: row.receipt_bytes,
         wire_bytes: row.wire_bytes,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use catalog::Minor;
+    use gateway_ledger::TaxRate;
+
+    use super::*;
+
+    #[test]
+    fn tax_is_known_only_where_it_was_posted() {
+        let terms: Offer = serde_json::from_value(json!({
+            "purposes": ["research"], "recipients": ["*"], "places": ["HK"],
+            "price": {"model": "per_pull", "amount": "1", "currency": "CNY"},
+        }))
+        .unwrap();
+        let rate: TaxRate =
+            serde_json::from_value(json!({"currency": "CNY", "rate_ppm": 60_000, "from": "2026-11-01"})).unwrap();
+        let taxes = Taxes::new(vec![rate]).unwrap();
+        let split = |amount, tax| Split { amount: Minor(amount), fee: Minor(0), tax: Minor(tax) };
+        let at: Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
+        let told = |month: &str, splits: &[Split]| {
+            let posted = splits.iter().map(|split| (at, split));
+            known(&taxes, &terms, Month::parse(month).unwrap(), posted)
+        };
+        // 6 % within 10,600 is 600; parts are floored together, and credit notes take floored parts back.
+        for right in [split(10_600, 600), split(10_600, 601), split(10_617, 600), split(-530, -29), split(0, 0)] {
+            assert_eq!(told("2026-11", &[split(10_600, 600), right]), TaxKnown::Included, "{right:?}");
+        }
+        // Posted while nobody had configured a rate, which now names the day.
+        assert_eq!(told("2026-11", &[split(10_600, 600), split(230, 0)]), TaxKnown::Unknown);
+        assert_eq!(told("2026-10", &[]), TaxKnown::Unknown);
+        assert_eq!(told("2026-11", &[]), TaxKnown::Included);
+    }
 }

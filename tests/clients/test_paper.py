@@ -32,7 +32,7 @@ def test_both_parties_in_three_scripts_totals_and_digest(gateway, tmp_path):
     said = statement(gateway, tmp_path / "s.pdf")
     assert said.status == 0 and said.json["bytes"] == (tmp_path / "s.pdf").stat().st_size, said
     page = text(tmp_path / "s.pdf")
-    for words in ("Statement", "結算單", "结算单", "香港大學", "香港大学", "The University of Hong Kong", "前海", "opencc-phrases@1", "合計", "合计"):
+    for words in ("Statement", "結算單", "结算单", "香港大學", "香港大学", "The University of Hong Kong", "前海", "opencc-phrases@1", "合計", "合计", "傳輸位元組", "传输字节"):
         assert words in page, words
     # However many lines the gateway's month has by now: each page has the digest and its number.
     pages = page.split("\f")[:-1]
@@ -60,8 +60,8 @@ def long_statement(gateway):
     lines = [
         {
             "agreement": f"a-{n:030}", "dataset": f"corpus-{n}", "version": "1", "provider": "qianhai", "consumer": "hku",
-            "broker": "qianhai-data-exchange-and-compute-centre", "units": 1, "rows": n, "unit_bytes": n, "wire_bytes": n, "amount": "100", "fee": "10", "tax": "5", "vat": "included",
-            "evidence": {"sent": n, "receipt": 0},
+            "broker": "qianhai-data-exchange-and-compute-centre", "units": 1, "rows": n, "unit_bytes": 2000 + n, "wire_bytes": 3000 + n,
+            "amount": "100", "fee": "10", "tax": "5", "vat": "included", "evidence": {"sent": 2000 + n, "receipt": 1000 + n},
         }
         for n in range(LINES)
     ]
@@ -112,8 +112,11 @@ def test_every_line_of_a_long_month_is_on_a_numbered_page(gateway, long_statemen
         assert re.search(rf"\b{number} ?/ ?{len(pages)}\b", page) and "sha256:" in page
         # A page that has lines has their headings.
         assert "corpus-" not in page or "数据集" in page
-    found = re.findall(r"corpus-(\d+)@1", "".join(pages))
-    assert found == [str(n) for n in range(LINES) if n != 7]
+    # Each line says all of its own, under the heading where it belongs.
+    found = re.findall(r"corpus-(\d+)@1 +a-0+ +qianhai +hku +(\d+) +(\S+) +(\S+) +(\S+) +1\.00 CNY +0\.10 CNY", "".join(pages))
+    assert found == [(str(n), str(n), f"{2000 + n:,}", f"{3000 + n:,}", f"{1000 + n:,}") for n in range(LINES) if n != 7]
+    heading = next(line for line in pages[0].splitlines() if "Unit bytes" in line)
+    assert re.search(r"Rows +Unit bytes +On the wire +Receipted +Amount +Fee$", heading.strip()), heading
     told = "".join(pages)
     assert f"{LINES}.00 CNY" in told and "其中增值税 25.00 CNY" in told and "付款" in told
     assert told.count("0.91 CNY") == 40

@@ -18,17 +18,18 @@ const LEADING: f32 = 11.0;
 const INDENT: f32 = MARGIN + 78.0;
 
 /// Heading in three scripts, width, whether numbers stand to the right.
-const COLUMNS: [(&str, &str, &str, f32, bool); 10] = [
+const COLUMNS: [(&str, &str, &str, f32, bool); 11] = [
     ("Month", "月份", "月份", 42.0, false),
-    ("Dataset", "資料集", "数据集", 124.0, false),
-    ("Agreement", "協議", "协议", 98.0, false),
-    ("Provider", "提供方", "提供方", 66.0, false),
-    ("Consumer", "使用方", "使用方", 66.0, false),
-    ("Rows", "行數", "行数", 62.0, true),
-    ("Unit bytes", "計費位元組", "计费字节", 82.0, true),
-    ("Receipted", "已簽收", "已签收", 70.0, true),
-    ("Amount", "金額", "金额", 80.0, true),
-    ("Fee", "服務費", "服务费", 80.0, true),
+    ("Dataset", "資料集", "数据集", 112.0, false),
+    ("Agreement", "協議", "协议", 92.0, false),
+    ("Provider", "提供方", "提供方", 60.0, false),
+    ("Consumer", "使用方", "使用方", 60.0, false),
+    ("Rows", "行數", "行数", 54.0, true),
+    ("Unit bytes", "計費位元組", "计费字节", 66.0, true),
+    ("On the wire", "傳輸位元組", "传输字节", 66.0, true),
+    ("Receipted", "已簽收", "已签收", 62.0, true),
+    ("Amount", "金額", "金额", 78.0, true),
+    ("Fee", "服務費", "服务费", 78.0, true),
 ];
 
 /// The digest of what the statement says: SHA-256 of its RFC 8785 form.
@@ -279,7 +280,7 @@ impl Sheet<'_> {
 }
 
 /// A line that is of another month than the statement says so.
-fn cells(line: &Line, currency: &str, period: &str) -> [String; 10] {
+fn cells(line: &Line, currency: &str, period: &str) -> [String; 11] {
     [
         line.service_period.clone().unwrap_or_else(|| period.to_owned()),
         format!("{}@{}", line.dataset, line.version),
@@ -288,6 +289,7 @@ fn cells(line: &Line, currency: &str, period: &str) -> [String; 10] {
         line.consumer.to_string(),
         count(line.rows),
         count(line.unit_bytes),
+        count(line.wire_bytes),
         count(line.evidence.receipt),
         money(&line.amount, currency),
         money(&line.fee, currency),

@@ -145,12 +145,7 @@ def test_independent_witnesses_are_believed(own_gateway, clock, tmp_path):
     until("the log is ahead", 10, lambda: anomalies(gateway, 0) and data(gateway, gateway.alice).status_code == 200)
     off(clock, 0)
     gateway.stop()
-    vkey = str(gateway.pki / "log.vkey")
-    both = {side: w.Witness(tmp_path / side, gateway.pki, f"{side.lower()}.example/w", [vkey]) for side in ("HK", "QH")}
-    w.configure(gateway, both)
-    try:
-        for one in both.values():
-            one.start()
+    with w.both(gateway, tmp_path):
         before = recorded(gateway)
         gateway.serve()
         until("the clock is believed", 20, lambda: w.ready(gateway)[1]["clock"] == "ok")
@@ -171,7 +166,4 @@ def test_independent_witnesses_are_believed(own_gateway, clock, tmp_path):
         off(clock, 60)
         until("it is ahead", 20, lambda: [leaf for leaf in anomalies(gateway, before) if leaf["event"] in ("jumped", "ahead")])
         assert data(gateway, gateway.alice).status_code == 200
-    finally:
         off(clock, 0)
-        for one in both.values():
-            one.stop()

@@ -177,19 +177,9 @@ def test_proofs_are_witnessed_on_both_sides(gateway, tmp_path):
 @pytest.fixture(scope="module")
 def sides(own_gateway, tmp_path_factory):
     """The quickstart with two witness processes of their own, and three seconds of patience."""
-    gateway = own_gateway
-    gateway.stop()
-    folder = tmp_path_factory.mktemp("witnesses")
-    vkey = str(gateway.pki / "log.vkey")
-    both = {side: w.Witness(folder / side, gateway.pki, f"{side.lower()}.example/w", [vkey]) for side in ("HK", "QH")}
-    w.configure(gateway, both)
-    try:
-        for one in both.values():
-            one.start()
+    own_gateway.stop()
+    with w.both(own_gateway, tmp_path_factory.mktemp("witnesses")) as both:
         yield both
-    finally:
-        for one in both.values():
-            one.stop()
 
 
 def pull(gateway, tmp_path, identity, purpose="academic-research"):

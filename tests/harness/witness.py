@@ -1,6 +1,7 @@
 """Logs and witnesses of our own: a log that signs what it is told, and a real witness process."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -166,6 +167,21 @@ def configure(gateway, sides, lost_after=3, ca="pki/trust.pem", **more):
         for side, witness in sides.items():
             text += f'[witness.at.{side.lower()}1]\nurl = "{witness.url}"\nca = "{ca}"\n'
     config.write_text(text)
+
+
+@contextlib.contextmanager
+def both(gateway, folder):
+    """Has the stopped quickstart ask two witness processes that run, one on each side, until the end."""
+    vkey = str(gateway.pki / "log.vkey")
+    sides = {side: Witness(folder / side, gateway.pki, f"{side.lower()}.example/w", [vkey]) for side in ("HK", "QH")}
+    configure(gateway, sides)
+    try:
+        for one in sides.values():
+            one.start()
+        yield sides
+    finally:
+        for one in sides.values():
+            one.stop()
 
 
 def ready(gateway):

@@ -19,6 +19,7 @@
 mod ballast;
 pub mod crashpoint;
 pub mod durable;
+mod folders;
 pub mod lease;
 mod lookup;
 pub mod objects;

@@ -18,8 +18,8 @@ use gateway_audit::witness::{Refusal, Seen};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 
-use crate::crashpoint;
 use crate::durable::{self, sync_failed};
+use crate::{crashpoint, folders};
 
 /// Versions of the database, one step each. Append, never edit.
 const MIGRATIONS: [&str; 1] = ["
@@ -104,6 +104,7 @@ impl WitnessStore {
     fn at(path: &Path) -> Result<Self, WitnessStoreError> {
         let damaged = |why: String| WitnessStoreError::Damaged { path: path.to_owned(), why };
         let lock = lock(path)?;
+        folders::sync_strictly();
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         // A rollback journal: each commit is in the database's own file, and every sync's failure is told at its commit. The

@@ -227,6 +227,10 @@ impl Writer {
             stop_if_lost(&error);
             tracing::warn!(%error, "the store could not be marked as cleanly closed");
         }
+        // SQLite copies what is left when the last connection closes, and ignores a failed sync: nothing may be left.
+        if let Err(error) = self.empty_wal() {
+            tracing::warn!(%error, "the write-ahead log stays for the next start");
+        }
     }
 
     fn write(&mut self, jobs: Vec<Job>) {

@@ -14,7 +14,7 @@ use super::{DATABASE_FILE, InDoubt, LOCK_FILE, OpenError, OpenOptions, ReadError
 use crate::lookup::Recent;
 use crate::transaction::Transaction;
 use crate::writer::Head;
-use crate::{crashpoint, durable, schema};
+use crate::{crashpoint, durable, folders, schema};
 
 /// A directory that is ours, before its writer runs.
 pub(super) struct Opened {
@@ -36,6 +36,7 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Opened, OpenErro
     durable::create_dir(dir).map_err(fault(dir))?;
     let lock = lock(dir)?;
 
+    folders::sync_strictly();
     let path = dir.join(DATABASE_FILE);
     let mut connection = Connection::open(&path)?;
     connection.busy_timeout(Duration::from_secs(5))?;

@@ -308,7 +308,7 @@ impl Records {
     }
 
     /// Reads on the calling thread. Everything `read` does sees one state of the store, which includes every commit
-    /// that has resolved, and nothing that is not on disk: it may wait for a sync.
+    /// that has resolved, and nothing that is not on disk or that a listener has not heard of: it may wait for a sync.
     pub fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
         self.0.readers.read(read)
     }

@@ -107,7 +107,6 @@ impl Audience {
     fn tell(&self, group: Unsynced) {
         let Unsynced { before, head, steps, jobs } = group;
         steps.after_fsync();
-        self.durable.reach(head.revision);
         // Before the listeners: whoever they wake looks here first.
         self.recorded.send_if_modified(|size| std::mem::replace(size, head.next_leaf) != head.next_leaf);
         // The guard's row is no transaction: it has no revision of its own.
@@ -126,6 +125,8 @@ impl Audience {
                 (work, reply, committed)
             })
             .collect();
+        // After the listeners: whoever reads a commit finds that they have heard of it.
+        self.durable.reach(head.revision);
         for (work, reply, committed) in answers {
             reply.send(committed, Some(work));
         }

@@ -1,6 +1,8 @@
 //! The order of commits: dense indices, time that never goes back, exact expectations, and nothing of what is refused.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use catalog::LeaseId;
 use gateway_store::{CommitError, DocKind, Expect, Transaction, Write};
@@ -14,20 +16,27 @@ async fn concurrent_commits_get_dense_indices_and_exact_preconditions() {
     let dir = tempfile::tempdir().unwrap();
     let records = open(&dir);
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let listener = Arc::clone(&heard);
+    let newest = Arc::new(AtomicU64::new(0));
+    let (listener, of_doc) = (Arc::clone(&heard), Arc::clone(&newest));
     records.on_commit(move |commit| {
+        // Time enough for whoever would read the commit before this has heard of it.
+        std::thread::sleep(Duration::from_millis(1));
         listener.lock().unwrap().push((commit.committed.revision, commit.docs.len()));
+        for doc in &commit.docs {
+            of_doc.store(doc.revision, Ordering::Relaxed);
+        }
     });
     commit(&records, put("counter", "0")).unwrap();
     // Each adds one to the same document, which only the expectation keeps from losing any.
     let tasks = (0..64_u64).map(|number| {
-        let records = records.clone();
+        let (records, newest) = (records.clone(), Arc::clone(&newest));
         tokio::spawn(async move {
             let mut lost = 0;
             for round in 0..5 {
                 loop {
                     let doc = records.read_async(|reader| reader.doc(DocKind::Setting, "counter")).await;
                     let doc = doc.unwrap().unwrap();
+                    assert!(newest.load(Ordering::Relaxed) >= doc.revision, "read before the listener has heard of it");
                     let count: u64 = String::from_utf8(doc.body).unwrap().parse().unwrap();
                     let mut transaction = Transaction::new(now());
                     transaction.leaf(leaf(number * 5 + round));

@@ -36,6 +36,14 @@ impl Split {
         self.amount.0 == 0 && self.fee.0 == 0 && self.tax.0 == 0
     }
 
+    /// Whether a posting of this has the tax that `vat` says. Tax is floored over all that an entitlement has posted, and a
+    /// credit note takes its part of a floored one: less than two minor units apart is the same.
+    pub fn has_tax_of(&self, vat: Vat) -> bool {
+        let rate = rate(vat);
+        let apart = i128::from(self.amount.0) * rate - i128::from(self.tax.0) * (1_000_000 + rate);
+        apart.abs() < 2 * (1_000_000 + rate)
+    }
+
     /// Adds `other` part by part.
     pub fn plus(&self, other: &Self) -> Result<Self, AmountError> {
         let add = |a: Minor, b: Minor| a.0.checked_add(b.0).map(Minor).ok_or(AmountError);
@@ -66,9 +74,14 @@ pub struct Posted {
     pub period: Split,
 }
 
+/// A rate in parts per million of the price without tax.
+fn rate(vat: Vat) -> i128 {
+    i128::from(vat.rate_ppm.min(1_000_000))
+}
+
 /// The tax within an amount, floored.
 fn tax(vat: Option<Vat>, amount: Minor) -> Minor {
-    let rate = vat.map_or(0, |vat| i128::from(vat.rate_ppm.min(1_000_000)));
+    let rate = vat.map_or(0, rate);
     let part = i128::from(amount.0) * rate / (1_000_000 + rate);
     // At most half of the amount.
     Minor(i64::try_from(part).unwrap_or(0))

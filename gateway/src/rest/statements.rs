@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog::{AgreementId, Digest, FileIndex, Offer, ParticipantId, Vat};
+use catalog::{AgreementId, Digest, FileIndex, Offer, ParticipantId};
 use gateway_api::{Code, Problem};
 use gateway_ledger::statement::{AgreementUse, Delivery, PostedLine, Statement, TaxKnown, statements};
 use gateway_ledger::{Month, Split, Taxes, UnitSet, UnitSetError};
@@ -94,16 +94,8 @@ fn known<'a>(
     let last = month.next().begins().checked_sub(SignedDuration::from_secs(1)).unwrap_or_else(|_| month.begins());
     let ends = [month.begins(), last].map(|at| taxes.vat(terms, at).is_some());
     let all =
-        ends == [true, true] && posted.all(|(at, split)| taxes.vat(terms, at).is_some_and(|vat| fits(vat, split)));
+        ends == [true, true] && posted.all(|(at, split)| taxes.vat(terms, at).is_some_and(|vat| split.has_tax_of(vat)));
     if all { TaxKnown::Included } else { TaxKnown::Unknown }
-}
-
-/// Whether a posting has the tax that `vat` says. Tax is floored over all that an entitlement has posted, and a credit note
-/// takes its part of a floored one: less than two minor units apart is the same.
-fn fits(vat: Vat, split: &Split) -> bool {
-    let rate = i128::from(vat.rate_ppm.min(1_000_000));
-    let apart = i128::from(split.amount.0) * rate - i128::from(split.tax.0) * (1_000_000 + rate);
-    apart.abs() < 2 * (1_000_000 + rate)
 }
 
 /// The statements of `participant` for `month`: the lines it is a party of.

@@ -327,8 +327,8 @@ impl Records {
     /// Calls `listener` for every transaction in commit order, after it is durable and before its future resolves.
     ///
     /// It runs on the thread that makes commits durable: it must be quick, must neither commit nor read, and should not hold
-    /// a `Records`. To keep a
-    /// copy of documents, register first and read afterwards, and take a document only if its revision is newer.
+    /// a `Records`. To keep a copy of documents, register first and read afterwards, and take a document only if its revision
+    /// is newer.
     pub fn on_commit(&self, listener: impl Fn(&Commit) + Send + Sync + 'static) {
         self.0.listeners.add(Box::new(listener));
     }
@@ -364,8 +364,7 @@ impl Inner {
         self.queue.close();
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A listener that held the last clone lets go of it on its own thread, for which the writer waits.
-        let own = [Some(self.telling), writer.as_ref().map(|writer| writer.thread().id())];
-        if let Some(writer) = writer.filter(|_| !own.contains(&Some(std::thread::current().id()))) {
+        if let Some(writer) = writer.filter(|_| self.telling != std::thread::current().id()) {
             self.filling.lock().unwrap_or_else(PoisonError::into_inner).end();
             self.readers.clear();
             let _ = writer.join();

@@ -42,7 +42,7 @@ pub(super) fn deliver(
     }
     let data_bytes = stored(delivery.intervals.len());
     let counted = if data_bytes > 0 { Some(count(connection, &lease, delivery)?) } else { None };
-    let new_bytes = counted.as_ref().map_or(0, |counted| stored(counted.new.len(counted.index)));
+    let new_bytes = counted.as_ref().map_or(0, |counted| stored(counted.new_bytes));
     // What brings nothing new leaves the units as they stand.
     let units = counted.as_ref().filter(|_| new_bytes > 0).map(|counted| counted.this_period.to_bytes());
     let period = delivery.period.to_string();
@@ -93,6 +93,7 @@ struct Counted<'a> {
     earlier: UnitSet,
     /// What was not in `earlier`.
     new: UnitSet,
+    new_bytes: u64,
     /// What the delivery's period then holds.
     this_period: UnitSet,
 }
@@ -121,7 +122,7 @@ fn count<'a>(connection: &Connection, lease: &LeaseMoney, delivery: &Delivery<'a
     }
     let new = UnitSet::of(index, delivery.intervals).difference(&earlier, index);
     let this_period = this_period.union(&new, index);
-    Ok(Counted { index, earlier, new, this_period })
+    Ok(Counted { index, earlier, new_bytes: new.len(index), new, this_period })
 }
 
 /// Reads a set of units under `agreement`.
@@ -139,15 +140,14 @@ fn bill(
     counted: &Counted<'_>,
 ) -> Result<(), Refusal> {
     let connection = scope.connection;
-    let Counted { index, earlier, new, .. } = counted;
-    let new_bytes = new.len(index);
+    let Counted { index, earlier, new, new_bytes, .. } = counted;
     let agreement = scope.docs.agreement(connection, &lease.agreement)?;
     let mut entitled = Entitled::of(connection, &lease.agreement, &lease.dataset, &lease.version)?;
-    entitled.sent_bytes += stored(new_bytes);
+    entitled.sent_bytes += stored(*new_bytes);
     if agreement.terms.evidence == EvidenceKind::Sent {
         entitled.begin(scope, lease, &agreement, delivery.period)?;
         entitled.usage.grow_file(index, earlier, new);
-        entitled.bill(scope, lease, &agreement, delivery.period, new_bytes)?;
+        entitled.bill(scope, lease, &agreement, delivery.period, *new_bytes)?;
         lease.keep(connection)?;
     }
     entitled.keep(connection)

@@ -173,11 +173,9 @@ impl Durable {
     }
 
     /// What is not on disk by now will not be.
-    fn end(&self, broken: bool) {
-        if broken {
-            *self.lock() = None;
-            self.moved.notify_all();
-        }
+    fn end(&self) {
+        *self.lock() = None;
+        self.moved.notify_all();
     }
 }
 
@@ -190,7 +188,9 @@ impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.queue.close();
         // A thread that ends in order has told of everything.
-        self.durable.end(std::thread::panicking());
+        if std::thread::panicking() {
+            self.durable.end();
+        }
     }
 }
 
@@ -213,7 +213,7 @@ mod tests {
             let thread = std::thread::spawn(move || told.send(waiting.wait(revision)));
             assert_eq!(waited.recv_timeout(Duration::from_millis(50)), Err(RecvTimeoutError::Timeout), "{revision}");
             if end {
-                durable.end(true);
+                durable.end();
             } else {
                 durable.reach(revision);
             }

@@ -13,14 +13,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use catalog::offer::Currency;
-use catalog::{Agreement, AgreementState, Digest, EvidenceKind, Fee, LeaseId, Minor, Offer, Price, PriceModel};
+use catalog::{Digest, LeaseId, Minor};
 use gateway_ledger::{Contribution, Quote};
 use gateway_store::{
     DocKind, Expect, FirstStream, Idempotency, Lease, OpenOptions, Records, Terms, Transaction, Write,
 };
 use jiff::Timestamp;
 use serde_json::json;
+
+#[path = "shared/agreement.rs"]
+mod agreement;
+#[path = "shared/writer_busy.rs"]
+mod writer_busy;
+
+use agreement::agreement;
+use writer_busy::writer_busy;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -62,7 +69,9 @@ async fn main() -> Result<(), Failure> {
     let options = Options::read()?;
     let dir = tempfile::tempdir_in(&options.dir)?;
     let (records, _) = Records::open(dir.path(), OpenOptions::new(Timestamp::now()))?;
-    records.commit(agreement()?).await?;
+    let mut transaction = Transaction::new(Timestamp::now());
+    transaction.writes.push(agreement(transaction.at)?);
+    records.commit(transaction).await?;
     let asked = Asked { number: Arc::default(), quote: Minor(0) };
     if options.held > 0 {
         let begun = Instant::now();
@@ -176,58 +185,11 @@ async fn paced(records: &Records, asked: &Asked, rate: u64, seconds: u64) -> Res
     Ok(())
 }
 
-/// CPU time of the writer's thread: what else the machine does does not change it much (proc_pid_task(5), `schedstat`).
-fn writer_busy() -> Result<Duration, Failure> {
-    for task in std::fs::read_dir("/proc/self/task")? {
-        let task = task?.path();
-        if std::fs::read_to_string(task.join("comm"))?.trim_end() == "kouan-writer" {
-            let busy = std::fs::read_to_string(task.join("schedstat"))?;
-            return Ok(Duration::from_nanos(busy.split(' ').next().unwrap_or("0").parse()?));
-        }
-    }
-    // It has not begun yet.
-    Ok(Duration::ZERO)
-}
-
 fn percentiles(waits: &mut [Duration]) -> String {
     waits.sort_unstable();
     let at = |share: usize| waits.get((waits.len() * share / 1000).min(waits.len().saturating_sub(1)));
     let [median, most, last] = [at(500), at(990), waits.last()].map(|wait| wait.copied().unwrap_or_default());
     format!("p50 {median:.1?}, p99 {most:.1?}, slowest {last:.1?}")
-}
-
-/// The agreement that every lease is under.
-fn agreement() -> Result<Transaction, Failure> {
-    let now = Timestamp::now();
-    let terms = Offer {
-        purposes: vec!["academic-research".parse()?],
-        recipients: vec!["hku.hk".to_owned()],
-        places: Vec::new(),
-        price: Price { model: PriceModel::PerGib, amount: Minor(120_000), currency: Currency::Cny, period: None },
-        fee: Some(Fee::Rate { rate_ppm: 100_000 }),
-        vat: None,
-        evidence: EvidenceKind::Sent,
-        onward: "none".to_owned(),
-        retention_days: None,
-    };
-    let agreement = Agreement {
-        id: "a-1".parse()?,
-        participant: "hku".parse()?,
-        dataset: "yue-speech".parse()?,
-        purpose: "academic-research".parse()?,
-        offer: terms.digest(),
-        terms,
-        provider: "qianhai".parse()?,
-        broker: "lin-data".parse()?,
-        state: AgreementState::Active,
-        foreign_authority_request: false,
-        at: now,
-        ended_at: None,
-    };
-    let mut transaction = Transaction::new(now);
-    let body = serde_json::to_vec(&agreement)?;
-    transaction.writes.push(Write::PutDoc { kind: DocKind::Agreement, id: "a-1".to_owned(), body });
-    Ok(transaction)
 }
 
 /// What a decision relies on: parties, version, agreement and rules as they were, nobody's cut, counters, and no other lease.

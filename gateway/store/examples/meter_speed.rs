@@ -7,16 +7,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use catalog::file_index::{Leaf, Unit};
-use catalog::{Agreement, Digest, FileIndex};
+use catalog::{Digest, FileIndex};
 use gateway_ledger::{IntervalSet, Month, Quote, UnitSetError};
-use gateway_store::{
-    DeliveredFilter, DocKind, FirstStream, Lease, LeaseState, OpenOptions, Records, Terms, Transaction, Write,
-};
-use jiff::{SignedDuration, Timestamp};
+use gateway_store::{DeliveredFilter, FirstStream, Lease, OpenOptions, Records, Terms, Transaction, Write};
+use jiff::Timestamp;
 use serde_json::json;
+
+#[path = "shared/agreement.rs"]
+mod agreement;
+#[path = "../tests/shapes/lease.rs"]
+#[allow(clippy::unwrap_used)]
+mod lease;
+#[path = "shared/writer_busy.rs"]
+mod writer_busy;
+
+use agreement::agreement;
+use lease::lease;
+use writer_busy::writer_busy;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -57,9 +66,8 @@ impl Store {
         let dir = tempfile::tempdir_in(parent)?;
         let (records, _) = Records::open(dir.path(), OpenOptions::new(now))?;
         let mut transaction = Transaction::new(now);
-        let body = serde_json::to_vec(&agreement(now)?)?;
-        transaction.writes.push(Write::PutDoc { kind: DocKind::Agreement, id: "a-1".to_owned(), body });
-        let lease = lease(now)?;
+        transaction.writes.push(agreement(now)?);
+        let lease = lease("l-1", now, 24);
         let leaf = json!({"kind": "decision", "lease": lease.id});
         let leaf = transaction.leaf(leaf.as_object().cloned().unwrap_or_default());
         let stream = FirstStream { representation: "file".to_owned(), ranges: std::iter::once(0..1 << 40).collect() };
@@ -135,71 +143,9 @@ fn index(units: u32) -> Arc<FileIndex> {
     })
 }
 
-/// CPU time of the writer's thread (proc_pid_task(5), `schedstat`).
-fn writer_busy() -> Result<Duration, Failure> {
-    let mut busy = Duration::ZERO;
-    for task in std::fs::read_dir("/proc/self/task")? {
-        let task = task?.path();
-        if std::fs::read_to_string(task.join("comm"))?.trim_end() == "kouan-writer" {
-            busy += Duration::from_nanos(
-                std::fs::read_to_string(task.join("schedstat"))?.split(' ').next().unwrap_or("0").parse()?,
-            );
-        }
-    }
-    Ok(busy)
-}
-
 /// What this process has handed to `write` (proc_pid_io(5)).
 fn written_bytes() -> Result<u64, Failure> {
     let counters = std::fs::read_to_string("/proc/self/io")?;
     let line = counters.lines().find_map(|line| line.strip_prefix("wchar: "));
     Ok(line.unwrap_or("0").parse()?)
-}
-
-fn agreement(now: Timestamp) -> Result<Agreement, Failure> {
-    let terms: catalog::Offer = serde_json::from_value(json!({
-        "purposes": ["academic-research"], "recipients": ["hku.hk"], "places": [], "onward": "none", "evidence": "sent",
-        "price": {"model": "per_gib", "amount": "120000", "currency": "CNY"}, "fee": {"rate_ppm": 100_000},
-    }))?;
-    Ok(Agreement {
-        id: "a-1".parse()?,
-        participant: "hku".parse()?,
-        dataset: "yue-speech".parse()?,
-        purpose: "academic-research".parse()?,
-        offer: terms.digest(),
-        terms,
-        provider: "qianhai".parse()?,
-        broker: "lin-data".parse()?,
-        state: catalog::AgreementState::Active,
-        foreign_authority_request: false,
-        at: now,
-        ended_at: None,
-    })
-}
-
-fn lease(now: Timestamp) -> Result<Lease, Failure> {
-    Ok(Lease {
-        id: catalog::LeaseId::parse("l-1")?,
-        key: Digest::of(b"l-1"),
-        principal: "p".to_owned(),
-        certificate: "c".to_owned(),
-        participant: "hku".parse()?,
-        agreement: "a-1".parse()?,
-        provider: "qianhai".parse()?,
-        dataset: "yue-speech".parse()?,
-        version: "1".parse()?,
-        columns: (0..COLUMNS).map(|number| format!("c{number}")).collect(),
-        redact: false,
-        purpose: "academic-research".parse()?,
-        price: None,
-        mechanism: None,
-        release: None,
-        state: LeaseState::Active,
-        leaf: 0,
-        created: now,
-        expires: now + SignedDuration::from_hours(24),
-        reason: None,
-        sent_bytes: 0,
-        unit_bytes: 0,
-    })
 }

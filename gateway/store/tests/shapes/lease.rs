@@ -1,4 +1,4 @@
-//! A lease between hku and qianhai, for several test programs.
+//! A lease between hku and qianhai, for several test programs and an example.
 
 use catalog::{AgreementId, DatasetId, Digest, LeaseId, ParticipantId, Purpose, VersionName};
 use gateway_store::{Lease, LeaseState};

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harness import store
+from harness.checkpoints import published
 from harness.clock import Clock
 from harness.wait import until
 
@@ -99,10 +100,6 @@ def test_a_mirror_that_fetches_its_own_trace_comes_to_rest(own_gateway, clock, t
         sizes.append(said.json["size"])
     assert sizes[1] == sizes[2] == sizes[3] == recorded(gateway), sizes
     assert len(accesses(gateway, gateway.chan, read="files")) == 1
-
-
-def published(gateway):
-    return int((gateway.log_folder() / "checkpoint").read_text().splitlines()[1])
 
 
 def test_the_count_follows_when_the_window_ends(own_gateway, clock):

@@ -9,6 +9,7 @@ import pytest
 from harness import corpus, store
 from harness import witness as w
 from harness.authority import Authority
+from harness.checkpoints import published
 from harness.clock import Clock
 from harness.lines import Broken, Http1
 from harness.wait import until
@@ -120,8 +121,7 @@ def test_what_has_expired_stays_expired_across_a_restart_too(own_gateway, clock)
     off(clock, 7200)
     until("the jump is in the log", 10, lambda: told(gateway, before, "jumped", 7190, True))
     # A row can be read here while its sync is under way; what is published was recorded before.
-    published = lambda: int((gateway.log_folder() / "checkpoint").read_text().splitlines()[1])
-    until("it is published", 10, lambda: published() >= recorded(gateway))
+    until("it is published", 10, lambda: published(gateway) >= recorded(gateway))
 
     def turned_away():
         with pytest.raises(OSError):

@@ -18,6 +18,7 @@ import requests
 from harness import corpus, receipts, store
 from harness.authority import Authority
 from harness.canary import Canary, cells, traces
+from harness.checkpoints import published
 from harness.gateway import binary, told
 from harness.wait import until
 
@@ -30,10 +31,6 @@ def gateway(own_gateway):
 def person(gateway, participant, domain, role, name):
     """A new principal of a participant that the quickstart left."""
     return Authority.of(gateway.pki / participant, domain).issue(role, name)
-
-
-def size(gateway):
-    return int((gateway.log_folder() / "checkpoint").read_text().splitlines()[1])
 
 
 def refusal(gateway, identity, made):
@@ -238,7 +235,7 @@ class TestErasure:
         gone = self.opened(gateway, hers)
         assert gone.status_code == 410 and gone.json()["code"] == "erased" and f"by leaf {done.json['leaf']}" in gone.json()["detail"]
         assert self.opened(gateway, alices).json()["fields"][0]["text"].endswith("researcher/alice")
-        until("the erasure is published", 5, lambda: size(gateway) > done.json["leaf"])
+        until("the erasure is published", 5, lambda: published(gateway) > done.json["leaf"])
         proof = gateway.kouan(gateway.chan, "audit", "proof", str(hers), "--key", str(gateway.chan.key), "--key", str(gateway.pki / "log.vkey"), "--json")
         assert proof.status == 0, proof
         after = gateway.api(gateway.chan).get("/v1/ledger/balances")
@@ -370,7 +367,7 @@ class TestDisclosure:
         leaf, out, _ = made
         assert told([binary(), "audit", "verify-disclosure", str(out), "--json"]).json["in_log"] is False
         proof = tmp_path / "leaf.tlog-proof"
-        until("it is published", 5, lambda: size(gateway) > leaf)
+        until("it is published", 5, lambda: published(gateway) > leaf)
         assert gateway.kouan(gateway.chan, "audit", "proof", str(leaf), "--out", str(proof), "--json").status == 0
         args = ["--proof", str(proof), "--key", str(gateway.pki / "log.vkey"), "--json"]
         said = told([binary(), "audit", "verify-disclosure", str(out), *args])

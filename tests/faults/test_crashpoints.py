@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness import invariants
-from harness.border import Border, cosigned
-from harness.border import published as published_size
+from harness.border import Border
+from harness.checkpoints import cosigned
+from harness.checkpoints import published as published_size
 from harness.gateway import binary, told
 from harness.lines import Broken
 from harness.story import Prepared, Refused, Story

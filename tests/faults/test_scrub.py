@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 from harness import corpus, store
+from harness.checkpoints import published
 from harness.gateway import Gateway, binary, told
 from harness.lines import Broken, Http1
 from harness.wait import until
@@ -52,10 +53,6 @@ def settled(gateway):
 
 def flip(path, at):
     store.change_byte(path, at)
-
-
-def size(gateway):
-    return int((gateway.log_folder() / "checkpoint").read_text().splitlines()[1])
 
 
 def recorded(gateway):
@@ -113,8 +110,8 @@ def test_an_entry_that_flips_in_the_database_is_named_and_stops_everything(gatew
 
 
 def test_tiles_and_facts_are_named_by_their_files(gateway):
-    until("all is published", 10, lambda: size(gateway) == recorded(gateway))
-    tile, width = divmod(size(gateway), 256)
+    until("all is published", 10, lambda: published(gateway) == recorded(gateway))
+    tile, width = divmod(published(gateway), 256)
     partial = gateway.data / "log" / "tile" / "0" / (f"{tile:03}.p/{width}" if width else f"{tile - 1:03}")
     facts = next((gateway.data / "facts").iterdir())
     for path, at in ((partial, 100), (facts, 5)):

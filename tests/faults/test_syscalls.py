@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import invariants, trace
-from harness.fault import Fault, Library
+from harness import invariants, preload, trace
+from harness.fault import Fault
 from harness.lines import Broken
 from harness.story import Prepared, PreparedForLittle, Refused, ShortStory, Story
 from harness.wait import until
@@ -39,7 +39,7 @@ NEVER = 65_535
 
 @pytest.fixture(scope="module")
 def library(memory):
-    return Library(memory)
+    return preload.library("fault", memory)
 
 
 @pytest.fixture(scope="module")

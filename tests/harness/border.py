@@ -6,6 +6,7 @@ import signal
 import sqlite3
 
 from . import witness
+from .checkpoints import cosigned, published
 from .wait import until
 
 # Nothing of a story may wait for a witness that a test has killed.
@@ -81,15 +82,3 @@ class Border:
     def stop(self):
         for side in self.sides.values():
             side.kill()
-
-
-def size(path):
-    return int(path.read_text().splitlines()[1]) if path.exists() else 0
-
-
-def cosigned(gateway):
-    return size(gateway.data / "witnessed" / "checkpoint")
-
-
-def published(gateway):
-    return size(gateway.log_folder() / "checkpoint")

@@ -2,8 +2,9 @@
 
 import datetime
 import struct
-import subprocess
 from pathlib import Path
+
+from . import preload
 
 
 class Clock:
@@ -12,9 +13,7 @@ class Clock:
     def __init__(self, folder):
         self._file = Path(folder) / "moved-clock"
         self._file.write_bytes(struct.pack("=q", 0))
-        self._library = Path(folder) / "clock.so"
-        source = Path(__file__).with_name("clock.c")
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", self._library, source], check=True)
+        self._library = preload.library("clock", folder)
 
     @property
     def environment(self):

@@ -4,31 +4,20 @@ thread that gets there first would ever be tried."""
 
 import mmap
 import struct
-import subprocess
-from pathlib import Path
 
 # As the system calls are named, where libc has another name for the function.
 FUNCTIONS = {"ftruncate": "ftruncate64", "fallocate": "posix_fallocate"}
 
 
-class Library:
-    """Built once for many processes."""
-
-    def __init__(self, folder):
-        self.path = Path(folder) / "fault.so"
-        source = Path(__file__).with_name("fault.c")
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", self.path, source], check=True)
-
-
 class Fault:
-    """Of one process, which `environment` is for: `fault` (EIO, ENOSPC or KILL) at the `number`th of `calls` on what is in
+    """Of one process, which `environment` is for, by the `library` "fault": `fault` (EIO, ENOSPC or KILL) at the `number`th of `calls` on what is in
     `under`. A number that is not reached counts."""
 
     def __init__(self, library, page, under, calls, fault, number):
         self._page = page
         page.write_bytes(bytes(mmap.PAGESIZE))
         self.environment = {
-            "LD_PRELOAD": str(library.path),
+            "LD_PRELOAD": str(library),
             "FAULT_PAGE": str(page),
             "FAULT_UNDER": str(under),
             "FAULT_CALLS": ",".join(FUNCTIONS.get(call, call) for call in calls),

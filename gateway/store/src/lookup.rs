@@ -1,14 +1,15 @@
 //! Finding facts, leases and answered requests by a random key, without a random page for every row that is written.
 //!
 //! An index over random keys dirties a page of its own for each new row: on a store with a million rows that is most of what
-//! a commit would write. So the *print* of a key (its first eight bytes) is kept in memory first and goes into the table
-//! `lookup` sorted, thousands at a time, with later groups. What the table holds is marked in `lookup_past`, and a start reads
-//! the rows beyond it. Nearly every key that is looked for is new: a filter in memory says so without a look into the table.
+//! a commit would write. So the *print* of a key (its first eight bytes) is kept in memory first; a hundred thousand of them
+//! then go into the database as a sorted run, in parts that ride on later groups, and small runs are joined into larger ones
+//! (a log-structured merge tree). What the runs hold is marked in `lookup_past`, and a start reads the rows beyond it. Nearly
+//! every key that is looked for is new: a filter in memory says so without a look into the runs.
 //!
 //! A print only says where to look: rows are compared with the whole key, so that an entry whose row was rolled back, or
 //! has another key, finds nothing.
 //!
-//! INVARIANT (lookup): of every committed row there is an entry in `lookup` or in a generation of [`Recent`], except of
+//! INVARIANT (lookup): of every committed row there is an entry in a finished run or in a generation of [`Recent`], except of
 //! leases that have ended.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,11 +20,11 @@ use rusqlite::Connection;
 mod filter;
 mod generation;
 mod leaving;
+mod run;
 mod table;
 
 pub(crate) use filter::Filling;
-pub(crate) use leaving::Leaving;
-pub(crate) use table::forget_lease;
+pub(crate) use leaving::{Leaving, Progress};
 
 use filter::Filter;
 use generation::Generation;
@@ -31,11 +32,7 @@ use generation::Generation;
 /// The first eight bytes of a key.
 pub(crate) type Print = i64;
 
-/// Whose key, its print, and the row.
-type Entry = (Kind, Print, i64);
-
-/// Entries after which a generation leaves: about 87,000 decisions, some ten megabytes. The more of them, the more share a
-/// page when they go into the table.
+/// Entries after which a generation leaves: about 87,000 decisions, some ten megabytes.
 pub(crate) const RECENT_MAX: usize = 262_144;
 
 /// Whose rows are looked for.
@@ -54,6 +51,23 @@ impl Kind {
             Self::Facts => 0,
             Self::Lease => 1,
             Self::Idempotency => 2,
+        }
+    }
+
+    /// Of three things, one for each kind, this kind's.
+    const fn of_each<T>(self, [facts, lease, idempotency]: &[T; Self::ALL.len()]) -> &T {
+        match self {
+            Self::Facts => facts,
+            Self::Lease => lease,
+            Self::Idempotency => idempotency,
+        }
+    }
+
+    const fn of_each_mut<T>(self, [facts, lease, idempotency]: &mut [T; Self::ALL.len()]) -> &mut T {
+        match self {
+            Self::Facts => facts,
+            Self::Lease => lease,
+            Self::Idempotency => idempotency,
         }
     }
 }
@@ -102,24 +116,26 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// Brings `lookup` up to date but for the newest rows, which are kept here.
+    /// Brings the runs up to date but for the newest rows, which are kept here.
     pub(crate) fn load(connection: &mut Connection, most: usize) -> rusqlite::Result<Self> {
+        table::delete_unfinished(connection)?;
         let filter = Arc::new(Filter::for_entries(table::entries_at_most(connection)?));
         let recent = Self { generations: RwLock::new(Arc::from([Arc::<Generation>::default()])), filter, most };
         for kind in Kind::ALL {
             loop {
                 let transaction = connection.transaction()?;
                 // One more than may stay, to know whether they are too many.
-                let entries = table::beyond(&transaction, kind, most.saturating_add(1))?;
+                let mut entries = table::beyond(&transaction, kind, most.saturating_add(1))?;
                 let Some((_, last)) = entries.last().copied().filter(|_| entries.len() > most) else {
                     for (print, row) in entries {
                         recent.add(kind, print, row);
                     }
                     break;
                 };
-                let mut sorted: Vec<_> = entries.into_iter().map(|(print, row)| (kind, print, row)).collect();
-                sorted.sort_unstable();
-                recent.insert(&transaction, &sorted)?;
+                entries.sort_unstable();
+                let run = table::next_run(&transaction)?;
+                table::insert_parts(&transaction, run, &run::parts(&entries))?;
+                table::insert_run(&transaction, kind, run, entries.len())?;
                 table::mark(&transaction, kind, last)?;
                 transaction.commit()?;
             }
@@ -151,12 +167,9 @@ impl Recent {
         let Some(generation) = view.generations.last().filter(|newest| newest.len() >= self.most) else {
             return Ok(None);
         };
-        let mut past = Kind::ALL.map(|kind| (kind, 0));
-        for (kind, newest) in &mut past {
-            *newest = table::newest(connection, *kind)?;
-        }
+        let leaving = Leaving::begin(connection, Arc::clone(generation), Arc::clone(&self.filter), self.most)?;
         self.replace([Arc::clone(generation), Arc::default()]);
-        Ok(Some(Leaving::new(Arc::clone(generation), past)))
+        Ok(Some(leaving))
     }
 
     /// Forgets what is in the table now.
@@ -165,15 +178,6 @@ impl Recent {
         if let Some(newest) = view.generations.last() {
             self.replace([Arc::clone(newest)]);
         }
-    }
-
-    /// Writes entries into the table, within the transaction of a group.
-    fn insert(&self, connection: &Connection, entries: &[Entry]) -> rusqlite::Result<()> {
-        // Before anybody can read them there.
-        for (kind, print, _) in entries {
-            self.filter.add(*kind, *print);
-        }
-        table::insert(connection, entries)
     }
 
     fn replace<const N: usize>(&self, generations: [Arc<Generation>; N]) {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 9] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS, UNITS];
+const MIGRATIONS: [&str; 10] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS, UNITS, RUNS];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -378,6 +378,19 @@ const UNITS: &str = "
 ALTER TABLE delivered RENAME COLUMN intervals TO units;
 UPDATE delivered SET units = CAST(x'00' || units AS BLOB) WHERE length(units) > 0;
 UPDATE delivered SET receipted = CAST(x'00' || receipted AS BLOB) WHERE length(receipted) > 0;
+";
+
+/// Sorted runs instead of a tree of single entries. A start reads all rows anew, as it does those beyond `lookup_past`.
+const RUNS: &str = "
+DROP TABLE lookup;
+DELETE FROM lookup_past;
+CREATE TABLE lookup_run (run INTEGER PRIMARY KEY, kind INTEGER NOT NULL, entries INTEGER NOT NULL);
+CREATE TABLE lookup_part (
+    run INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    entries BLOB NOT NULL,
+    PRIMARY KEY (run, first)
+) WITHOUT ROWID;
 ";
 
 /// Brings the database up to this version. Returns whether it was empty before.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::durable::sync_failed;
-use crate::lookup::{Leaving, Recent};
+use crate::lookup::{Leaving, Progress, Recent};
 use crate::transaction::{Commit, CommitError, Committed, DocChange};
 
 mod access;
@@ -100,7 +100,7 @@ struct Group {
     head: Head,
     results: Vec<Result<Commit, CommitError>>,
     /// How far the generation is that leaves memory.
-    left: Option<usize>,
+    left: Option<Progress>,
 }
 
 /// Why a transaction was not written.
@@ -317,7 +317,7 @@ impl Writer {
     /// Writes a group. On an error the transaction is still open.
     fn attempt(&self, works: &mut [Work], undo: Undo, steps: Steps) -> Result<Group, Stopped> {
         let context = self.context();
-        let Context { connection, recent, balances, .. } = context;
+        let Context { connection, balances, .. } = context;
         let mut head = self.head;
         let mut results = Vec::with_capacity(works.len());
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -352,7 +352,7 @@ impl Writer {
             balances::balanced(connection)?;
         }
         let written = results.len();
-        let left = self.leaving.as_ref().map(|leaving| leaving.write(connection, recent, written)).transpose()?;
+        let left = self.leaving.as_ref().map(|leaving| leaving.write(connection, written)).transpose()?;
         self.connection.prepare_cached("UPDATE head SET revision = ?1")?.execute([stored(head.revision)])?;
         steps.before_commit();
         self.connection.execute_batch("COMMIT")?;

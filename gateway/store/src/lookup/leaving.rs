@@ -1,62 +1,155 @@
-//! A generation on its way into the table.
+//! A generation on its way into the table: a thread sorts it, joins it with small runs, and the writer inserts what comes of it
+//! with its groups.
 
 use std::sync::{Arc, OnceLock};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
+use super::filter::Filter;
 use super::generation::Generation;
-use super::{Entry, Kind, Recent, table};
+use super::run::{self, Part};
+use super::{Kind, table};
 
-/// Entries that go into the table with each transaction of a group: more than twice what it brings, so that a generation has
-/// left before the next is full.
-const EACH: usize = 8;
+/// Small runs of a kind that are joined with the next one: who looks for a row looks into every run.
+const SMALL_RUNS_MAX: usize = 7;
+
+/// Parts that go into the table with each transaction of a group. Eight generations that are joined have then left before
+/// the next is full.
+const PARTS_EACH: usize = 1;
 
 /// With the smallest group.
-const SLICE_MIN: usize = 64;
+const SLICE_MIN: usize = 8;
+
+/// What goes into the table for one kind.
+#[derive(Debug)]
+struct Run {
+    kind: Kind,
+    parts: Vec<Part>,
+    entries: usize,
+    /// Runs whose entries are in here.
+    joined: Vec<i64>,
+    /// The newest row when the generation was closed.
+    past: i64,
+}
+
+/// How much is in the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Whole runs.
+    runs: usize,
+    /// Parts of the next.
+    parts: usize,
+}
 
 /// A generation on its way into the table, a slice with each group.
 #[derive(Debug)]
 pub(crate) struct Leaving {
     /// Empty while they are being sorted.
-    entries: Arc<OnceLock<Vec<Entry>>>,
-    /// Entries that are in the table.
-    done: usize,
-    /// The newest row of each kind when it was closed.
-    past: [(Kind, i64); 3],
+    runs: Arc<OnceLock<Vec<Run>>>,
+    done: Progress,
+    /// The number of its first run.
+    first_run: i64,
 }
 
 impl Leaving {
-    pub(super) fn new(generation: Arc<Generation>, past: [(Kind, i64); 3]) -> Self {
-        let entries = Arc::<OnceLock<_>>::default();
-        let sorted = Arc::clone(&entries);
-        // Tens of milliseconds, for which the writer does not wait.
-        let sort = move || drop(sorted.set(generation.sorted()));
+    /// Of a generation that nothing is added to any more. `most`: a run with fewer entries is small.
+    pub(super) fn begin(
+        connection: &Connection,
+        generation: Arc<Generation>,
+        filter: Arc<Filter>,
+        most: usize,
+    ) -> rusqlite::Result<Self> {
+        let mut past = Kind::ALL.map(|kind| (kind, 0));
+        for (kind, newest) in &mut past {
+            *newest = table::newest(connection, *kind)?;
+        }
+        let first_run = table::next_run(connection)?;
+        let database = connection.path().map(str::to_owned);
+        let runs = Arc::<OnceLock<_>>::default();
+        let sorted = Arc::clone(&runs);
+        // Some tenths of a second, for which the writer does not wait.
+        let sort = move || {
+            let kinds = past.map(|(kind, past)| {
+                let joined = joined(database.as_deref(), &generation, kind, most).unwrap_or_else(|error| {
+                    tracing::warn!(%error, "small runs of `lookup` stay small");
+                    (generation.entries(kind), Vec::new())
+                });
+                Run::new(kind, joined, past)
+            });
+            // Before anybody can read them in the table.
+            for kind in Kind::ALL {
+                generation.entries(kind).iter().for_each(|(print, _)| filter.add(kind, *print));
+            }
+            drop(sorted.set(Vec::from(kinds)));
+        };
         if let Err(error) = std::thread::Builder::new().name("kouan-sorter".to_owned()).spawn(sort.clone()) {
             tracing::warn!(%error, "no thread to sort recent rows: the writer does it");
             sort();
         }
-        Self { entries, done: 0, past }
+        Ok(Self { runs, done: Progress::default(), first_run })
     }
 
     /// Writes the next slice into the table, within the transaction of a group of `transactions`. Gives how far it then is.
-    pub(crate) fn write(
-        &self,
-        connection: &Connection,
-        recent: &Recent,
-        transactions: usize,
-    ) -> rusqlite::Result<usize> {
-        let Some(entries) = self.entries.get() else { return Ok(self.done) };
-        let end = entries.len().min(self.done + SLICE_MIN.max(transactions * EACH));
-        recent.insert(connection, entries.get(self.done..end).unwrap_or_default())?;
-        if end == entries.len() {
-            self.past.iter().try_for_each(|(kind, row)| table::mark(connection, *kind, *row))?;
+    pub(crate) fn write(&self, connection: &Connection, transactions: usize) -> rusqlite::Result<Progress> {
+        let Progress { runs, parts } = self.done;
+        let Some(run) = self.runs.get().and_then(|all| all.get(runs)) else { return Ok(self.done) };
+        let number = self.first_run + i64::try_from(runs).unwrap_or(0);
+        let end = run.parts.len().min(parts + SLICE_MIN.max(transactions * PARTS_EACH));
+        table::insert_parts(connection, number, run.parts.get(parts..end).unwrap_or_default())?;
+        if end < run.parts.len() {
+            return Ok(Progress { runs, parts: end });
         }
-        Ok(end)
+        table::insert_run(connection, run.kind, number, run.entries)?;
+        run.joined.iter().try_for_each(|joined| table::delete_run(connection, *joined))?;
+        table::mark(connection, run.kind, run.past)?;
+        Ok(Progress { runs: runs + 1, parts: 0 })
     }
 
     /// That group is committed: whether all is in the table.
-    pub(crate) fn committed(&mut self, done: usize) -> bool {
+    pub(crate) fn committed(&mut self, done: Progress) -> bool {
         self.done = done;
-        self.entries.get().is_some_and(|entries| done == entries.len())
+        self.runs.get().is_some_and(|runs| done.runs == runs.len())
     }
+}
+
+impl Run {
+    fn new(kind: Kind, (mut entries, joined): (Vec<(i64, i64)>, Vec<i64>), past: i64) -> Self {
+        entries.sort_unstable();
+        entries.dedup();
+        Self { kind, parts: run::parts(&entries), entries: entries.len(), joined, past }
+    }
+}
+
+/// A generation's entries of a kind and, if there are enough of them, those of all small runs, without leases that have ended:
+/// who pulls every day would else have a row to look at for each day.
+///
+/// This connection may see a lease's end before it is on disk. The writer commits what comes of that later still.
+#[expect(clippy::type_complexity, reason = "entries, and the runs they are from")]
+fn joined(
+    database: Option<&str>,
+    generation: &Generation,
+    kind: Kind,
+    most: usize,
+) -> rusqlite::Result<(Vec<(i64, i64)>, Vec<i64>)> {
+    let mut entries = generation.entries(kind);
+    let Some(database) = database else { return Ok((entries, Vec::new())) };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags)?;
+    let mut small = table::small_runs(&connection, kind, most)?;
+    if small.len() < SMALL_RUNS_MAX {
+        small.clear();
+    }
+    for run in &small {
+        table::read_run(&connection, *run, &mut entries)?;
+    }
+    if kind == Kind::Lease {
+        let mut active = Vec::with_capacity(entries.len());
+        for (print, row) in entries {
+            if !table::has_ended(&connection, row)? {
+                active.push((print, row));
+            }
+        }
+        entries = active;
+    }
+    Ok((entries, small))
 }

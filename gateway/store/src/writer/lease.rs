@@ -12,7 +12,7 @@ use super::entitlement::{self, LeaseMoney, parties};
 use super::scope::Scope;
 use super::{Refusal, counting};
 use crate::lease::{FirstStream, Lease, LeaseState, Terms};
-use crate::lookup::{Kind, Recent, forget_lease, print};
+use crate::lookup::{Kind, Recent, print};
 use crate::transaction::{CommitError, Expect, LeafRef, UNRECEIPTED_BYTES_MAX};
 
 /// An active lease's row, and when it expires.
@@ -124,7 +124,6 @@ fn make_way(scope: &Scope<'_>, lease: &Lease) -> Result<(), Refusal> {
             connection
                 .prepare_cached("UPDATE lease SET state = 'closed', reason = 'expired' WHERE seq = ?1")?
                 .execute([seq])?;
-            forget_lease(connection, &lease.key, seq)?;
             counting::release(connection, seq)
         }
         Some(_) => {
@@ -298,19 +297,15 @@ pub(super) fn end(
     }
     scope.leases_change();
     let leaf = leaf.map(|leaf| scope.index(leaf)).transpose()?;
-    let ended: Option<(i64, Digest)> = scope
+    let ended: Option<i64> = scope
         .connection
         .prepare_cached(
             "UPDATE lease SET state = ?2, reason = ?3, closed_leaf = ?4 WHERE id = ?1 AND state = 'active'
-             RETURNING seq, key",
+             RETURNING seq",
         )?
-        .query_row(params![lease.as_str(), state.as_str(), reason, leaf], |row| {
-            Ok((row.get(0)?, crate::reader::digest(row, 1)?))
-        })
+        .query_row(params![lease.as_str(), state.as_str(), reason, leaf], |row| row.get(0))
         .optional()?;
-    let (seq, key) = ended.ok_or_else(|| not_active(lease))?;
-    forget_lease(scope.connection, &key, seq)?;
-    counting::release(scope.connection, seq)
+    counting::release(scope.connection, ended.ok_or_else(|| not_active(lease))?)
 }
 
 pub(super) fn set_closing_leaf(scope: &Scope<'_>, lease: &LeaseId, leaf: LeafRef) -> Result<(), Refusal> {

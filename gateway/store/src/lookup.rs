@@ -12,7 +12,7 @@
 //! INVARIANT (lookup): of every committed row there is an entry in a finished run or in a generation of [`Recent`], except of
 //! leases that have ended.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use catalog::Digest;
 use rusqlite::Connection;
@@ -108,9 +108,8 @@ impl View {
 /// Entries that are not in the table yet: the generation that grows and, while it is on its way into the table, the one before.
 #[derive(Debug)]
 pub(crate) struct Recent {
-    generations: RwLock<Arc<[Arc<Generation>]>>,
-    /// Of what is in the table.
-    filter: Arc<Filter>,
+    /// With the filter of what is in the table.
+    view: RwLock<View>,
     /// Entries after which a generation goes into the table.
     most: usize,
 }
@@ -120,7 +119,8 @@ impl Recent {
     pub(crate) fn load(connection: &mut Connection, most: usize) -> rusqlite::Result<Self> {
         table::delete_unfinished(connection)?;
         let filter = Arc::new(Filter::for_entries(table::entries_at_most(connection)?));
-        let recent = Self { generations: RwLock::new(Arc::from([Arc::<Generation>::default()])), filter, most };
+        let view = View { generations: Arc::from([Arc::<Generation>::default()]), filter };
+        let recent = Self { view: RwLock::new(view), most };
         for kind in Kind::ALL {
             loop {
                 let transaction = connection.transaction()?;
@@ -145,42 +145,45 @@ impl Recent {
 
     /// Has the filter filled from the table; until that is done, it lets everything through.
     pub(crate) fn fill_filter(&self, connection: Connection) -> Result<Filling, rusqlite::Error> {
-        Filling::begin(Arc::clone(&self.filter), connection)
+        Filling::begin(self.view().filter, connection)
     }
 
     /// Enters a row that is being written. If its group is undone the entry stays, and finds nothing.
     pub(crate) fn add(&self, kind: Kind, print: Print, row: i64) {
-        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(newest) = generations.last() {
+        if let Some(newest) = self.read().generations.last() {
             newest.add(kind, print, row);
         }
     }
 
     pub(crate) fn view(&self) -> View {
-        let generations = Arc::clone(&self.generations.read().unwrap_or_else(PoisonError::into_inner));
-        View { generations, filter: Arc::clone(&self.filter) }
+        self.read().clone()
     }
 
     /// Closes the growing generation if it is full. Only after a commit: what is entered is then in the store, or never.
     pub(crate) fn close_full(&self, connection: &Connection) -> rusqlite::Result<Option<Leaving>> {
-        let view = self.view();
-        let Some(generation) = view.generations.last().filter(|newest| newest.len() >= self.most) else {
+        let View { generations, filter } = self.view();
+        let Some(generation) = generations.last().filter(|newest| newest.len() >= self.most) else {
             return Ok(None);
         };
-        let leaving = Leaving::begin(connection, Arc::clone(generation), Arc::clone(&self.filter), self.most)?;
-        self.replace([Arc::clone(generation), Arc::default()]);
+        let leaving = Leaving::begin(connection, Arc::clone(generation), Arc::clone(&filter), self.most)?;
+        self.replace(View { generations: Arc::from([Arc::clone(generation), Arc::default()]), filter });
         Ok(Some(leaving))
     }
 
     /// Forgets what is in the table now.
-    pub(crate) fn left(&self) {
-        let view = self.view();
-        if let Some(newest) = view.generations.last() {
-            self.replace([Arc::clone(newest)]);
+    pub(crate) fn left(&self, leaving: Leaving) {
+        let View { generations, filter } = self.view();
+        if let Some(newest) = generations.last() {
+            let filter = leaving.into_filter().unwrap_or(filter);
+            self.replace(View { generations: Arc::from([Arc::clone(newest)]), filter });
         }
     }
 
-    fn replace<const N: usize>(&self, generations: [Arc<Generation>; N]) {
-        *self.generations.write().unwrap_or_else(PoisonError::into_inner) = Arc::from(generations);
+    fn read(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
     }
 }

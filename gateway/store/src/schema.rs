@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 10] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS, UNITS, RUNS];
+const MIGRATIONS: [&str; 11] =
+    [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS, UNITS, RUNS, PARTIES];
 
 const V1: &str = "
 CREATE TABLE head (
@@ -391,6 +392,20 @@ CREATE TABLE lookup_part (
     entries BLOB NOT NULL,
     PRIMARY KEY (run, first)
 ) WITHOUT ROWID;
+";
+
+/// A party's leases are those of its agreements: one index for each lease instead of three.
+const PARTIES: &str = "
+CREATE TABLE lease_party (
+    participant TEXT NOT NULL,
+    agreement TEXT NOT NULL,
+    PRIMARY KEY (participant, agreement)
+) WITHOUT ROWID;
+INSERT INTO lease_party SELECT participant, agreement FROM lease UNION SELECT provider, agreement FROM lease;
+DROP INDEX lease_participant;
+DROP INDEX lease_provider;
+DROP INDEX lease_agreement;
+CREATE INDEX lease_agreement ON lease (agreement);
 ";
 
 /// Brings the database up to this version. Returns whether it was empty before.

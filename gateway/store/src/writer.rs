@@ -273,11 +273,10 @@ impl Writer {
         };
         count(&self.written.groups, 1);
         count(&self.written.transactions, results.len());
-        if let (Some(done), Some(leaving)) = (left, &mut self.leaving)
-            && leaving.committed(done)
+        if let Some(done) = left
+            && let Some(leaving) = self.leaving.take_if(|leaving| leaving.committed(done))
         {
-            self.recent.left();
-            self.leaving = None;
+            self.recent.left(leaving);
         }
         if let Some(size) = guarded {
             self.halt.guarded(size);

@@ -7,10 +7,14 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
+use super::generation::Generation;
 use super::{Kind, Print, table};
 
-/// Sixteen bits an entry, and room for twice as many entries: few in a thousand pass that are not there.
-const BITS_EACH: u64 = 32;
+/// With as many an entry few in a thousand pass that are not there.
+const BITS_MIN: u64 = 16;
+
+/// A new filter has room for twice as many entries.
+const BITS_EACH: u64 = 2 * BITS_MIN;
 
 /// 4 MiB, of which memory is used only as it fills.
 const WORDS_MIN: u64 = 1 << 19;
@@ -35,6 +39,20 @@ impl Filter {
         let words = (entries.saturating_mul(BITS_EACH) / 64).clamp(WORDS_MIN, WORDS_MAX).next_power_of_two();
         let words = std::iter::repeat_with(AtomicU64::default).take(usize::try_from(words).unwrap_or(1)).collect();
         Self { words, full: AtomicBool::new(false), entries }
+    }
+
+    /// Of what is in the table, and of a generation.
+    pub(super) fn full(connection: &Connection, generation: &Generation, entries: u64) -> rusqlite::Result<Self> {
+        let filter = Self::for_entries(entries);
+        generation.each(|kind, print| filter.add(kind, print));
+        fill(&filter, connection, &AtomicBool::new(false))?;
+        Ok(filter)
+    }
+
+    /// Whether a larger one would let less through.
+    pub(super) fn is_small_for(&self, entries: u64) -> bool {
+        let words = u64::try_from(self.words.len()).unwrap_or(u64::MAX);
+        words < WORDS_MAX && words.saturating_mul(64) < entries.saturating_mul(BITS_MIN)
     }
 
     pub(super) fn add(&self, kind: Kind, print: Print) {
@@ -123,6 +141,7 @@ mod tests {
         );
         let others = (2_000_000..2_100_000_u64).filter(|number| filter.may_hold(Kind::Facts, print(*number))).count();
         assert!(others < 2_000, "{others} of 100,000 pass for nothing");
+        assert!(!filter.is_small_for(2_000_000) && filter.is_small_for(2_200_000));
         let of_another_kind = (0..300_000_u64).step_by(3).filter(|number| filter.may_hold(Kind::Lease, print(*number)));
         assert!(of_another_kind.count() < 2_000, "the kinds are mixed up");
     }

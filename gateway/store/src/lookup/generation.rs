@@ -50,6 +50,14 @@ impl Generation {
         one.iter().map(|(print, row)| (*print, *row)).chain(more.iter().copied()).collect()
     }
 
+    pub(super) fn each(&self, mut each: impl FnMut(Kind, Print)) {
+        let kinds = self.read();
+        for kind in Kind::ALL {
+            let Entries { one, more } = kind.of_each(&kinds);
+            one.keys().chain(more.iter().map(|(print, _)| print)).for_each(|print| each(kind, *print));
+        }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, [Entries; Kind::ALL.len()]> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

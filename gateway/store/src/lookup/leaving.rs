@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::filter::Filter;
 use super::generation::Generation;
 use super::run::{self, Part};
-use super::{Kind, table};
+use super::{Kind, Print, table};
 
 /// Small runs of a kind that are joined with the next one: who looks for a row looks into every run.
 const SMALL_RUNS_MAX: usize = 7;
@@ -44,8 +44,8 @@ pub(crate) struct Progress {
 /// A generation on its way into the table, a slice with each group.
 #[derive(Debug)]
 pub(crate) struct Leaving {
-    /// Empty while they are being sorted.
-    runs: Arc<OnceLock<Vec<Run>>>,
+    /// Empty while it is being made.
+    sorted: Arc<OnceLock<Sorted>>,
     done: Progress,
     /// The number of its first run.
     first_run: i64,
@@ -64,35 +64,33 @@ impl Leaving {
             *newest = table::newest(connection, *kind)?;
         }
         let first_run = table::next_run(connection)?;
-        let database = connection.path().map(str::to_owned);
-        let runs = Arc::<OnceLock<_>>::default();
-        let sorted = Arc::clone(&runs);
+        let database = connection.path().unwrap_or_default().to_owned();
+        let sorted = Arc::<OnceLock<_>>::default();
+        let made = Arc::clone(&sorted);
         // Some tenths of a second, for which the writer does not wait.
         let sort = move || {
-            let kinds = past.map(|(kind, past)| {
-                let joined = joined(database.as_deref(), &generation, kind, most).unwrap_or_else(|error| {
-                    tracing::warn!(%error, "small runs of `lookup` stay small");
-                    (generation.entries(kind), Vec::new())
-                });
-                Run::new(kind, joined, past)
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&database, flags);
+            let joined = connection.and_then(|connection| Sorted::joined(&connection, &generation, past, (&filter, most)));
+            let sorted = joined.unwrap_or_else(|error| {
+                tracing::warn!(%error, "small runs of `lookup` stay small");
+                Sorted::alone(&generation, past)
             });
             // Before anybody can read them in the table.
-            for kind in Kind::ALL {
-                generation.entries(kind).iter().for_each(|(print, _)| filter.add(kind, *print));
-            }
-            drop(sorted.set(Vec::from(kinds)));
+            generation.each(|kind, print| filter.add(kind, print));
+            drop(made.set(sorted));
         };
         if let Err(error) = std::thread::Builder::new().name("kouan-sorter".to_owned()).spawn(sort.clone()) {
             tracing::warn!(%error, "no thread to sort recent rows: the writer does it");
             sort();
         }
-        Ok(Self { runs, done: Progress::default(), first_run })
+        Ok(Self { sorted, done: Progress::default(), first_run })
     }
 
     /// Writes the next slice into the table, within the transaction of a group of `transactions`. Gives how far it then is.
     pub(crate) fn write(&self, connection: &Connection, transactions: usize) -> rusqlite::Result<Progress> {
         let Progress { runs, parts } = self.done;
-        let Some(run) = self.runs.get().and_then(|all| all.get(runs)) else { return Ok(self.done) };
+        let Some(run) = self.sorted.get().and_then(|sorted| sorted.runs.get(runs)) else { return Ok(self.done) };
         let number = self.first_run + i64::try_from(runs).unwrap_or(0);
         let end = run.parts.len().min(parts + SLICE_MIN.max(transactions * PARTS_EACH));
         table::insert_parts(connection, number, run.parts.get(parts..end).unwrap_or_default())?;
@@ -108,48 +106,64 @@ impl Leaving {
     /// That group is committed: whether all is in the table.
     pub(crate) fn committed(&mut self, done: Progress) -> bool {
         self.done = done;
-        self.runs.get().is_some_and(|runs| done.runs == runs.len())
+        self.sorted.get().is_some_and(|sorted| done.runs == sorted.runs.len())
+    }
+
+    /// What takes the place of a filter that has become too small.
+    pub(super) fn into_filter(self) -> Option<Arc<Filter>> {
+        self.sorted.get().and_then(|sorted| sorted.filter.clone())
+    }
+}
+
+/// What the thread makes of a generation.
+#[derive(Debug)]
+struct Sorted {
+    runs: Vec<Run>,
+    filter: Option<Arc<Filter>>,
+}
+
+impl Sorted {
+    /// Of the generation alone.
+    fn alone(generation: &Generation, past: [(Kind, i64); 3]) -> Self {
+        let runs = past.map(|(kind, past)| Run::new(kind, generation.entries(kind), Vec::new(), past));
+        Self { runs: Vec::from(runs), filter: None }
+    }
+
+    /// Together with all small runs, if there are enough of them.
+    ///
+    /// This connection may see a lease's end before it is on disk. The writer commits what comes of that later still.
+    fn joined(
+        connection: &Connection,
+        generation: &Generation,
+        past: [(Kind, i64); 3],
+        (filter, most): (&Filter, usize),
+    ) -> rusqlite::Result<Self> {
+        let mut runs = Vec::with_capacity(past.len());
+        for (kind, past) in past {
+            let mut entries = generation.entries(kind);
+            let mut small = table::small_runs(connection, kind, most)?;
+            if small.len() < SMALL_RUNS_MAX {
+                small.clear();
+            }
+            for run in &small {
+                table::read_run(connection, *run, &mut entries)?;
+            }
+            if kind == Kind::Lease && !small.is_empty() {
+                // Who pulls every day would else have a row to look at for each day.
+                entries = table::not_ended(connection, entries)?;
+            }
+            runs.push(Run::new(kind, entries, small, past));
+        }
+        let held = table::entries(connection)? + u64::try_from(generation.len()).unwrap_or(0);
+        let filter = filter.is_small_for(held).then(|| Filter::full(connection, generation, held)).transpose()?;
+        Ok(Self { runs, filter: filter.map(Arc::new) })
     }
 }
 
 impl Run {
-    fn new(kind: Kind, (mut entries, joined): (Vec<(i64, i64)>, Vec<i64>), past: i64) -> Self {
+    fn new(kind: Kind, mut entries: Vec<(Print, i64)>, joined: Vec<i64>, past: i64) -> Self {
         entries.sort_unstable();
         entries.dedup();
         Self { kind, parts: run::parts(&entries), entries: entries.len(), joined, past }
     }
-}
-
-/// A generation's entries of a kind and, if there are enough of them, those of all small runs, without leases that have ended:
-/// who pulls every day would else have a row to look at for each day.
-///
-/// This connection may see a lease's end before it is on disk. The writer commits what comes of that later still.
-#[expect(clippy::type_complexity, reason = "entries, and the runs they are from")]
-fn joined(
-    database: Option<&str>,
-    generation: &Generation,
-    kind: Kind,
-    most: usize,
-) -> rusqlite::Result<(Vec<(i64, i64)>, Vec<i64>)> {
-    let mut entries = generation.entries(kind);
-    let Some(database) = database else { return Ok((entries, Vec::new())) };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(database, flags)?;
-    let mut small = table::small_runs(&connection, kind, most)?;
-    if small.len() < SMALL_RUNS_MAX {
-        small.clear();
-    }
-    for run in &small {
-        table::read_run(&connection, *run, &mut entries)?;
-    }
-    if kind == Kind::Lease {
-        let mut active = Vec::with_capacity(entries.len());
-        for (print, row) in entries {
-            if !table::has_ended(&connection, row)? {
-                active.push((print, row));
-            }
-        }
-        entries = active;
-    }
-    Ok((entries, small))
 }

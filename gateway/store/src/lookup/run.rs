@@ -5,7 +5,7 @@
 use super::Print;
 
 /// Entries of a part, unless one print has more: what a page of an index keeps in itself, of which four fill it.
-const PART_MAX: usize = 60;
+const PART_MAX: usize = 120;
 
 const ENTRY_BYTES: usize = 16;
 

@@ -46,13 +46,13 @@ pub(super) fn rows(connection: &Connection, kind: Kind, print: Print, rows: &mut
     let mut parts = query.query(params![kind.number(), print])?;
     while let Some(part) = parts.next()? {
         if let Some(part) = part.get_ref(0)?.as_blob_or_null()? {
-            rows.extend(entries(part)?.filter(|entry| entry.0 == print).map(|(_, row)| row));
+            rows.extend(packed(part)?.filter(|entry| entry.0 == print).map(|(_, row)| row));
         }
     }
     Ok(())
 }
 
-fn entries(part: &[u8]) -> rusqlite::Result<impl Iterator<Item = (Print, i64)>> {
+fn packed(part: &[u8]) -> rusqlite::Result<impl Iterator<Item = (Print, i64)>> {
     run::entries(part).map_err(|length| {
         let why = format!("a part of a run in `lookup_part` has {length} bytes");
         rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, why.into())
@@ -65,7 +65,7 @@ pub(super) fn each(connection: &Connection, mut each: impl FnMut(Kind, Print) ->
     let mut parts = query.query([])?;
     while let Some(part) = parts.next()? {
         let Some(kind) = Kind::of(part.get(1)?) else { continue };
-        for (print, _) in entries(part.get_ref(0)?.as_blob()?)? {
+        for (print, _) in packed(part.get_ref(0)?.as_blob()?)? {
             if !each(kind, print) {
                 return Ok(false);
             }
@@ -102,10 +102,23 @@ pub(super) fn beyond(connection: &Connection, kind: Kind, limit: usize) -> rusql
     rows.collect()
 }
 
-/// Whether this row is a lease that has ended.
-pub(super) fn has_ended(connection: &Connection, row: i64) -> rusqlite::Result<bool> {
-    let mut query = connection.prepare_cached("SELECT state <> 'active' FROM lease WHERE seq = ?1")?;
-    Ok(query.query_row([row], |row| row.get(0)).optional()?.unwrap_or(false))
+/// Entries of leases without those that have ended.
+pub(super) fn not_ended(connection: &Connection, entries: Vec<(Print, i64)>) -> rusqlite::Result<Vec<(Print, i64)>> {
+    let mut query = connection.prepare("SELECT state <> 'active' FROM lease WHERE seq = ?1")?;
+    let mut left = Vec::with_capacity(entries.len());
+    for entry in entries {
+        // One that is not there may be of a group that is not committed yet.
+        if query.query_row([entry.1], |row| row.get(0)).optional()? != Some(true) {
+            left.push(entry);
+        }
+    }
+    Ok(left)
+}
+
+/// Entries of all runs.
+pub(super) fn entries(connection: &Connection) -> rusqlite::Result<u64> {
+    let sum = "SELECT coalesce(sum(entries), 0) FROM lookup_run";
+    connection.query_row(sum, [], |row| crate::reader::number(row, 0))
 }
 
 /// A number that no run has.
@@ -125,7 +138,7 @@ pub(super) fn read_run(connection: &Connection, run: i64, all: &mut Vec<(Print, 
     let mut query = connection.prepare_cached("SELECT entries FROM lookup_part WHERE run = ?1")?;
     let mut parts = query.query([run])?;
     while let Some(part) = parts.next()? {
-        all.extend(entries(part.get_ref(0)?.as_blob()?)?);
+        all.extend(packed(part.get_ref(0)?.as_blob()?)?);
     }
     Ok(())
 }

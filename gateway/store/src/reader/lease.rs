@@ -96,7 +96,10 @@ impl Reader<'_> {
         let text = |id: Option<&str>| id.map(str::to_owned);
         let limit = i64::try_from(limit.min(LEASES_MAX)).unwrap_or(i64::MAX);
         let (conditions, mut values) = Conditions::default()
-            .add("(participant = ? OR provider = ?)", text(filter.party.as_ref().map(AsRef::as_ref)))
+            .add(
+                "(participant = ? OR provider = ?) AND agreement IN (SELECT agreement FROM lease_party WHERE participant = ?)",
+                text(filter.party.as_ref().map(AsRef::as_ref)),
+            )
             .add("principal = ?", filter.principal.clone())
             .add("certificate = ?", filter.certificate.clone())
             .add("agreement = ?", text(filter.agreement.as_ref().map(AsRef::as_ref)))

@@ -14,7 +14,7 @@ use super::stop_if_lost;
 use crate::records::OpenError;
 
 /// Pages that the writer may be left to copy: a few milliseconds.
-const LITTLE: i64 = 512;
+const LITTLE: i64 = 256;
 
 /// Passes after which the writer copies what there is.
 const PASSES_MAX: u32 = 4;

@@ -1,17 +1,18 @@
 //! What the writer knows of documents without asking the database.
 //!
-//! Every decision expects half a dozen documents unchanged, mostly the same ones, and every one that costs money needs its
-//! agreement; nobody else writes documents.
+//! Every decision expects half a dozen documents unchanged, mostly the same ones, every one that costs money needs its
+//! agreement, and every lease has parties to be found by; nobody else writes these.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use catalog::Agreement;
+use catalog::{Agreement, ParticipantId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Refusal;
 use super::apply::invalid;
+use crate::lease::Lease;
 use crate::transaction::DocKind;
 
 /// Documents of a kind after which all are forgotten: a few hundred kilobytes.
@@ -22,6 +23,8 @@ pub(super) struct Docs {
     /// None where there is no such document.
     revisions: RefCell<HashMap<DocKind, HashMap<String, Option<i64>>>>,
     agreements: RefCell<HashMap<String, Arc<Agreement>>>,
+    /// By agreement, consumer and provider of leases that can be found by them.
+    parties: RefCell<HashMap<String, [ParticipantId; 2]>>,
 }
 
 impl Docs {
@@ -58,6 +61,26 @@ impl Docs {
         Ok(agreement)
     }
 
+    /// Has a lease found by its parties, as [`crate::LeaseFilter::party`] does.
+    pub(super) fn parties(&self, connection: &Connection, lease: &Lease) -> rusqlite::Result<()> {
+        let agreement = lease.agreement.as_str();
+        let parties = [&lease.participant, &lease.provider];
+        if self.parties.borrow().get(agreement).is_some_and(|held| held.each_ref() == parties) {
+            return Ok(());
+        }
+        for party in parties {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO lease_party (participant, agreement) VALUES (?1, ?2)")?
+                .execute([party.as_str(), agreement])?;
+        }
+        let mut held = self.parties.borrow_mut();
+        if held.len() >= HELD_MAX {
+            held.clear();
+        }
+        held.insert(agreement.to_owned(), parties.map(Clone::clone));
+        Ok(())
+    }
+
     /// A document is written.
     pub(super) fn written(&self, kind: DocKind, id: &str, revision: i64) {
         if kind == DocKind::Agreement {
@@ -79,5 +102,6 @@ impl Docs {
     pub(super) fn forget(&self) {
         self.revisions.borrow_mut().clear();
         self.agreements.borrow_mut().clear();
+        self.parties.borrow_mut().clear();
     }
 }

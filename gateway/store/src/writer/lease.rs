@@ -101,6 +101,7 @@ pub(super) fn put(
         return Err(invalid(format!("lease `{}` exists already", lease.id)));
     }
     let seq = connection.last_insert_rowid();
+    scope.docs.parties(connection, lease)?;
     scope.recent.add(Kind::Lease, print(&lease.key), seq);
     scope.found(&lease.id, seq);
     let Some(stream) = stream else { return Ok(()) };

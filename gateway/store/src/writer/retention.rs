@@ -86,6 +86,7 @@ fn accounts(connection: &Connection, agreement: &str) -> Result<(), Refusal> {
             "DELETE FROM entitlement WHERE agreement = ?1",
             "DELETE FROM delivered WHERE agreement = ?1",
             "DELETE FROM subscribed WHERE agreement = ?1",
+            "DELETE FROM lease_party WHERE agreement = ?1",
         ] {
             connection.prepare_cached(delete)?.execute([agreement])?;
         }

@@ -85,14 +85,18 @@ pub(super) fn erase(scope: &Scope<'_>, erasure: &Erasure) -> Result<(), Refusal>
     }
     let active: bool = connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM lease WHERE participant = ?1 AND principal = ?2 AND state = 'active')",
+            "SELECT EXISTS (SELECT 1 FROM lease WHERE participant = ?1 AND principal = ?2 AND state = 'active'
+                 AND agreement IN (SELECT agreement FROM lease_party WHERE participant = ?1))",
         )?
         .query_row([&participant, subject], |row| row.get(0))?;
     if active {
         return Err(CommitError::Conflict(Expect::NoLease { handle: *handle }).into());
     }
     connection
-        .prepare_cached("UPDATE lease SET principal = ?3, certificate = ?3 WHERE participant = ?1 AND principal = ?2")?
+        .prepare_cached(
+            "UPDATE lease SET principal = ?3, certificate = ?3 WHERE participant = ?1 AND principal = ?2
+                 AND agreement IN (SELECT agreement FROM lease_party WHERE participant = ?1)",
+        )?
         .execute([&participant, subject, replacement])?;
     // Nobody looks through years of answers on this thread: the caller has, and only what came in since is left.
     let (rows, seen) = answers;

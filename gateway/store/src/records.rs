@@ -19,7 +19,7 @@ use crate::reader::{Reader, ReaderPool};
 use crate::transaction::{Commit, CommitError, Committed, Transaction};
 use crate::writer::{
     Audience, Base, Copier, Durable, Halt, Job, Listeners, Prepared, Queue, Reply, Syncer, WAL_GROUPS_MAX, Work,
-    Writer, Written,
+    Written, write_all,
 };
 
 mod open;
@@ -243,8 +243,9 @@ impl Records {
             copier: Copier::new(&dir.join(DATABASE_FILE))?,
             syncer,
         };
-        let writer = Writer::new(base, Arc::clone(&queue), Arc::clone(&written));
-        let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(move || writer.run());
+        let (waiting, counted) = (Arc::clone(&queue), Arc::clone(&written));
+        let write = move || write_all(base, waiting, counted);
+        let thread = std::thread::Builder::new().name("kouan-writer".to_owned()).spawn(write);
         let writer = thread.map_err(fault)?;
         let records = Self(Arc::new(Inner {
             dir: dir.to_owned(),

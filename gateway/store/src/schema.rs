@@ -8,8 +8,7 @@ use rusqlite::Connection;
 use crate::records::OpenError;
 
 /// One step each; a database's `user_version` says how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 11] =
-    [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS, UNITS, RUNS, PARTIES];
+const MIGRATIONS: [&str; 11] = [V1, V2, V3, LEDGER, ACCESS, LOOKUP, SUBJECTS, GRANTS, UNITS, RUNS, PARTIES];
 
 const V1: &str = "
 CREATE TABLE head (

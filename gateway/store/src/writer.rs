@@ -22,6 +22,7 @@ mod balances;
 mod books;
 mod copier;
 mod counting;
+mod database;
 mod docs;
 mod entitlement;
 mod entry;
@@ -52,6 +53,7 @@ pub(crate) use syncer::{Audience, Durable, Syncer};
 pub use written::Written;
 
 use balances::Balances;
+use database::Database;
 use docs::Docs;
 use scope::Context;
 use steps::Steps;
@@ -129,10 +131,9 @@ impl From<CommitError> for Refusal {
     }
 }
 
-pub(crate) struct Writer {
-    // Before the writer's own connection, which is the last to close and then removes the write-ahead log.
+struct Writer<'c> {
     copier: Copier,
-    connection: Connection,
+    connection: Database<'c>,
     head: Head,
     taxes: Taxes,
     queue: Arc<Queue>,
@@ -160,30 +161,32 @@ pub(crate) struct Base {
     pub(crate) syncer: Syncer,
 }
 
-impl Writer {
-    pub(crate) fn new(base: Base, queue: Arc<Queue>, written: Arc<Written>) -> Self {
-        let Base { connection, head, recent, taxes, halt, wal_groups_max, copier, syncer } = base;
-        Self {
-            copier,
-            connection,
-            head,
-            taxes,
-            queue,
-            syncer,
-            written,
-            recent,
-            leaving: None,
-            docs: Docs::default(),
-            balances: Balances::default(),
-            payload_since_checkpoint: 0,
-            groups_since_checkpoint: 0,
-            wal_groups_max,
-            halt,
-        }
-    }
+/// Writes until the queue is closed and empty.
+pub(crate) fn write_all(base: Base, queue: Arc<Queue>, written: Arc<Written>) {
+    let Base { connection, head, recent, taxes, halt, wal_groups_max, copier, syncer } = base;
+    // The last to close, which removes the write-ahead log: after the copier's.
+    let writer = Writer {
+        copier,
+        connection: Database::new(&connection),
+        head,
+        taxes,
+        queue,
+        syncer,
+        written,
+        recent,
+        leaving: None,
+        docs: Docs::default(),
+        balances: Balances::default(),
+        payload_since_checkpoint: 0,
+        groups_since_checkpoint: 0,
+        wal_groups_max,
+        halt,
+    };
+    writer.run();
+}
 
-    /// Runs until the queue is closed and empty.
-    pub(crate) fn run(mut self) {
+impl<'c> Writer<'c> {
+    fn run(mut self) {
         // Whatever ends this thread, nobody may go on waiting for it.
         let _closer = CloseOnDrop(Arc::clone(&self.queue));
         let mut last_group = 0;
@@ -308,7 +311,7 @@ impl Writer {
         }
     }
 
-    fn context(&self) -> Context<'_> {
+    fn context(&self) -> Context<'_, 'c> {
         let Self { connection, recent, docs, balances, taxes, .. } = self;
         Context { connection, recent, docs, balances, taxes }
     }
@@ -405,7 +408,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-fn apply(context: Context<'_>, head: &mut Head, work: &mut Work) -> Result<Commit, Refusal> {
+fn apply(context: Context<'_, '_>, head: &mut Head, work: &mut Work) -> Result<Commit, Refusal> {
     match work {
         Work::Commit(transaction) => apply::apply(context, head, transaction),
         Work::Guard { size, root, facts } => apply::guard(context.connection, *head, *size, *root, *facts),
@@ -414,7 +417,7 @@ fn apply(context: Context<'_>, head: &mut Head, work: &mut Work) -> Result<Commi
     }
 }
 
-fn in_savepoint(context: Context<'_>, head: &mut Head, work: &mut Work) -> Result<Commit, Refusal> {
+fn in_savepoint(context: Context<'_, '_>, head: &mut Head, work: &mut Work) -> Result<Commit, Refusal> {
     let connection = context.connection;
     connection.prepare_cached("SAVEPOINT one")?.execute([])?;
     let result = apply(context, head, work);

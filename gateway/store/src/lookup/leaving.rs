@@ -71,7 +71,8 @@ impl Leaving {
         let sort = move || {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&database, flags);
-            let joined = connection.and_then(|connection| Sorted::joined(&connection, &generation, past, (&filter, most)));
+            let joined =
+                connection.and_then(|connection| Sorted::joined(&connection, &generation, past, (&filter, most)));
             let sorted = joined.unwrap_or_else(|error| {
                 tracing::warn!(%error, "small runs of `lookup` stay small");
                 Sorted::alone(&generation, past)

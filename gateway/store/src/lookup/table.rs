@@ -19,9 +19,7 @@ impl Kind {
     const fn beyond(self) -> &'static str {
         match self {
             Self::Facts => "SELECT seq, digest, NULL FROM facts WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-            Self::Lease => {
-                "SELECT seq, key, NULL FROM lease WHERE seq > ?1 AND state = 'active' ORDER BY seq LIMIT ?2"
-            }
+            Self::Lease => "SELECT seq, key, NULL FROM lease WHERE seq > ?1 AND state = 'active' ORDER BY seq LIMIT ?2",
             Self::Idempotency => "SELECT seq, scope, key FROM idempotency WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         }
     }
@@ -61,7 +59,8 @@ fn packed(part: &[u8]) -> rusqlite::Result<impl Iterator<Item = (Print, i64)>> {
 
 /// Gives every entry to `each` until that wants no more.
 pub(super) fn each(connection: &Connection, mut each: impl FnMut(Kind, Print) -> bool) -> rusqlite::Result<bool> {
-    let mut query = connection.prepare("SELECT part.entries, kind FROM lookup_run JOIN lookup_part AS part USING (run)")?;
+    let mut query =
+        connection.prepare("SELECT part.entries, kind FROM lookup_run JOIN lookup_part AS part USING (run)")?;
     let mut parts = query.query([])?;
     while let Some(part) = parts.next()? {
         let Some(kind) = Kind::of(part.get(1)?) else { continue };

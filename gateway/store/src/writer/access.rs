@@ -2,17 +2,18 @@
 
 use catalog::Digest;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::Refusal;
 use super::apply::{bounded, stored};
+use super::database::Database;
 use crate::transaction::{CommitError, Expect};
 
 /// First and last entry of what was read.
 type Range = Option<(u64, u64)>;
 
 pub(super) fn open(
-    connection: &Connection,
+    connection: &Database<'_>,
     key: Digest,
     leaf: i64,
     ends: Timestamp,
@@ -36,7 +37,7 @@ pub(super) fn open(
     Ok(())
 }
 
-pub(super) fn more(connection: &Connection, key: Digest, reads: u64, range: Range) -> Result<(), Refusal> {
+pub(super) fn more(connection: &Database<'_>, key: Digest, reads: u64, range: Range) -> Result<(), Refusal> {
     let reads = bounded("a count of reads of", reads)?;
     // `min` and `max` of SQLite are null as soon as one argument is.
     let changed = connection
@@ -57,7 +58,7 @@ pub(super) fn more(connection: &Connection, key: Digest, reads: u64, range: Rang
     Ok(())
 }
 
-pub(super) fn close(connection: &Connection, key: Digest, reads: u64) -> Result<(), Refusal> {
+pub(super) fn close(connection: &Database<'_>, key: Digest, reads: u64) -> Result<(), Refusal> {
     let changed = connection
         .prepare_cached("DELETE FROM access WHERE key = ?1 AND reads = ?2")?
         .execute(params![key.as_bytes(), stored(reads)])?;
@@ -68,7 +69,7 @@ pub(super) fn close(connection: &Connection, key: Digest, reads: u64) -> Result<
 }
 
 /// The count of an open window.
-pub(super) fn reads(connection: &Connection, key: &Digest) -> Result<Option<u64>, rusqlite::Error> {
+pub(super) fn reads(connection: &Database<'_>, key: &Digest) -> Result<Option<u64>, rusqlite::Error> {
     connection
         .prepare_cached("SELECT reads FROM access WHERE key = ?1")?
         .query_row([key.as_bytes()], |row| crate::reader::number(row, 0))

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use catalog::Digest;
 use gateway_audit::NodeHash;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
+use super::database::Database;
 use super::entitlement::{self, Entitlement};
 use super::entry::{Entry, stamp};
 use super::prepared::Prepared;
@@ -17,7 +18,7 @@ use crate::transaction::{
     BLOB_BYTES_MAX, Commit, CommitError, DENIAL_WINDOW, DocChange, DocKind, Expect, Idempotency, Write,
 };
 
-pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Prepared) -> Result<Commit, Refusal> {
+pub(super) fn apply(context: Context<'_, '_>, head: &mut Head, transaction: &mut Prepared) -> Result<Commit, Refusal> {
     let Context { connection, recent, .. } = context;
     let Prepared { at, expect, leaves, facts, writes, idempotency, batches } = transaction;
     // Of an attempt that was undone.
@@ -73,7 +74,7 @@ pub(super) fn apply(context: Context<'_>, head: &mut Head, transaction: &mut Pre
 /// The row that a checkpoint of this size and root is about to be signed (INV-6): never a smaller one, nor another
 /// root for the same size.
 pub(super) fn guard(
-    connection: &Connection,
+    connection: &Database<'_>,
     head: Head,
     size: u64,
     root: NodeHash,
@@ -94,7 +95,7 @@ pub(super) fn guard(
     Ok(plain_commit(head, head.at_ms))
 }
 
-fn put_facts(scope: &Scope<'_>, digest: &Digest, body: &[u8]) -> Result<(), Refusal> {
+fn put_facts(scope: &Scope<'_, '_>, digest: &Digest, body: &[u8]) -> Result<(), Refusal> {
     let (connection, recent) = (scope.connection, scope.recent);
     if facts_row(connection, &recent.view(), digest)?.is_none() {
         let seq = connection
@@ -105,7 +106,7 @@ fn put_facts(scope: &Scope<'_>, digest: &Digest, body: &[u8]) -> Result<(), Refu
     Ok(())
 }
 
-fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<(), Refusal> {
+fn put(scope: &Scope<'_, '_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<(), Refusal> {
     let connection = scope.connection;
     match write {
         Write::PutDoc { kind, id, body } => docs.push(put_doc(scope, *kind, id, body)?),
@@ -191,7 +192,7 @@ fn put(scope: &Scope<'_>, write: &Write, docs: &mut Vec<DocChange>) -> Result<()
     Ok(())
 }
 
-fn put_doc(scope: &Scope<'_>, kind: DocKind, id: &str, body: &[u8]) -> Result<DocChange, Refusal> {
+fn put_doc(scope: &Scope<'_, '_>, kind: DocKind, id: &str, body: &[u8]) -> Result<DocChange, Refusal> {
     limit("a document", body)?;
     let revision = scope
         .connection
@@ -205,7 +206,7 @@ fn put_doc(scope: &Scope<'_>, kind: DocKind, id: &str, body: &[u8]) -> Result<Do
 }
 
 /// The row of the window that is open for this refusal at `at`.
-pub(super) fn open_denial(connection: &Connection, key: Digest, at_ms: i64) -> Result<Option<i64>, rusqlite::Error> {
+pub(super) fn open_denial(connection: &Database<'_>, key: Digest, at_ms: i64) -> Result<Option<i64>, rusqlite::Error> {
     connection
         .prepare_cached("SELECT seq FROM denial WHERE key = ?1 AND opened > ?2 ORDER BY opened DESC LIMIT 1")?
         .query_row(params![key.as_bytes(), at_ms.saturating_sub(window_ms())], |row| row.get(0))
@@ -216,7 +217,7 @@ pub(crate) fn window_ms() -> i64 {
     DENIAL_WINDOW.as_secs() * 1000
 }
 
-fn put_crl(connection: &Connection, issuer: &str, number: &[u8]) -> Result<(), Refusal> {
+fn put_crl(connection: &Database<'_>, issuer: &str, number: &[u8]) -> Result<(), Refusal> {
     if number.len() > 20 {
         return Err(invalid(format!("a CRL number of {} bytes; RFC 5280 allows 20", number.len())));
     }
@@ -239,7 +240,7 @@ fn put_crl(connection: &Connection, issuer: &str, number: &[u8]) -> Result<(), R
 }
 
 fn check_idempotency(
-    connection: &Connection,
+    connection: &Database<'_>,
     recent: &Recent,
     print: Print,
     idempotency: &Idempotency,
@@ -254,7 +255,7 @@ fn check_idempotency(
 }
 
 fn put_idempotency(
-    connection: &Connection,
+    connection: &Database<'_>,
     recent: &Recent,
     (print, idempotency): (Print, &Idempotency),
     leaf: Option<i64>,

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use catalog::offer::Currency;
 use gateway_ledger::{Account, Balance, Book, Transfer};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::Refusal;
 use super::apply::invalid;
+use super::database::Database;
 
 #[derive(Debug, Default)]
 pub(super) struct Balances {
@@ -20,7 +21,7 @@ impl Balances {
     /// Enters all of `transfers`, or nothing.
     pub(super) fn enter(
         &self,
-        connection: &Connection,
+        connection: &Database<'_>,
         currency: Currency,
         transfers: &[Transfer],
     ) -> Result<(), Refusal> {
@@ -44,7 +45,7 @@ impl Balances {
 
     fn of(
         &self,
-        connection: &Connection,
+        connection: &Database<'_>,
         currency: Currency,
         account: &Account,
     ) -> Result<Option<Balance>, rusqlite::Error> {
@@ -67,7 +68,7 @@ impl Balances {
     }
 
     /// Writes what has changed.
-    pub(super) fn write(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
+    pub(super) fn write(&self, connection: &Database<'_>) -> Result<(), rusqlite::Error> {
         for ((currency, account), balance) in std::mem::take(&mut *self.changed.borrow_mut()) {
             let [debits, credits, pending_debits, pending_credits] = sums(&balance).map(stored);
             connection
@@ -111,7 +112,7 @@ fn stored(sum: i128) -> i64 {
 }
 
 /// INV-5, looked at before every commit that moved money: a database whose books do not balance takes nothing more.
-pub(super) fn balanced(connection: &Connection) -> Result<(), rusqlite::Error> {
+pub(super) fn balanced(connection: &Database<'_>) -> Result<(), rusqlite::Error> {
     let wrong: Option<String> = connection
         .prepare_cached(
             "SELECT currency FROM balance GROUP BY currency

@@ -43,7 +43,7 @@ impl Batches {
     }
 }
 
-impl Scope<'_> {
+impl Scope<'_, '_> {
     /// Enters `transfers`; gives the index that their leaf will have. `members` say what they are about.
     pub(super) fn enter(
         &self,
@@ -68,7 +68,7 @@ impl Scope<'_> {
 
 /// Enters linked transfers, each into its ledger: all of them, or the transaction fails. They belong to the month of now.
 pub(super) fn enter(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     about: &Map<String, Value>,
     transfers: &[(Currency, Transfer)],
 ) -> Result<(), Refusal> {

@@ -6,10 +6,11 @@
 
 use catalog::{DatasetId, Digest, LeaseId, ParticipantId, VersionName};
 use gateway_ledger::{Contribution, Keyset, PersonSet};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::Refusal;
 use super::apply::{bounded, invalid};
+use super::database::Database;
 use super::scope::Scope;
 use crate::transaction::PersonKey;
 
@@ -21,7 +22,7 @@ pub(super) struct Share<'a> {
     pub(super) keys: Option<Digest>,
 }
 
-fn tally(connection: &Connection, exporter: &ParticipantId, year: i16) -> Result<i64, Refusal> {
+fn tally(connection: &Database<'_>, exporter: &ParticipantId, year: i16) -> Result<i64, Refusal> {
     let found = connection
         .prepare_cached("SELECT id FROM tally WHERE exporter = ?1 AND year = ?2")?
         .query_row(params![exporter.as_str(), year], |row| row.get(0))
@@ -35,7 +36,7 @@ fn tally(connection: &Connection, exporter: &ParticipantId, year: i16) -> Result
 }
 
 pub(super) fn put_persons(
-    connection: &Connection,
+    connection: &Database<'_>,
     exporter: &ParticipantId,
     year: i16,
     keys: &[PersonKey],
@@ -57,7 +58,7 @@ pub(super) fn put_persons(
 }
 
 pub(super) fn put_keyset(
-    connection: &Connection,
+    connection: &Database<'_>,
     exporter: &ParticipantId,
     year: i16,
     scope: Digest,
@@ -75,7 +76,7 @@ pub(super) fn put_keyset(
 
 /// POLICY.md, "Counting". The revision moves only when a total does.
 pub(super) fn reserve(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     lease: &LeaseId,
     exporter: &ParticipantId,
     year: i16,
@@ -128,7 +129,7 @@ pub(super) fn reserve(
     Ok(())
 }
 
-fn hold(connection: &Connection, lease: i64, share: i64) -> Result<(), Refusal> {
+fn hold(connection: &Database<'_>, lease: i64, share: i64) -> Result<(), Refusal> {
     connection
         .prepare_cached("INSERT INTO reservation (lease, share) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
         .execute([lease, share])?;
@@ -136,30 +137,30 @@ fn hold(connection: &Connection, lease: i64, share: i64) -> Result<(), Refusal> 
 }
 
 /// The largest numbers of a dataset that no key tells apart.
-fn numbers(connection: &Connection, tally: i64, dataset: &str) -> Result<(i64, i64), Refusal> {
+fn numbers(connection: &Database<'_>, tally: i64, dataset: &str) -> Result<(i64, i64), Refusal> {
     let mut query = connection.prepare_cached(
         "SELECT coalesce(max(persons), 0), coalesce(max(sensitive), 0) FROM share WHERE tally = ?1 AND dataset = ?2",
     )?;
     Ok(query.query_row(params![tally, dataset], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
-fn find_keyset(connection: &Connection, tally: i64, scope: Digest) -> Result<Option<i64>, Refusal> {
+fn find_keyset(connection: &Database<'_>, tally: i64, scope: Digest) -> Result<Option<i64>, Refusal> {
     let mut query = connection.prepare_cached("SELECT seq FROM keyset WHERE tally = ?1 AND scope = ?2")?;
     Ok(query.query_row(params![tally, scope.as_bytes()], |row| row.get(0)).optional()?)
 }
 
-fn bump(connection: &Connection, tally: i64) -> Result<(), Refusal> {
+fn bump(connection: &Database<'_>, tally: i64) -> Result<(), Refusal> {
     connection.prepare_cached("UPDATE tally SET revision = revision + 1 WHERE id = ?1")?.execute([tally])?;
     Ok(())
 }
 
-pub(super) fn open_stream(connection: &Connection, lease: &LeaseId) -> Result<(), Refusal> {
+pub(super) fn open_stream(connection: &Database<'_>, lease: &LeaseId) -> Result<(), Refusal> {
     let opened =
         connection.prepare_cached("UPDATE lease SET streams = streams + 1 WHERE id = ?1")?.execute([lease.as_str()])?;
     if opened == 0 { Err(invalid(format!("there is no lease `{lease}` to stream under"))) } else { Ok(()) }
 }
 
-pub(super) fn close_untouched(connection: &Connection, lease: &LeaseId) -> Result<(), Refusal> {
+pub(super) fn close_untouched(connection: &Database<'_>, lease: &LeaseId) -> Result<(), Refusal> {
     let closed: Option<i64> = connection
         .prepare_cached("UPDATE lease SET streams = streams - 1 WHERE id = ?1 AND streams > 0 RETURNING seq")?
         .query_row([lease.as_str()], |row| row.get(0))
@@ -169,7 +170,7 @@ pub(super) fn close_untouched(connection: &Connection, lease: &LeaseId) -> Resul
 
 /// Gives back what an ended lease reserved, if nothing of it can have left: called when a lease ends, and when a stream
 /// that was still open then turns out unused.
-pub(super) fn release(connection: &Connection, lease: i64) -> Result<(), Refusal> {
+pub(super) fn release(connection: &Database<'_>, lease: i64) -> Result<(), Refusal> {
     let idle: bool = connection
         .prepare_cached("SELECT state <> 'active' AND streams = 0 FROM lease WHERE seq = ?1")?
         .query_row([lease], |row| row.get(0))?;
@@ -196,7 +197,7 @@ pub(super) fn release(connection: &Connection, lease: i64) -> Result<(), Refusal
 }
 
 /// The unions of what is still reserved.
-fn recount(connection: &Connection, tally: i64) -> Result<(), Refusal> {
+fn recount(connection: &Database<'_>, tally: i64) -> Result<(), Refusal> {
     let mut query = connection.prepare_cached(
         "SELECT keyset, max(keyed_sensitive) FROM share WHERE tally = ?1 AND keyset > 0 GROUP BY keyset",
     )?;
@@ -218,7 +219,7 @@ struct Unions {
 }
 
 impl Unions {
-    fn read(connection: &Connection, tally: i64) -> Result<Self, Refusal> {
+    fn read(connection: &Database<'_>, tally: i64) -> Result<Self, Refusal> {
         let mut query = connection.prepare_cached("SELECT persons, sensitive FROM tally WHERE id = ?1")?;
         let (persons, sensitive): (Vec<u8>, Vec<u8>) =
             query.query_row([tally], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -226,7 +227,7 @@ impl Unions {
     }
 
     /// Adds a keyset; whether anybody was new.
-    fn add(&mut self, connection: &Connection, keyset: i64, keyed_sensitive: bool) -> Result<bool, Refusal> {
+    fn add(&mut self, connection: &Database<'_>, keyset: i64, keyed_sensitive: bool) -> Result<bool, Refusal> {
         if keyset == 0 {
             return Ok(false);
         }
@@ -241,7 +242,7 @@ impl Unions {
         Ok(before != (self.persons.len(), self.sensitive.len()))
     }
 
-    fn write(&self, connection: &Connection, tally: i64) -> Result<(), Refusal> {
+    fn write(&self, connection: &Database<'_>, tally: i64) -> Result<(), Refusal> {
         connection.prepare_cached("UPDATE tally SET persons = ?2, sensitive = ?3 WHERE id = ?1")?.execute(params![
             tally,
             self.persons.to_bytes(),

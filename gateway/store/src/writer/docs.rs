@@ -8,10 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use catalog::{Agreement, ParticipantId};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use foldhash::fast::RandomState;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::Refusal;
 use super::apply::invalid;
+use super::database::Database;
 use crate::lease::Lease;
 use crate::transaction::DocKind;
 
@@ -21,14 +23,14 @@ const HELD_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Docs {
     /// None where there is no such document.
-    revisions: RefCell<HashMap<DocKind, HashMap<String, Option<i64>>>>,
-    agreements: RefCell<HashMap<String, Arc<Agreement>>>,
+    revisions: RefCell<HashMap<DocKind, HashMap<String, Option<i64>, RandomState>, RandomState>>,
+    agreements: RefCell<HashMap<String, Arc<Agreement>, RandomState>>,
     /// By agreement, consumer and provider of leases that can be found by them.
-    parties: RefCell<HashMap<String, [ParticipantId; 2]>>,
+    parties: RefCell<HashMap<String, [ParticipantId; 2], RandomState>>,
 }
 
 impl Docs {
-    pub(super) fn revision(&self, connection: &Connection, kind: DocKind, id: &str) -> rusqlite::Result<Option<i64>> {
+    pub(super) fn revision(&self, connection: &Database<'_>, kind: DocKind, id: &str) -> rusqlite::Result<Option<i64>> {
         if let Some(held) = self.revisions.borrow().get(&kind).and_then(|ids| ids.get(id)) {
             return Ok(*held);
         }
@@ -41,7 +43,7 @@ impl Docs {
     }
 
     /// An agreement's document: terms and parties are facts of it, whoever reports a delivery.
-    pub(super) fn agreement(&self, connection: &Connection, id: &str) -> Result<Arc<Agreement>, Refusal> {
+    pub(super) fn agreement(&self, connection: &Database<'_>, id: &str) -> Result<Arc<Agreement>, Refusal> {
         if let Some(held) = self.agreements.borrow().get(id) {
             return Ok(Arc::clone(held));
         }
@@ -62,7 +64,7 @@ impl Docs {
     }
 
     /// Has a lease found by its parties, as [`crate::LeaseFilter::party`] does.
-    pub(super) fn parties(&self, connection: &Connection, lease: &Lease) -> rusqlite::Result<()> {
+    pub(super) fn parties(&self, connection: &Database<'_>, lease: &Lease) -> rusqlite::Result<()> {
         let agreement = lease.agreement.as_str();
         let parties = [&lease.participant, &lease.provider];
         if self.parties.borrow().get(agreement).is_some_and(|held| held.each_ref() == parties) {

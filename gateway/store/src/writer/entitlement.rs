@@ -7,12 +7,13 @@ use gateway_ledger::charge::{charge, credit};
 use gateway_ledger::price::{Usage, due};
 use gateway_ledger::{Hold, Month, Parties, Posted, Split};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Refusal;
 use super::apply::{invalid, stored};
+use super::database::Database;
 use super::scope::Scope;
 use crate::lease::Lease;
 use crate::transaction::{CommitError, Expect};
@@ -33,7 +34,7 @@ pub(super) struct LeaseMoney {
 }
 
 /// Reads a lease; the caller's mistake if there is none.
-pub(super) fn lease(connection: &Connection, id: &LeaseId) -> Result<LeaseMoney, Refusal> {
+pub(super) fn lease(connection: &Database<'_>, id: &LeaseId) -> Result<LeaseMoney, Refusal> {
     let found = connection
         .prepare_cached(
             "SELECT seq, agreement, dataset, version, participant, provider, state, reserved, posted, pulled
@@ -81,7 +82,7 @@ impl LeaseMoney {
         members
     }
 
-    pub(super) fn keep(&self, connection: &Connection) -> Result<(), Refusal> {
+    pub(super) fn keep(&self, connection: &Database<'_>) -> Result<(), Refusal> {
         connection
             .prepare_cached("UPDATE lease SET reserved = ?2, posted = ?3, pulled = ?4 WHERE seq = ?1")?
             .execute(params![self.seq, self.hold.reserved.0, self.hold.posted.0, self.pulled])?;
@@ -89,7 +90,12 @@ impl LeaseMoney {
     }
 
     /// Reserves `amount` more.
-    pub(super) fn reserve(&mut self, scope: &Scope<'_>, agreement: &Agreement, amount: Minor) -> Result<(), Refusal> {
+    pub(super) fn reserve(
+        &mut self,
+        scope: &Scope<'_, '_>,
+        agreement: &Agreement,
+        amount: Minor,
+    ) -> Result<(), Refusal> {
         if let Some(transfer) = parties(agreement).reserve(amount) {
             scope.enter(agreement.terms.price.currency, self.members(agreement), vec![transfer])?;
             self.hold.reserved = add(self.hold.reserved, amount)?;
@@ -130,7 +136,12 @@ pub(super) struct Entitlement {
 
 impl Entitlement {
     /// Reads it; a new one has used nothing.
-    pub(super) fn of(connection: &Connection, agreement: &str, dataset: &str, version: &str) -> Result<Self, Refusal> {
+    pub(super) fn of(
+        connection: &Database<'_>,
+        agreement: &str,
+        dataset: &str,
+        version: &str,
+    ) -> Result<Self, Refusal> {
         let split = |row: &rusqlite::Row<'_>, first: usize| -> rusqlite::Result<Split> {
             let at = |column| row.get(column).map(Minor);
             Ok(Split { amount: at(first)?, fee: at(first + 1)?, tax: at(first + 2)? })
@@ -171,7 +182,7 @@ impl Entitlement {
         Ok(Self { seq, version, usage, posted, credited, sent_bytes: 0, receipt_bytes: 0 })
     }
 
-    pub(super) fn keep(&self, connection: &Connection) -> Result<(), Refusal> {
+    pub(super) fn keep(&self, connection: &Database<'_>) -> Result<(), Refusal> {
         let usage = serde_json::to_string(&self.usage).map_err(|error| invalid(format!("a usage's JSON: {error}")))?;
         let Split { amount, fee, tax } = self.posted;
         let credited = self.credited;
@@ -199,7 +210,7 @@ impl Entitlement {
     /// Counts a lease that brought its first data byte, and the subscription period that it falls into.
     pub(super) fn begin(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         lease: &mut LeaseMoney,
         agreement: &Agreement,
         service: Month,
@@ -225,7 +236,7 @@ impl Entitlement {
     /// Posts what has fallen due and is not posted, out of the lease's hold. `unit_bytes` are those that made it due.
     pub(super) fn bill(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         lease: &mut LeaseMoney,
         agreement: &Agreement,
         service: Month,
@@ -262,7 +273,7 @@ impl Entitlement {
     /// Takes `amount` back.
     pub(super) fn credit_note(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         agreement: &Agreement,
         id: &str,
         amount: Minor,
@@ -283,7 +294,7 @@ impl Entitlement {
     }
 
     /// What is posted in a period; credit notes are lines of their own.
-    fn in_period(&self, connection: &Connection, period: Month) -> Result<Split, Refusal> {
+    fn in_period(&self, connection: &Database<'_>, period: Month) -> Result<Split, Refusal> {
         let sums = connection
             .prepare_cached(
                 "SELECT coalesce(sum(amount), 0), coalesce(sum(fee), 0), coalesce(sum(tax), 0) FROM posting
@@ -295,7 +306,7 @@ impl Entitlement {
         Ok(sums)
     }
 
-    fn record(&self, scope: &Scope<'_>, currency: Currency, of: &Of<'_>, split: &Split) -> Result<(), Refusal> {
+    fn record(&self, scope: &Scope<'_, '_>, currency: Currency, of: &Of<'_>, split: &Split) -> Result<(), Refusal> {
         let connection = scope.connection;
         let closed: bool = connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM closed_period WHERE period = ?1)")?
@@ -339,7 +350,7 @@ struct Of<'a> {
 }
 
 /// The time that the transaction bears.
-pub(super) fn at(scope: &Scope<'_>) -> Timestamp {
+pub(super) fn at(scope: &Scope<'_, '_>) -> Timestamp {
     Timestamp::from_millisecond(scope.at_ms).unwrap_or(Timestamp::MAX)
 }
 
@@ -349,7 +360,7 @@ struct PostedTo {
 }
 
 /// Whether a batch at or behind entry `size` belongs to `period` or one before it: the closing was made without it.
-fn posts_behind(scope: &Scope<'_>, size: u64, period: Month) -> Result<bool, Refusal> {
+fn posts_behind(scope: &Scope<'_, '_>, size: u64, period: Month) -> Result<bool, Refusal> {
     let mut query = scope.connection.prepare_cached("SELECT body FROM entry WHERE idx >= ?1 AND idx < ?2")?;
     let mut rows = query.query([stored(size), stored(scope.first_leaf)])?;
     while let Some(row) = rows.next()? {
@@ -363,7 +374,12 @@ fn posts_behind(scope: &Scope<'_>, size: u64, period: Month) -> Result<bool, Ref
 }
 
 /// Closes a month.
-pub(super) fn close(scope: &Scope<'_>, period: Month, (postings, size): (u64, u64), leaf: i64) -> Result<(), Refusal> {
+pub(super) fn close(
+    scope: &Scope<'_, '_>,
+    period: Month,
+    (postings, size): (u64, u64),
+    leaf: i64,
+) -> Result<(), Refusal> {
     if at(scope) < period.closes() {
         return Err(invalid(format!("{period} closes at {}, not before", period.closes())));
     }

@@ -7,11 +7,11 @@ use super::scope::Scope;
 use super::{Refusal, access};
 use crate::transaction::{CommitError, Expect};
 
-pub(super) fn check(scope: &Scope<'_>, expect: &Expect) -> Result<(), Refusal> {
+pub(super) fn check(scope: &Scope<'_, '_>, expect: &Expect) -> Result<(), Refusal> {
     if holds(scope, expect)? { Ok(()) } else { Err(CommitError::Conflict(expect.clone()).into()) }
 }
 
-fn holds(scope: &Scope<'_>, expect: &Expect) -> Result<bool, rusqlite::Error> {
+fn holds(scope: &Scope<'_, '_>, expect: &Expect) -> Result<bool, rusqlite::Error> {
     let connection = scope.connection;
     match expect {
         Expect::Doc { kind, id, revision } => Ok(scope.docs.revision(connection, *kind, id)? == revision.map(stored)),

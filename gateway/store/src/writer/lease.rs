@@ -5,9 +5,10 @@ use std::ops::Range;
 use catalog::{Digest, LeaseId, Minor};
 use gateway_ledger::Quote;
 use gateway_ledger::book::Code;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::apply::{bounded, invalid, stored};
+use super::database::Database;
 use super::entitlement::{self, LeaseMoney, parties};
 use super::scope::Scope;
 use super::{Refusal, counting};
@@ -24,7 +25,7 @@ pub(super) struct LiveLease {
 
 /// The active lease with a key. There is never more than one: the writer is alone, and looks here first.
 pub(super) fn active(
-    connection: &Connection,
+    connection: &Database<'_>,
     recent: &Recent,
     key: &Digest,
 ) -> Result<Option<LiveLease>, rusqlite::Error> {
@@ -42,7 +43,7 @@ pub(super) fn active(
 }
 
 pub(super) fn put(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     lease: &Lease,
     terms: &Terms,
     stream: Option<&FirstStream>,
@@ -115,7 +116,7 @@ pub(super) fn put(
 }
 
 /// Only one active lease has a key: an expired one makes room, and gets its leaf from the sweeper.
-fn make_way(scope: &Scope<'_>, lease: &Lease) -> Result<(), Refusal> {
+fn make_way(scope: &Scope<'_, '_>, lease: &Lease) -> Result<(), Refusal> {
     let connection = scope.connection;
     let live = scope.live_lease(&lease.key)?;
     scope.leases_change();
@@ -135,7 +136,7 @@ fn make_way(scope: &Scope<'_>, lease: &Lease) -> Result<(), Refusal> {
 }
 
 /// Bytes of a lease's first grant. INV-2 holds for it as for any other.
-fn first_grant(scope: &Scope<'_>, lease: &Lease, stream: &FirstStream) -> Result<i64, Refusal> {
+fn first_grant(scope: &Scope<'_, '_>, lease: &Lease, stream: &FirstStream) -> Result<i64, Refusal> {
     if lease.expires.as_millisecond() <= scope.at_ms {
         return Err(not_active(&lease.id));
     }
@@ -143,7 +144,7 @@ fn first_grant(scope: &Scope<'_>, lease: &Lease, stream: &FirstStream) -> Result
 }
 
 /// What is held for it: written with the lease, which has nobody else's hold to add to.
-fn first_hold(scope: &Scope<'_>, lease: &Lease, terms: &Terms, granted: i64) -> Result<Minor, Refusal> {
+fn first_hold(scope: &Scope<'_, '_>, lease: &Lease, terms: &Terms, granted: i64) -> Result<Minor, Refusal> {
     if terms.quote.amount.0 <= 0 || granted == 0 {
         return Ok(Minor(0));
     }
@@ -155,7 +156,7 @@ fn first_hold(scope: &Scope<'_>, lease: &Lease, terms: &Terms, granted: i64) -> 
 }
 
 pub(super) fn grant(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     lease: &LeaseId,
     representation: &str,
     range: &Range<u64>,
@@ -204,7 +205,7 @@ fn bytes_of(range: &Range<u64>) -> Result<i64, Refusal> {
 }
 
 fn put_grant(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     (lease, number): (i64, i64),
     representation: &str,
     range: &Range<u64>,
@@ -230,7 +231,7 @@ struct Granted {
 }
 
 /// Pay as you acknowledge: what was sent without a receipt and what is under way stay within a bound.
-fn receipted(scope: &Scope<'_>, lease: &LeaseId, under_way: i64, most: i64) -> Result<(), Refusal> {
+fn receipted(scope: &Scope<'_, '_>, lease: &LeaseId, under_way: i64, most: i64) -> Result<(), Refusal> {
     let unreceipted: i64 = scope
         .connection
         .prepare_cached(
@@ -245,7 +246,7 @@ fn receipted(scope: &Scope<'_>, lease: &LeaseId, under_way: i64, most: i64) -> R
 }
 
 /// Holds grow with grants.
-fn hold(scope: &Scope<'_>, lease: &LeaseId, granted: &Granted) -> Result<(), Refusal> {
+fn hold(scope: &Scope<'_, '_>, lease: &LeaseId, granted: &Granted) -> Result<(), Refusal> {
     let mut money = entitlement::lease(scope.connection, lease)?;
     let growth = money.hold.growth(granted.quote.held(granted.bytes));
     if growth.0 == 0 {
@@ -256,7 +257,7 @@ fn hold(scope: &Scope<'_>, lease: &LeaseId, granted: &Granted) -> Result<(), Ref
     money.keep(scope.connection)
 }
 
-pub(super) fn unsent(scope: &Scope<'_>, lease: &LeaseId, bytes: u64) -> Result<(), Refusal> {
+pub(super) fn unsent(scope: &Scope<'_, '_>, lease: &LeaseId, bytes: u64) -> Result<(), Refusal> {
     let bytes = bounded("a count of unsent bytes", bytes)?;
     let set = scope
         .connection
@@ -269,7 +270,7 @@ pub(super) fn unsent(scope: &Scope<'_>, lease: &LeaseId, bytes: u64) -> Result<(
     if set == 0 { Err(invalid(format!("lease `{lease}` has not {bytes} granted bytes left unsent"))) } else { Ok(()) }
 }
 
-pub(super) fn release(scope: &Scope<'_>, lease: &LeaseId) -> Result<(), Refusal> {
+pub(super) fn release(scope: &Scope<'_, '_>, lease: &LeaseId) -> Result<(), Refusal> {
     let mut money = entitlement::lease(scope.connection, lease)?;
     if money.active {
         return Err(invalid(format!("lease `{lease}` is active: its hold stays")));
@@ -287,7 +288,7 @@ pub(super) fn release(scope: &Scope<'_>, lease: &LeaseId) -> Result<(), Refusal>
 }
 
 pub(super) fn end(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     lease: &LeaseId,
     state: LeaseState,
     reason: Option<&str>,
@@ -309,7 +310,7 @@ pub(super) fn end(
     counting::release(scope.connection, ended.ok_or_else(|| not_active(lease))?)
 }
 
-pub(super) fn set_closing_leaf(scope: &Scope<'_>, lease: &LeaseId, leaf: LeafRef) -> Result<(), Refusal> {
+pub(super) fn set_closing_leaf(scope: &Scope<'_, '_>, lease: &LeaseId, leaf: LeafRef) -> Result<(), Refusal> {
     let set = scope
         .connection
         .prepare_cached(

@@ -2,10 +2,11 @@
 
 use catalog::{AgreementId, DatasetId, Digest, EvidenceKind, FileIndex, LeaseId, VersionName};
 use gateway_ledger::{IntervalSet, Month, UnitSet};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
 use super::Refusal;
 use super::apply::{bounded, invalid, stored};
+use super::database::Database;
 use super::entitlement::{self, Entitlement as Entitled, LeaseMoney};
 use super::scope::Scope;
 
@@ -28,7 +29,7 @@ pub(super) struct Delivery<'a> {
 
 /// INV-4: what any period of the entitlement holds already is not counted again.
 pub(super) fn deliver(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     id: &LeaseId,
     entitlement: &Entitlement<'_>,
     delivery: &Delivery<'_>,
@@ -98,7 +99,7 @@ struct Counted<'a> {
     this_period: UnitSet,
 }
 
-fn count<'a>(connection: &Connection, lease: &LeaseMoney, delivery: &Delivery<'a>) -> Result<Counted<'a>, Refusal> {
+fn count<'a>(connection: &Database<'_>, lease: &LeaseMoney, delivery: &Delivery<'a>) -> Result<Counted<'a>, Refusal> {
     let file = delivery.file;
     let index = delivery.index.filter(|index| index.sha256 == file);
     let index = index.ok_or_else(|| invalid(format!("a delivery of file {file} comes without its index")))?;
@@ -134,7 +135,7 @@ pub(super) fn units(row: &Row<'_>, column: usize, agreement: &str, index: &FileI
 
 /// Posts what a delivery makes due, unless the offer waits for receipts.
 fn bill(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     lease: &mut LeaseMoney,
     delivery: &Delivery<'_>,
     counted: &Counted<'_>,

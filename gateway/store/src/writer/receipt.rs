@@ -20,7 +20,7 @@ struct Growth<'a> {
     by_month: BTreeMap<Month, UnitSet>,
 }
 
-pub(super) fn put(scope: &Scope<'_>, receipt: &Receipt) -> Result<(), Refusal> {
+pub(super) fn put(scope: &Scope<'_, '_>, receipt: &Receipt) -> Result<(), Refusal> {
     let connection = scope.connection;
     let mut lease = entitlement::lease(connection, &receipt.lease)?;
     let last: i64 = connection
@@ -94,7 +94,7 @@ impl Growth<'_> {
 
 /// INV-4: acknowledged ⊆ sent; and what was acknowledged before is not counted again.
 fn grow<'a>(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     lease: &LeaseMoney,
     index: &'a FileIndex,
     named: &IntervalSet,

@@ -1,12 +1,13 @@
 //! Deleting what is past its time.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::Refusal;
 use super::apply::{invalid, stored};
+use super::database::Database;
 use crate::transaction::{Expired, WRITES_MAX};
 
-pub(super) fn delete(connection: &Connection, expired: &Expired) -> Result<(), Refusal> {
+pub(super) fn delete(connection: &Database<'_>, expired: &Expired) -> Result<(), Refusal> {
     match expired {
         Expired::Openings { leaves } => {
             few(leaves.len())?;
@@ -52,7 +53,7 @@ pub(super) fn delete(connection: &Connection, expired: &Expired) -> Result<(), R
 }
 
 /// A lease that is over for good, and what hangs on it. The newest stays: its number must not be given again.
-fn lease(connection: &Connection, row: u64) -> Result<(), Refusal> {
+fn lease(connection: &Database<'_>, row: u64) -> Result<(), Refusal> {
     let over: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM lease WHERE seq = ?1 AND state <> 'active' AND closed_leaf IS NOT NULL
@@ -72,7 +73,7 @@ fn lease(connection: &Connection, row: u64) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn accounts(connection: &Connection, agreement: &str) -> Result<(), Refusal> {
+fn accounts(connection: &Database<'_>, agreement: &str) -> Result<(), Refusal> {
     let open: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM lease WHERE agreement = ?1) OR EXISTS (

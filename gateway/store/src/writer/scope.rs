@@ -4,12 +4,13 @@ use std::cell::{Cell, RefCell};
 
 use catalog::{Digest, LeaseId};
 use gateway_ledger::Taxes;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::OptionalExtension as _;
 
 use super::Refusal;
 use super::apply::{invalid, stored};
 use super::balances::Balances;
 use super::books::Batches;
+use super::database::Database;
 use super::docs::Docs;
 use super::lease::{self, LiveLease};
 use crate::lookup::Recent;
@@ -17,8 +18,8 @@ use crate::transaction::LeafRef;
 
 /// What all transactions of a group work with.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
-    pub(super) connection: &'a Connection,
+pub(super) struct Context<'a, 'c> {
+    pub(super) connection: &'a Database<'c>,
     pub(super) recent: &'a Recent,
     pub(super) docs: &'a Docs,
     pub(super) balances: &'a Balances,
@@ -26,7 +27,7 @@ pub(super) struct Context<'a> {
     pub(super) taxes: &'a Taxes,
 }
 
-impl Context<'_> {
+impl Context<'_, '_> {
     /// Something was undone: what was remembered of it does not hold.
     pub(super) fn undone(&self) {
         self.docs.forget();
@@ -35,8 +36,8 @@ impl Context<'_> {
 }
 
 /// The transaction in progress, for what its writes refer to.
-pub(super) struct Scope<'a> {
-    pub(super) connection: &'a Connection,
+pub(super) struct Scope<'a, 'c> {
+    pub(super) connection: &'a Database<'c>,
     pub(super) recent: &'a Recent,
     pub(super) docs: &'a Docs,
     pub(super) balances: &'a Balances,
@@ -55,8 +56,8 @@ pub(super) struct Scope<'a> {
     live: Cell<Option<(Digest, Option<LiveLease>)>>,
 }
 
-impl<'a> Scope<'a> {
-    pub(super) fn new(context: Context<'a>, first_leaf: u64, leaves: u32, at_ms: i64) -> Self {
+impl<'a, 'c> Scope<'a, 'c> {
+    pub(super) fn new(context: Context<'a, 'c>, first_leaf: u64, leaves: u32, at_ms: i64) -> Self {
         let Context { connection, recent, docs, balances, taxes } = context;
         let batches = Batches::default();
         let (lease, live) = (RefCell::default(), Cell::default());

@@ -1,24 +1,25 @@
 //! Persons' wrapped keys. The key that wraps them lies in a file elsewhere: a copy of this database opens nothing.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::Refusal;
 use super::apply::stored;
+use super::database::Database;
 use super::scope::Scope;
 use crate::transaction::{CommitError, Erasure, Expect, Resealed, SubjectHandle, SubjectKey};
 
 /// Whether persons' keys are wrapped with `kek`.
-pub(super) fn is_current(connection: &Connection, kek: &str) -> Result<bool, rusqlite::Error> {
+pub(super) fn is_current(connection: &Database<'_>, kek: &str) -> Result<bool, rusqlite::Error> {
     connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM vault WHERE kek = ?1)")?.query_row([kek], |row| row.get(0))
 }
 
-pub(super) fn first_kek(connection: &Connection, kek: &str) -> Result<(), Refusal> {
+pub(super) fn first_kek(connection: &Database<'_>, kek: &str) -> Result<(), Refusal> {
     let added = connection.prepare_cached("INSERT OR IGNORE INTO vault (id, kek) VALUES (1, ?1)")?.execute([kek])?;
     if added == 1 { Ok(()) } else { Err(CommitError::Conflict(Expect::Kek { kek: kek.to_owned() }).into()) }
 }
 
 /// A key that was wrapped with a destroyed one must not come in: it may be that of a person who has been erased since.
-pub(super) fn put(scope: &Scope<'_>, key: &SubjectKey) -> Result<(), Refusal> {
+pub(super) fn put(scope: &Scope<'_, '_>, key: &SubjectKey) -> Result<(), Refusal> {
     let connection = scope.connection;
     if !is_current(connection, &key.kek)? {
         return Err(CommitError::Conflict(Expect::Kek { kek: key.kek.clone() }).into());
@@ -50,7 +51,7 @@ pub(super) fn put(scope: &Scope<'_>, key: &SubjectKey) -> Result<(), Refusal> {
 }
 
 /// Everything of it in one transaction: whoever reads the store sees the key and nothing erased, or the erasure and no key.
-pub(super) fn erase(scope: &Scope<'_>, erasure: &Erasure) -> Result<(), Refusal> {
+pub(super) fn erase(scope: &Scope<'_, '_>, erasure: &Erasure) -> Result<(), Refusal> {
     let connection = scope.connection;
     let Erasure { handle, subject, replacement, leaf, from, to, rewrapped, answers } = erasure;
     let other_key = || Refusal::from(CommitError::Conflict(Expect::Kek { kek: from.clone() }));
@@ -111,7 +112,7 @@ pub(super) fn erase(scope: &Scope<'_>, erasure: &Erasure) -> Result<(), Refusal>
     Ok(())
 }
 
-pub(super) fn reseal(connection: &Connection, resealed: &Resealed) -> Result<(), Refusal> {
+pub(super) fn reseal(connection: &Database<'_>, resealed: &Resealed) -> Result<(), Refusal> {
     match resealed {
         Resealed::Opening { leaf, field, subject, sealed } => connection
             .prepare_cached(
@@ -131,7 +132,7 @@ pub(super) fn reseal(connection: &Connection, resealed: &Resealed) -> Result<(),
     Ok(())
 }
 
-pub(super) fn kek_destroyed(connection: &Connection, kek: &str) -> Result<(), Refusal> {
+pub(super) fn kek_destroyed(connection: &Database<'_>, kek: &str) -> Result<(), Refusal> {
     connection.prepare_cached("UPDATE vault SET retired = NULL WHERE retired = ?1")?.execute([kek])?;
     Ok(())
 }

@@ -53,6 +53,7 @@ pub(crate) use syncer::{Audience, Durable, Syncer};
 pub use written::Written;
 
 use balances::Balances;
+use counting::Shares;
 use database::Database;
 use docs::Docs;
 use scope::Context;
@@ -143,6 +144,7 @@ struct Writer<'c> {
     leaving: Option<Leaving>,
     docs: Docs,
     balances: Balances,
+    shares: Shares,
     payload_since_checkpoint: usize,
     groups_since_checkpoint: u32,
     wal_groups_max: u32,
@@ -177,6 +179,7 @@ pub(crate) fn write_all(base: Base, queue: Arc<Queue>, written: Arc<Written>) {
         leaving: None,
         docs: Docs::default(),
         balances: Balances::default(),
+        shares: Shares::default(),
         payload_since_checkpoint: 0,
         groups_since_checkpoint: 0,
         wal_groups_max,
@@ -312,8 +315,8 @@ impl<'c> Writer<'c> {
     }
 
     fn context(&self) -> Context<'_, 'c> {
-        let Self { connection, recent, docs, balances, taxes, .. } = self;
-        Context { connection, recent, docs, balances, taxes }
+        let Self { connection, recent, docs, balances, shares, taxes, .. } = self;
+        Context { connection, recent, docs, balances, shares, taxes }
     }
 
     /// Writes a group. On an error the transaction is still open.

@@ -147,7 +147,7 @@ fn a_damaged_page_is_noticed() {
     let store = Store::new(60);
     let database = store.path("kouan.db");
     let at = find(&database, "\"entry-0030\"");
-    let page = at / 4096 * 4096;
+    let page = at / 8192 * 8192;
     let mut noticed = 0;
     for offset in 0..24 {
         let found = store.flipped(&database, page + offset);

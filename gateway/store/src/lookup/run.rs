@@ -46,7 +46,7 @@ pub(super) fn entries(part: &[u8]) -> Result<impl Iterator<Item = (Print, i64)>,
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use proptest::prelude::*;
 
     use super::*;

@@ -144,7 +144,7 @@ fn put(scope: &Scope<'_, '_>, write: &Write, docs: &mut Vec<DocChange>) -> Resul
             counting::reserve(scope, lease, exporter, *year, &share)?;
         }
         Write::StreamOpened { lease } => counting::open_stream(connection, lease)?,
-        Write::StreamUntouched { lease } => counting::close_untouched(connection, lease)?,
+        Write::StreamUntouched { lease } => counting::close_untouched(scope, lease)?,
         Write::Denial { key, leaf, at } => {
             if open_denial(connection, *key, at.as_millisecond())?.is_some() {
                 return Err(CommitError::Conflict(Expect::NoDenial { key: *key, at: *at }).into());

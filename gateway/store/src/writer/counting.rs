@@ -4,7 +4,11 @@
 //! before reservations were kept. A lease lets go of its shares only when it has ended and no stream under it is open or
 //! was used.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use catalog::{DatasetId, Digest, LeaseId, ParticipantId, VersionName};
+use foldhash::fast::RandomState;
 use gateway_ledger::{Contribution, Keyset, PersonSet};
 use rusqlite::{OptionalExtension as _, params};
 
@@ -13,6 +17,44 @@ use super::apply::{bounded, invalid};
 use super::database::Database;
 use super::scope::Scope;
 use crate::transaction::PersonKey;
+
+/// Rows of shares that leases hold, by what they are: nearly every lease reserves what others have reserved.
+#[derive(Debug, Default)]
+pub(super) struct Shares(RefCell<HashMap<HeldShare, i64, RandomState>>);
+
+/// Shares after which all are forgotten.
+const SHARES_MAX: usize = 4096;
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct HeldShare {
+    exporter: ParticipantId,
+    year: i16,
+    dataset: DatasetId,
+    version: VersionName,
+    persons: u64,
+    sensitive: u64,
+    keys: Option<Digest>,
+    keyed_sensitive: bool,
+}
+
+impl Shares {
+    fn row(&self, share: &HeldShare) -> Option<i64> {
+        self.0.borrow().get(share).copied()
+    }
+
+    fn hold(&self, share: HeldShare, row: i64) {
+        let mut held = self.0.borrow_mut();
+        if held.len() >= SHARES_MAX {
+            held.clear();
+        }
+        held.insert(share, row);
+    }
+
+    /// One of them is deleted, or something was undone.
+    pub(super) fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
 
 /// What a lease reserves.
 pub(super) struct Share<'a> {
@@ -89,6 +131,20 @@ pub(super) fn reserve(
     if contribution.keyed != keys.is_some() || (contribution.keyed_sensitive && !contribution.keyed) {
         return Err(invalid("a keyed contribution names its keyset, and no other does".to_owned()));
     }
+    let what = HeldShare {
+        exporter: exporter.clone(),
+        year,
+        dataset: (*dataset).clone(),
+        version: (*version).clone(),
+        persons: contribution.persons,
+        sensitive: contribution.sensitive,
+        keys: *keys,
+        keyed_sensitive: contribution.keyed_sensitive,
+    };
+    // Then no total moves.
+    if let Some(row) = scope.shares.row(&what) {
+        return hold(connection, lease_seq, row);
+    }
     let tally = tally(connection, exporter, year)?;
     let keyset = match keys {
         Some(scope) => find_keyset(connection, tally, *scope)?
@@ -106,8 +162,8 @@ pub(super) fn reserve(
         )?
         .query_row(row, |row| row.get(0))
         .optional()?;
-    // Nearly always somebody holds the same share: then no total moves.
     if let Some(share) = held {
+        scope.shares.hold(what, share);
         return hold(connection, lease_seq, share);
     }
     let before = numbers(connection, tally, dataset.as_str())?;
@@ -117,6 +173,7 @@ pub(super) fn reserve(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .insert(row)?;
+    scope.shares.hold(what, share);
     hold(connection, lease_seq, share)?;
     let mut union = Unions::read(connection, tally)?;
     let grown = union.add(connection, keyset, contribution.keyed_sensitive)?;
@@ -160,17 +217,19 @@ pub(super) fn open_stream(connection: &Database<'_>, lease: &LeaseId) -> Result<
     if opened == 0 { Err(invalid(format!("there is no lease `{lease}` to stream under"))) } else { Ok(()) }
 }
 
-pub(super) fn close_untouched(connection: &Database<'_>, lease: &LeaseId) -> Result<(), Refusal> {
-    let closed: Option<i64> = connection
+pub(super) fn close_untouched(scope: &Scope<'_, '_>, lease: &LeaseId) -> Result<(), Refusal> {
+    let closed: Option<i64> = scope
+        .connection
         .prepare_cached("UPDATE lease SET streams = streams - 1 WHERE id = ?1 AND streams > 0 RETURNING seq")?
         .query_row([lease.as_str()], |row| row.get(0))
         .optional()?;
-    closed.map_or(Ok(()), |lease| release(connection, lease))
+    closed.map_or(Ok(()), |lease| release(scope, lease))
 }
 
 /// Gives back what an ended lease reserved, if nothing of it can have left: called when a lease ends, and when a stream
 /// that was still open then turns out unused.
-pub(super) fn release(connection: &Database<'_>, lease: i64) -> Result<(), Refusal> {
+pub(super) fn release(scope: &Scope<'_, '_>, lease: i64) -> Result<(), Refusal> {
+    let connection = scope.connection;
     let idle: bool = connection
         .prepare_cached("SELECT state <> 'active' AND streams = 0 FROM lease WHERE seq = ?1")?
         .query_row([lease], |row| row.get(0))?;
@@ -190,6 +249,7 @@ pub(super) fn release(connection: &Database<'_>, lease: i64) -> Result<(), Refus
             )?
             .execute([share])?;
         if gone > 0 {
+            scope.shares.forget();
             recount(connection, tally)?;
         }
     }

@@ -65,12 +65,14 @@ mod tests {
 
     #[test]
     fn a_statement_is_kept_and_one_in_use_is_not_shared() {
-        const TEXT: &str = "SELECT value FROM json_each('[1, 2, 3]') WHERE value > ?1";
+        static TEXT: &str = "SELECT value FROM json_each('[1, 2, 3]') WHERE value > ?1";
         let connection = Connection::open_in_memory().unwrap();
         let database = Database::new(&connection);
-        let kept: *const Statement<'_> = &*database.prepare_cached(TEXT).unwrap();
+        let first = database.prepare_cached(TEXT).unwrap();
+        let kept = &raw const *first;
+        drop(first);
         let mut outer = database.prepare_cached(TEXT).unwrap();
-        assert!(std::ptr::eq(kept, &*outer));
+        assert!(std::ptr::eq(kept, &raw const *outer));
         let mut rows = outer.query([0]).unwrap();
         assert!(rows.next().unwrap().is_some());
         let inner: i64 = database.prepare_cached(TEXT).unwrap().query_row([2], |row| row.get(0)).unwrap();
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_text_that_begins_as_another_does_is_another() {
-        const LONG: &str = "SELECT 1, 2";
+        static LONG: &str = "SELECT 1, 2";
         let connection = Connection::open_in_memory().unwrap();
         let database = Database::new(&connection);
         let short = LONG.get(..8).unwrap();

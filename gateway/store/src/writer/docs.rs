@@ -17,16 +17,18 @@ use super::database::Database;
 use crate::lease::Lease;
 use crate::transaction::DocKind;
 
+type Held<K, V> = RefCell<HashMap<K, V, RandomState>>;
+
 /// Documents of a kind after which all are forgotten: a few hundred kilobytes.
 const HELD_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
 pub(super) struct Docs {
     /// None where there is no such document.
-    revisions: RefCell<HashMap<DocKind, HashMap<String, Option<i64>, RandomState>, RandomState>>,
-    agreements: RefCell<HashMap<String, Arc<Agreement>, RandomState>>,
+    revisions: Held<DocKind, HashMap<String, Option<i64>, RandomState>>,
+    agreements: Held<String, Arc<Agreement>>,
     /// By agreement, consumer and provider of leases that can be found by them.
-    parties: RefCell<HashMap<String, [ParticipantId; 2], RandomState>>,
+    parties: Held<String, [ParticipantId; 2]>,
 }
 
 impl Docs {

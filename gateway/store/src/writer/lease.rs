@@ -126,7 +126,7 @@ fn make_way(scope: &Scope<'_, '_>, lease: &Lease) -> Result<(), Refusal> {
             connection
                 .prepare_cached("UPDATE lease SET state = 'closed', reason = 'expired' WHERE seq = ?1")?
                 .execute([seq])?;
-            counting::release(connection, seq)
+            counting::release(scope, seq)
         }
         Some(_) => {
             let (key, at) = (lease.key, lease.created);
@@ -307,7 +307,7 @@ pub(super) fn end(
         )?
         .query_row(params![lease.as_str(), state.as_str(), reason, leaf], |row| row.get(0))
         .optional()?;
-    counting::release(scope.connection, ended.ok_or_else(|| not_active(lease))?)
+    counting::release(scope, ended.ok_or_else(|| not_active(lease))?)
 }
 
 pub(super) fn set_closing_leaf(scope: &Scope<'_, '_>, lease: &LeaseId, leaf: LeafRef) -> Result<(), Refusal> {

@@ -10,6 +10,7 @@ use super::Refusal;
 use super::apply::{invalid, stored};
 use super::balances::Balances;
 use super::books::Batches;
+use super::counting::Shares;
 use super::database::Database;
 use super::docs::Docs;
 use super::lease::{self, LiveLease};
@@ -23,6 +24,7 @@ pub(super) struct Context<'a, 'c> {
     pub(super) recent: &'a Recent,
     pub(super) docs: &'a Docs,
     pub(super) balances: &'a Balances,
+    pub(super) shares: &'a Shares,
     /// What the node knows of taxes.
     pub(super) taxes: &'a Taxes,
 }
@@ -32,6 +34,7 @@ impl Context<'_, '_> {
     pub(super) fn undone(&self) {
         self.docs.forget();
         self.balances.forget();
+        self.shares.forget();
     }
 }
 
@@ -41,6 +44,7 @@ pub(super) struct Scope<'a, 'c> {
     pub(super) recent: &'a Recent,
     pub(super) docs: &'a Docs,
     pub(super) balances: &'a Balances,
+    pub(super) shares: &'a Shares,
     /// What the node knows of taxes.
     pub(super) taxes: &'a Taxes,
     /// Index of the transaction's first leaf.
@@ -58,10 +62,10 @@ pub(super) struct Scope<'a, 'c> {
 
 impl<'a, 'c> Scope<'a, 'c> {
     pub(super) fn new(context: Context<'a, 'c>, first_leaf: u64, leaves: u32, at_ms: i64) -> Self {
-        let Context { connection, recent, docs, balances, taxes } = context;
+        let Context { connection, recent, docs, balances, shares, taxes } = context;
         let batches = Batches::default();
         let (lease, live) = (RefCell::default(), Cell::default());
-        Self { connection, recent, docs, balances, taxes, first_leaf, leaves, at_ms, batches, lease, live }
+        Self { connection, recent, docs, balances, shares, taxes, first_leaf, leaves, at_ms, batches, lease, live }
     }
 
     /// The active lease with a key.

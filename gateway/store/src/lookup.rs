@@ -171,10 +171,10 @@ impl Recent {
     }
 
     /// Forgets what is in the table now.
-    pub(crate) fn left(&self, leaving: Leaving) {
+    pub(crate) fn left(&self, leaving: &Leaving) {
         let View { generations, filter } = self.view();
         if let Some(newest) = generations.last() {
-            let filter = leaving.into_filter().unwrap_or(filter);
+            let filter = leaving.filter().unwrap_or(filter);
             self.replace(View { generations: Arc::from([Arc::clone(newest)]), filter });
         }
     }

@@ -495,6 +495,15 @@ mod tests {
             })
             .unwrap();
         assert_eq!(found, ("closed".to_owned(), None, None));
+        let parties: Vec<(String, String)> = connection
+            .prepare("SELECT participant, agreement FROM lease_party ORDER BY participant")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let of = |party: &str| (party.to_owned(), "a-1".to_owned());
+        assert_eq!(parties, [of("hku"), of("qianhai")], "it is found by both of its parties");
         assert!(!migrate(&mut connection).unwrap(), "once is enough");
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(migrate(&mut connection), Err(OpenError::Newer { found: 99, .. })));

@@ -192,11 +192,9 @@ impl<'c> Writer<'c> {
     fn run(mut self) {
         // Whatever ends this thread, nobody may go on waiting for it.
         let _closer = CloseOnDrop(Arc::clone(&self.queue));
-        let mut last_group = 0;
         // A halted writer wakes by itself to look for room.
         let patience = |halt: &Halt| halt.is_halted().then_some(halt::LOOK_EVERY);
-        while let Some(group) = self.queue.take(last_group, patience(&self.halt)) {
-            last_group = group.jobs.len();
+        while let Some(group) = self.queue.take(patience(&self.halt)) {
             if self.halt.end() {
                 tracing::info!("there is room again: grants are given");
                 self.note("ended", halt::latest(&group.jobs));
@@ -224,6 +222,7 @@ impl<'c> Writer<'c> {
             }
         }
         self.copier.wait();
+        self.leaving = None;
         self.syncer.finish();
         // Nobody syncs it any more but SQLite.
         let synchronous = self.connection.pragma_update(None, "synchronous", "FULL");
@@ -282,7 +281,7 @@ impl<'c> Writer<'c> {
         if let Some(done) = left
             && let Some(leaving) = self.leaving.take_if(|leaving| leaving.committed(done))
         {
-            self.recent.left(leaving);
+            self.recent.left(&leaving);
         }
         if let Some(size) = guarded {
             self.halt.guarded(size);

@@ -141,6 +141,29 @@ fn counters_move_only_when_a_number_grows() {
     assert_eq!(records.read(|reader| reader.counted(&exporter(), YEAR + 1)).unwrap().year.totals(), totals(0, 0));
 }
 
+/// The next share takes the row of one that is gone, or never was: it must not be taken for that.
+#[test]
+fn a_share_that_is_gone_is_reserved_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    let begin = |number, dataset: &str| {
+        records.commit_blocking(export(number, dataset, declared(10, 0), None)).unwrap();
+    };
+    begin(1, "aaa");
+    end(&records, 1);
+    untouched(&records, 1);
+    begin(2, "bbb");
+    begin(3, "aaa");
+    assert_eq!(state(&records).1, totals(20, 0), "given back and reserved again");
+
+    let mut undone = export(4, "ccc", declared(10, 0), None);
+    undone.writes.push(Write::StreamOpened { lease: lease_id(99) });
+    assert!(matches!(records.commit_blocking(undone), Err(CommitError::Invalid(_))));
+    begin(5, "ddd");
+    begin(6, "ccc");
+    assert_eq!(state(&records).1, totals(40, 0), "refused half-way and reserved again");
+}
+
 /// Given back only when the lease has ended and no stream under it is open or was used, whatever comes first.
 #[test]
 fn what_nobody_received_is_given_back_when_the_lease_ends() {

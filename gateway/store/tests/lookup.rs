@@ -174,3 +174,43 @@ proptest! {
         }
     }
 }
+
+/// Small runs are joined, and what has ended is left out then. What a crash left of a run is in nobody's way.
+#[test]
+fn few_runs_are_looked_into_however_many_left_memory() {
+    const RECENT_MAX: usize = 7;
+    let dir = tempfile::tempdir().unwrap();
+    let (mut model, mut number, mut now) = (Model::default(), 0, start());
+    for _ in 0..2 {
+        let records = open(dir.path(), RECENT_MAX);
+        for _ in 0..150 {
+            now += SignedDuration::from_secs(1);
+            let key = u8::try_from(number % 5).unwrap();
+            ask(&records, &mut model, number, key, now, false);
+            number += 1;
+            let (lease, _) = model.live.remove(&key).unwrap();
+            let mut end = Transaction::new(now);
+            end.writes.push(Write::LeaseState { lease, state: LeaseState::Closed, reason: None, leaf: None });
+            records.commit_blocking(end).unwrap();
+            if number % 4 == 0 {
+                check(&records, &model, now);
+            }
+        }
+        records.close();
+        drop(records);
+        let database = rusqlite::Connection::open(dir.path().join("kouan.db")).unwrap();
+        let one = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
+        let left = one("SELECT coalesce(sum(entries), 0) FROM lookup_run WHERE kind <> 1");
+        assert!(left > 200, "only {left} entries have left memory");
+        for kind in 0..3 {
+            let small = one(&format!("SELECT count(*) FROM lookup_run WHERE kind = {kind} AND entries < {RECENT_MAX}"));
+            assert!(small <= 7, "{small} small runs of kind {kind}");
+        }
+        let ended = one("SELECT coalesce(sum(entries), 0) FROM lookup_run WHERE kind = 1");
+        assert!(ended < 7 * 7, "{ended} entries of leases that have ended");
+        for first in (i64::MIN..=i64::MAX).step_by(1 << 57) {
+            let unfinished = "INSERT INTO lookup_part SELECT max(run) + 1, ?1, x'' FROM lookup_run";
+            database.execute(unfinished, [first]).unwrap();
+        }
+    }
+}

@@ -124,7 +124,25 @@ fn fill(filter: &Filter, connection: &Connection, stop: &AtomicBool) -> rusqlite
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_larger_filter_holds_what_is_in_the_table_and_in_memory() {
+        let print = |number: u64| super::super::print(&catalog::Digest::of(&number.to_be_bytes()));
+        let mut connection = Connection::open_in_memory().unwrap();
+        crate::schema::migrate(&mut connection).unwrap();
+        let mut held: Vec<_> = (0..500).map(|number| (print(number), 1)).collect();
+        held.sort_unstable();
+        table::insert_parts(&connection, 1, &super::super::run::parts(&held)).unwrap();
+        table::insert_run(&connection, Kind::Facts, 1, held.len()).unwrap();
+        let generation = Generation::default();
+        (500..900).for_each(|number| generation.add(Kind::Lease, print(number), 1));
+        let filter = Filter::full(&connection, &generation, table::entries(&connection).unwrap()).unwrap();
+        assert!((0..500).all(|number| filter.may_hold(Kind::Facts, print(number))));
+        assert!((500..900).all(|number| filter.may_hold(Kind::Lease, print(number))));
+        assert!((900..1900).filter(|number| filter.may_hold(Kind::Facts, print(*number))).count() < 20);
+    }
 
     #[test]
     fn what_was_added_is_held_and_little_else() {

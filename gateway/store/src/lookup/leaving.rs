@@ -2,6 +2,7 @@
 //! with its groups.
 
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -46,6 +47,8 @@ pub(crate) struct Progress {
 pub(crate) struct Leaving {
     /// Empty while it is being made.
     sorted: Arc<OnceLock<Sorted>>,
+    /// Reads the database meanwhile.
+    sorter: Option<JoinHandle<()>>,
     done: Progress,
     /// The number of its first run.
     first_run: i64,
@@ -81,11 +84,12 @@ impl Leaving {
             generation.each(|kind, print| filter.add(kind, print));
             drop(made.set(sorted));
         };
-        if let Err(error) = std::thread::Builder::new().name("kouan-sorter".to_owned()).spawn(sort.clone()) {
+        let sorter = std::thread::Builder::new().name("kouan-sorter".to_owned()).spawn(sort.clone());
+        if let Err(error) = &sorter {
             tracing::warn!(%error, "no thread to sort recent rows: the writer does it");
             sort();
         }
-        Ok(Self { sorted, done: Progress::default(), first_run })
+        Ok(Self { sorted, sorter: sorter.ok(), done: Progress::default(), first_run })
     }
 
     /// Writes the next slice into the table, within the transaction of a group of `transactions`. Gives how far it then is.
@@ -98,7 +102,9 @@ impl Leaving {
         if end < run.parts.len() {
             return Ok(Progress { runs, parts: end });
         }
-        table::insert_run(connection, run.kind, number, run.entries)?;
+        if !run.parts.is_empty() {
+            table::insert_run(connection, run.kind, number, run.entries)?;
+        }
         run.joined.iter().try_for_each(|joined| table::delete_run(connection, *joined))?;
         table::mark(connection, run.kind, run.past)?;
         Ok(Progress { runs: runs + 1, parts: 0 })
@@ -111,8 +117,17 @@ impl Leaving {
     }
 
     /// What takes the place of a filter that has become too small.
-    pub(super) fn into_filter(self) -> Option<Arc<Filter>> {
+    pub(super) fn filter(&self) -> Option<Arc<Filter>> {
         self.sorted.get().and_then(|sorted| sorted.filter.clone())
+    }
+}
+
+impl Drop for Leaving {
+    /// Nobody may be left reading the database when the writer empties the write-ahead log and closes.
+    fn drop(&mut self) {
+        if let Some(sorter) = self.sorter.take() {
+            let _ = sorter.join();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Job;
 use crate::transaction::CommitError;
@@ -12,9 +12,6 @@ const GROUP_MAX: usize = 512;
 
 /// Payload after which a group is full.
 const GROUP_BYTES_MAX: usize = 1024 * 1024;
-
-/// Longest wait for as many as the last group had; an idle writer does not wait at all.
-const LINGER_MAX: Duration = Duration::from_millis(1);
 
 /// Most transactions that wait. Beyond it a caller is told at once, rather than kept until it has given up.
 const WAITING_MAX: usize = 16 * 1024;
@@ -32,15 +29,7 @@ pub(super) struct Group {
 struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
-    /// The writer lingers for this many.
-    wanted: usize,
     closed: bool,
-}
-
-impl Waiting {
-    fn is_short(&self) -> bool {
-        self.jobs.len() < self.wanted && self.bytes < GROUP_BYTES_MAX
-    }
 }
 
 #[derive(Default)]
@@ -64,8 +53,8 @@ impl Queue {
         }
         waiting.bytes += job.bytes;
         waiting.jobs.push_back(job);
-        // One wake for the first and one for enough: a wake for each would cost more than the writes.
-        let wake = waiting.jobs.len() == 1 || !waiting.is_short();
+        // One wake for the first: a wake for each would cost more than the writes.
+        let wake = waiting.jobs.len() == 1;
         drop(waiting);
         if wake {
             self.arrived.notify_one();
@@ -73,9 +62,9 @@ impl Queue {
         Ok(())
     }
 
-    /// The next group; nothing once the queue is closed and empty. `expected` is the last group's size. With `patience`, the
-    /// group is empty when nothing has come for so long.
-    pub(super) fn take(&self, expected: usize, patience: Option<Duration>) -> Option<Group> {
+    /// All that waits, at once: more would come while this is written, and a group that is written waits for no sync. Nothing
+    /// once the queue is closed and empty. With `patience`, the group is empty when nothing has come for so long.
+    pub(super) fn take(&self, patience: Option<Duration>) -> Option<Group> {
         let mut waiting = self.lock();
         while waiting.jobs.is_empty() {
             if waiting.closed {
@@ -90,18 +79,6 @@ impl Queue {
             if woken.1.timed_out() && waiting.jobs.is_empty() && !waiting.closed {
                 return Some(Group { jobs: Vec::new(), bytes: 0 });
             }
-        }
-        // Callers that were answered together come back together, but not at the same instant: without
-        // a short wait the first would get a sync for itself and hold up the rest.
-        waiting.wanted = expected.min(GROUP_MAX);
-        let end = Instant::now() + LINGER_MAX;
-        while waiting.is_short() && !waiting.closed {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let woken = self.arrived.wait_timeout(waiting, left);
-            (waiting, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
         let mut group = Group { jobs: Vec::new(), bytes: 0 };
         while group.jobs.len() < GROUP_MAX && group.bytes < GROUP_BYTES_MAX {

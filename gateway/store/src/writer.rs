@@ -35,6 +35,7 @@ mod meter;
 mod prepared;
 mod queue;
 mod receipt;
+mod remembered;
 mod retention;
 mod scope;
 mod steps;

@@ -4,29 +4,22 @@
 //! before reservations were kept. A lease lets go of its shares only when it has ended and no stream under it is open or
 //! was used.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
 use catalog::{DatasetId, Digest, LeaseId, ParticipantId, VersionName};
-use foldhash::fast::RandomState;
 use gateway_ledger::{Contribution, Keyset, PersonSet};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::Refusal;
 use super::apply::{bounded, invalid};
 use super::database::Database;
+use super::remembered::Remembered;
 use super::scope::Scope;
 use crate::transaction::PersonKey;
 
 /// Rows of shares that leases hold, by what they are: nearly every lease reserves what others have reserved.
-#[derive(Debug, Default)]
-pub(super) struct Shares(RefCell<HashMap<HeldShare, i64, RandomState>>);
-
-/// Shares after which all are forgotten.
-const SHARES_MAX: usize = 4096;
+pub(super) type Shares = Remembered<HeldShare, i64>;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct HeldShare {
+pub(super) struct HeldShare {
     exporter: ParticipantId,
     year: i16,
     dataset: DatasetId,
@@ -35,25 +28,6 @@ struct HeldShare {
     sensitive: u64,
     keys: Option<Digest>,
     keyed_sensitive: bool,
-}
-
-impl Shares {
-    fn row(&self, share: &HeldShare) -> Option<i64> {
-        self.0.borrow().get(share).copied()
-    }
-
-    fn hold(&self, share: HeldShare, row: i64) {
-        let mut held = self.0.borrow_mut();
-        if held.len() >= SHARES_MAX {
-            held.clear();
-        }
-        held.insert(share, row);
-    }
-
-    /// One of them is deleted, or something was undone.
-    pub(super) fn forget(&self) {
-        self.0.borrow_mut().clear();
-    }
 }
 
 /// What a lease reserves.
@@ -142,7 +116,7 @@ pub(super) fn reserve(
         keyed_sensitive: contribution.keyed_sensitive,
     };
     // Then no total moves.
-    if let Some(row) = scope.shares.row(&what) {
+    if let Some(row) = scope.shares.get(&what) {
         return hold(connection, lease_seq, row);
     }
     let tally = tally(connection, exporter, year)?;
@@ -163,7 +137,7 @@ pub(super) fn reserve(
         .query_row(row, |row| row.get(0))
         .optional()?;
     if let Some(share) = held {
-        scope.shares.hold(what, share);
+        scope.shares.put(what, share);
         return hold(connection, lease_seq, share);
     }
     let before = numbers(connection, tally, dataset.as_str())?;
@@ -173,7 +147,7 @@ pub(super) fn reserve(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .insert(row)?;
-    scope.shares.hold(what, share);
+    scope.shares.put(what, share);
     hold(connection, lease_seq, share)?;
     let mut union = Unions::read(connection, tally)?;
     let grown = union.add(connection, keyset, contribution.keyed_sensitive)?;

@@ -14,27 +14,23 @@ use rusqlite::{OptionalExtension as _, params};
 use super::Refusal;
 use super::apply::invalid;
 use super::database::Database;
+use super::remembered::Remembered;
 use crate::lease::Lease;
 use crate::transaction::DocKind;
-
-type Held<K, V> = RefCell<HashMap<K, V, RandomState>>;
-
-/// Documents of a kind after which all are forgotten: a few hundred kilobytes.
-const HELD_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
 pub(super) struct Docs {
     /// None where there is no such document.
-    revisions: Held<DocKind, HashMap<String, Option<i64>, RandomState>>,
-    agreements: Held<String, Arc<Agreement>>,
+    revisions: RefCell<HashMap<DocKind, Remembered<String, Option<i64>>, RandomState>>,
+    agreements: Remembered<String, Arc<Agreement>>,
     /// By agreement, consumer and provider of leases that can be found by them.
-    parties: Held<String, [ParticipantId; 2]>,
+    parties: Remembered<String, Arc<[ParticipantId; 2]>>,
 }
 
 impl Docs {
     pub(super) fn revision(&self, connection: &Database<'_>, kind: DocKind, id: &str) -> rusqlite::Result<Option<i64>> {
         if let Some(held) = self.revisions.borrow().get(&kind).and_then(|ids| ids.get(id)) {
-            return Ok(*held);
+            return Ok(held);
         }
         let found = connection
             .prepare_cached("SELECT revision FROM doc WHERE kind = ?1 AND id = ?2")?
@@ -46,8 +42,8 @@ impl Docs {
 
     /// An agreement's document: terms and parties are facts of it, whoever reports a delivery.
     pub(super) fn agreement(&self, connection: &Database<'_>, id: &str) -> Result<Arc<Agreement>, Refusal> {
-        if let Some(held) = self.agreements.borrow().get(id) {
-            return Ok(Arc::clone(held));
+        if let Some(held) = self.agreements.get(id) {
+            return Ok(held);
         }
         let body: Option<Vec<u8>> = connection
             .prepare_cached("SELECT body FROM doc WHERE kind = ?1 AND id = ?2")?
@@ -57,11 +53,7 @@ impl Docs {
         let agreement: Arc<Agreement> = serde_json::from_slice(&body)
             .map(Arc::new)
             .map_err(|error| invalid(format!("agreement `{id}` is damaged: {error}")))?;
-        let mut agreements = self.agreements.borrow_mut();
-        if agreements.len() >= HELD_MAX {
-            agreements.clear();
-        }
-        agreements.insert(id.to_owned(), Arc::clone(&agreement));
+        self.agreements.put(id.to_owned(), Arc::clone(&agreement));
         Ok(agreement)
     }
 
@@ -69,7 +61,7 @@ impl Docs {
     pub(super) fn parties(&self, connection: &Database<'_>, lease: &Lease) -> rusqlite::Result<()> {
         let agreement = lease.agreement.as_str();
         let parties = [&lease.participant, &lease.provider];
-        if self.parties.borrow().get(agreement).is_some_and(|held| held.each_ref() == parties) {
+        if self.parties.get(agreement).is_some_and(|held| held.each_ref() == parties) {
             return Ok(());
         }
         for party in parties {
@@ -77,35 +69,26 @@ impl Docs {
                 .prepare_cached("INSERT OR IGNORE INTO lease_party (participant, agreement) VALUES (?1, ?2)")?
                 .execute([party.as_str(), agreement])?;
         }
-        let mut held = self.parties.borrow_mut();
-        if held.len() >= HELD_MAX {
-            held.clear();
-        }
-        held.insert(agreement.to_owned(), parties.map(Clone::clone));
+        self.parties.put(agreement.to_owned(), Arc::new(parties.map(Clone::clone)));
         Ok(())
     }
 
     /// A document is written.
     pub(super) fn written(&self, kind: DocKind, id: &str, revision: i64) {
         if kind == DocKind::Agreement {
-            self.agreements.borrow_mut().remove(id);
+            self.agreements.remove(id);
         }
         self.hold(kind, id, Some(revision));
     }
 
     fn hold(&self, kind: DocKind, id: &str, revision: Option<i64>) {
-        let mut kinds = self.revisions.borrow_mut();
-        let ids = kinds.entry(kind).or_default();
-        if ids.len() >= HELD_MAX {
-            ids.clear();
-        }
-        ids.insert(id.to_owned(), revision);
+        self.revisions.borrow_mut().entry(kind).or_default().put(id.to_owned(), revision);
     }
 
     /// Something was undone, or deleted: what was known of it does not hold.
     pub(super) fn forget(&self) {
         self.revisions.borrow_mut().clear();
-        self.agreements.borrow_mut().clear();
-        self.parties.borrow_mut().clear();
+        self.agreements.forget();
+        self.parties.forget();
     }
 }

@@ -1,6 +1,7 @@
 //! The transaction in progress.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Deref;
 
 use catalog::{Digest, LeaseId};
 use gateway_ledger::Taxes;
@@ -40,13 +41,7 @@ impl Context<'_, '_> {
 
 /// The transaction in progress, for what its writes refer to.
 pub(super) struct Scope<'a, 'c> {
-    pub(super) connection: &'a Database<'c>,
-    pub(super) recent: &'a Recent,
-    pub(super) docs: &'a Docs,
-    pub(super) balances: &'a Balances,
-    pub(super) shares: &'a Shares,
-    /// What the node knows of taxes.
-    pub(super) taxes: &'a Taxes,
+    context: Context<'a, 'c>,
     /// Index of the transaction's first leaf.
     pub(super) first_leaf: u64,
     leaves: u32,
@@ -60,12 +55,19 @@ pub(super) struct Scope<'a, 'c> {
     live: Cell<Option<(Digest, Option<LiveLease>)>>,
 }
 
+impl<'a, 'c> Deref for Scope<'a, 'c> {
+    type Target = Context<'a, 'c>;
+
+    fn deref(&self) -> &Context<'a, 'c> {
+        &self.context
+    }
+}
+
 impl<'a, 'c> Scope<'a, 'c> {
     pub(super) fn new(context: Context<'a, 'c>, first_leaf: u64, leaves: u32, at_ms: i64) -> Self {
-        let Context { connection, recent, docs, balances, shares, taxes } = context;
         let batches = Batches::default();
         let (lease, live) = (RefCell::default(), Cell::default());
-        Self { connection, recent, docs, balances, shares, taxes, first_leaf, leaves, at_ms, batches, lease, live }
+        Self { context, first_leaf, leaves, at_ms, batches, lease, live }
     }
 
     /// The active lease with a key.

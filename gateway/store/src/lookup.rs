@@ -62,14 +62,6 @@ impl Kind {
             Self::Idempotency => idempotency,
         }
     }
-
-    const fn of_each_mut<T>(self, [facts, lease, idempotency]: &mut [T; Self::ALL.len()]) -> &mut T {
-        match self {
-            Self::Facts => facts,
-            Self::Lease => lease,
-            Self::Idempotency => idempotency,
-        }
-    }
 }
 
 /// The print of a digest.
@@ -118,9 +110,7 @@ impl Recent {
     /// Brings the runs up to date but for the newest rows, which are kept here.
     pub(crate) fn load(connection: &mut Connection, most: usize) -> rusqlite::Result<Self> {
         table::delete_unfinished(connection)?;
-        let filter = Arc::new(Filter::for_entries(table::entries_at_most(connection)?));
-        let view = View { generations: Arc::from([Arc::<Generation>::default()]), filter };
-        let recent = Self { view: RwLock::new(view), most };
+        let generation = Generation::default();
         for kind in Kind::ALL {
             loop {
                 let transaction = connection.transaction()?;
@@ -128,7 +118,7 @@ impl Recent {
                 let mut entries = table::beyond(&transaction, kind, most.saturating_add(1))?;
                 let Some((_, last)) = entries.last().copied().filter(|_| entries.len() > most) else {
                     for (print, row) in entries {
-                        recent.add(kind, print, row);
+                        generation.add(kind, print, row);
                     }
                     break;
                 };
@@ -140,7 +130,9 @@ impl Recent {
                 transaction.commit()?;
             }
         }
-        Ok(recent)
+        let filter = Arc::new(Filter::for_entries(table::entries(connection)?));
+        let view = View { generations: Arc::from([Arc::new(generation)]), filter };
+        Ok(Self { view: RwLock::new(view), most })
     }
 
     /// Has the filter filled from the table; until that is done, it lets everything through.

@@ -1,6 +1,6 @@
 //! Reading the store. Everything one [`Reader`] answers is of one state of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -199,6 +199,15 @@ fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(row.get(column)?).map_err(|error| wrong(column, error))
 }
 
+/// A connection that only reads.
+pub(crate) fn connect(database: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
 /// Read-only connections, opened as they are needed and kept for the next reader.
 pub(crate) struct ReaderPool {
     database: PathBuf,
@@ -240,11 +249,7 @@ impl ReaderPool {
 
     /// A connection of its own, which only reads.
     pub(crate) fn connect(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.database, flags)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        connection.set_prepared_statement_cache_capacity(64);
-        Ok(connection)
+        connect(&self.database)
     }
 
     /// Closes the idle connections.

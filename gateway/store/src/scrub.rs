@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use catalog::Digest;
 use catalog::digest::Hasher;
 use gateway_audit::VerifierKey;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use crate::publisher::FACTS_DIR;
-use crate::reader::digest;
+use crate::reader::{connect, digest};
 use crate::records::{DATABASE_FILE, ReadError, Records};
 
 mod log;
@@ -149,9 +149,7 @@ impl Records {
     ///
     /// [`ScrubError`]. What is wrong with the data is no error: it is in the result.
     pub fn scrub(&self, keys: &[VerifierKey], rest: &mut dyn FnMut() -> bool) -> Result<Scrubbed, ScrubError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(self.dir().join(DATABASE_FILE), flags)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        let connection = connect(&self.dir().join(DATABASE_FILE))?;
         connection.pragma_update(None, "cell_size_check", "ON")?;
         let mut scrub = Scrub { data: self.dir(), connection, keys, rest, unrested: 0, done: Scrubbed::default() };
         // The guard says how many facts are exported: it is read first, for there are more of them with each moment.

@@ -30,7 +30,7 @@ pub(super) struct Filter {
     words: Box<[AtomicU64]>,
     /// Whether all that was in the table is in here.
     full: AtomicBool,
-    /// What was in the table, at most.
+    /// What was in the table.
     entries: u64,
 }
 

@@ -1,15 +1,17 @@
 //! A generation on its way into the table: a thread sorts it, joins it with small runs, and the writer inserts what comes of it
 //! with its groups.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use super::filter::Filter;
 use super::generation::Generation;
 use super::run::{self, Part};
 use super::{Kind, Print, table};
+use crate::reader::connect;
 
 /// Small runs of a kind that are joined with the next one: who looks for a row looks into every run.
 const SMALL_RUNS_MAX: usize = 7;
@@ -72,10 +74,8 @@ impl Leaving {
         let made = Arc::clone(&sorted);
         // Some tenths of a second, for which the writer does not wait.
         let sort = move || {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(&database, flags);
-            let joined =
-                connection.and_then(|connection| Sorted::joined(&connection, &generation, past, (&filter, most)));
+            let joined = connect(Path::new(&database))
+                .and_then(|connection| Sorted::joined(&connection, &generation, past, (&filter, most)));
             let sorted = joined.unwrap_or_else(|error| {
                 tracing::warn!(%error, "small runs of `lookup` stay small");
                 Sorted::alone(&generation, past)

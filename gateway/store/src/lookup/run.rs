@@ -4,7 +4,7 @@
 
 use super::Print;
 
-/// Entries of a part, unless one print has more: what a page of an index keeps in itself, of which four fill it.
+/// Entries of a part, unless one print has more: what a page of 8 KiB keeps in itself, of which four fill it.
 const PART_MAX: usize = 120;
 
 const ENTRY_BYTES: usize = 16;

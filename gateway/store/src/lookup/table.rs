@@ -73,11 +73,6 @@ pub(super) fn each(connection: &Connection, mut each: impl FnMut(Kind, Print) ->
     Ok(true)
 }
 
-/// No fewer than there are, without counting them.
-pub(super) fn entries_at_most(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.query_row("SELECT coalesce(sum(row), 0) FROM lookup_past", [], |row| crate::reader::number(row, 0))
-}
-
 /// The newest row of a kind.
 pub(super) fn newest(connection: &Connection, kind: Kind) -> rusqlite::Result<i64> {
     connection.prepare_cached(kind.newest())?.query_row([], |row| row.get(0))
